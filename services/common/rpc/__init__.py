@@ -1,0 +1,1 @@
+"""The gRPC frame: status mapping, interceptors, server and channel."""
