@@ -56,8 +56,8 @@ def compile_into(folder: Path) -> None:
         *(f"--plugin=protoc-gen-{name}={scripts / f'protoc-gen-{name}'}" for name in PLUGINS),
         f"--python_out={folder}",
         f"--grpc_python_out={folder}",
-        f"--mypy_out={folder}",
-        f"--mypy_grpc_out={folder}",
+        f"--mypy_out=quiet:{folder}",
+        f"--mypy_grpc_out=quiet:{folder}",
     )
 
 
