@@ -1,0 +1,63 @@
+#!/bin/sh
+# Make the secrets that docker-compose.yml needs, once: sh deploy/prepare.sh
+# Every value is random and differs per installation; nothing that exists is overwritten.
+# The folder is closed to other users (0700). The files in it are 0644, because the containers read
+# them as another account; nobody can reach them from outside a folder that is closed.
+set -eu
+umask 077
+folder="$(cd "$(dirname "$0")" && pwd)/secrets"
+mkdir -p "$folder"
+chmod 0700 "$folder"
+
+# put NAME reads standard input
+put() {
+  if [ -e "$folder/$1" ]; then
+    cat >/dev/null
+    echo "kept    deploy/secrets/$1"
+  else
+    cat >"$folder/$1.new"
+    chmod 0644 "$folder/$1.new"
+    mv "$folder/$1.new" "$folder/$1"
+    echo "created deploy/secrets/$1"
+  fi
+}
+
+# hex: no character that a connection string would have to escape
+password() { openssl rand -hex 24; }
+
+# password_of ROLE: the password given to that role, made on first use
+password_of() {
+  [ -e "$folder/$1.password" ] || password | put "$1.password" >&2
+  cat "$folder/$1.password"
+}
+
+# url ROLE: a connection string that checks the server's certificate and its name
+url() {
+  echo "postgresql://$1:$(password_of "$1")@postgres:5432/coffer?sslmode=verify-full&sslrootcert=$2"
+}
+
+password_of postgres | put postgres_password
+openssl rand -base64 32 | put master_key_b64
+
+url postgres /pki/postgres/ca.crt | put database_url
+url coffer_kms /pki/kms/ca.crt | put kms_database_url
+url coffer_secrets /pki/secrets/ca.crt | put secrets_database_url
+url coffer_rewrap /pki/rewrap/ca.crt | put rewrap_database_url
+url coffer_rewrap_dispatch /pki/rewrap/ca.crt | put rewrap_dispatch_database_url
+url coffer_queue /pki/rewrap/ca.crt | put rewrap_queue_database_url
+
+{
+  separator='{'
+  for role in coffer_kms coffer_secrets coffer_rewrap coffer_rewrap_dispatch coffer_queue coffer_cli; do
+    printf '%s"%s": "%s"' "$separator" "$role" "$(password_of "$role")"
+    separator=', '
+  done
+  echo '}'
+} | put role_passwords.json
+
+cat <<TXT
+
+Keep a copy of deploy/secrets/master_key_b64 somewhere else: without it, what tenants stored before
+they connected a key of their own cannot be opened.
+Next: copy .env.example to .env, fill it in, then: docker compose up --build --detach
+TXT
