@@ -1,0 +1,127 @@
+"""The one way to PostgreSQL: a pool, and transactions that are held to a tenant.
+
+Nothing foreign leaves: what the driver raises becomes `UnavailableError` or `DeadlineError`, except the
+conditions a store asks for by SQLSTATE (`psycopg.errors`), which a store must catch itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
+
+from services.common.errors import DeadlineError, UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from uuid import UUID
+
+Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+
+KEY_VERSION_NOT_ACTIVE: Final = "CF001"
+"""SQLSTATE of `kms.hold_active` for a version that is not active."""
+LEASE_REFUSED: Final = "CF002"
+"""SQLSTATE of `rewrap.record_batch` for a wrong fence, state or cursor."""
+
+_LOCAL: Final = ("localhost", "127.0.0.1", "::1")
+_CONNECT_TIMEOUT_SECONDS: Final = 5
+_POOL_TIMEOUT_SECONDS: Final = 10.0
+
+
+class InsecureDatabaseUrlError(ValueError):
+    """A database on another host without `sslmode=verify-full`. The text names no password."""
+
+
+def require_secure(dsn: str) -> str:
+    """`dsn` itself, if it is loopback, a socket, or verified TLS. Raises InsecureDatabaseUrlError."""
+    parts = conninfo_to_dict(dsn)
+    hosts = [host for host in str(parts.get("host") or "").split(",") if host]
+    remote = [host for host in hosts if host not in _LOCAL and not host.startswith("/")]
+    if remote and parts.get("sslmode") != "verify-full":
+        raise InsecureDatabaseUrlError(
+            f"the database on {remote[0]} must be reached with sslmode=verify-full"
+        )
+    return dsn
+
+
+def sqlalchemy_url(dsn: str) -> str:
+    """The same database for SQLAlchemy: `postgresql://...` through psycopg 3."""
+    parts = urlsplit(require_secure(dsn))
+    if parts.scheme not in {"postgresql", "postgres"}:
+        raise ValueError("a database URL begins with postgresql://")
+    query = urlencode(parse_qsl(parts.query))
+    return urlunsplit(("postgresql+psycopg", parts.netloc, parts.path, query, ""))
+
+
+class Database:
+    """A pool of connections under one login role. Construction does no I/O."""
+
+    def __init__(self, dsn: str, *, name: str, max_connections: int = 16) -> None:
+        """`name` is shown in `pg_stat_activity`. Raises InsecureDatabaseUrlError."""
+        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            require_secure(dsn),
+            min_size=1,
+            max_size=max_connections,
+            timeout=_POOL_TIMEOUT_SECONDS,
+            kwargs={
+                "application_name": name,
+                "connect_timeout": _CONNECT_TIMEOUT_SECONDS,
+                "prepare_threshold": 1,
+            },
+            check=None,
+            open=False,
+            name=name,
+        )
+
+    async def open(self) -> None:
+        """Start the pool; does not wait for the database to answer."""
+        await self._pool.open(wait=False)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._pool.close()
+
+    async def ping(self) -> bool:
+        """Whether the database answers now."""
+        try:
+            async with self.transaction() as connection:
+                await connection.execute("select 1")
+        except (UnavailableError, DeadlineError):
+            return False
+        return True
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A transaction without a tenant: row-level security shows it no tenant's rows.
+
+        Commits when the block ends, rolls back when it raises. Raises UnavailableError when the database
+        cannot be reached (what was in flight may or may not be committed) and DeadlineError when a
+        statement or lock took too long (rolled back).
+        """
+        with translated():
+            async with self._pool.connection() as connection, connection.transaction():
+                yield connection
+
+    @contextlib.asynccontextmanager
+    async def tenant(self, tenant_id: UUID) -> AsyncIterator[Connection]:
+        """A transaction held to one tenant's rows by row-level security. Raises as `transaction`."""
+        async with self.transaction() as connection:
+            await connection.execute(
+                "select set_config('coffer.tenant_id', %s, true)", (str(tenant_id),)
+            )
+            yield connection
+
+
+@contextlib.contextmanager
+def translated() -> Any:
+    """Turn the driver's faults of connection and time into ours."""
+    try:
+        yield
+    except (psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable) as error:
+        raise DeadlineError from error
+    except (psycopg.OperationalError, PoolTimeout, PoolClosed) as error:
+        raise UnavailableError from error

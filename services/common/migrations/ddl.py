@@ -1,0 +1,82 @@
+"""The few phrases that every migration is written in.
+
+Three kinds of roles keep tenants apart in the database itself:
+
+- `coffer_owner` owns the tables and cannot log in. Row-level security is forced, so that even it sees
+  no row.
+- `coffer_functions` owns the SECURITY DEFINER functions and cannot log in. Policies and grants give it
+  just what those functions need.
+- one login role for each service, that owns nothing and is held to the transaction's tenant.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from alembic import op
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+OWNER: Final = "coffer_owner"
+FUNCTIONS: Final = "coffer_functions"
+
+TENANT: Final = "nullif(current_setting('coffer.tenant_id', true), '')::uuid"
+"""The transaction's tenant. Once set the setting is '' and not NULL after a transaction, hence nullif."""
+
+
+def as_owner(*statements: str) -> None:
+    """Run DDL so that `coffer_owner` owns what it makes."""
+    _run_as(OWNER, statements)
+
+
+def as_functions(*statements: str) -> None:
+    """Run DDL so that `coffer_functions` owns what it makes."""
+    _run_as(FUNCTIONS, statements)
+
+
+def isolate(table: str) -> None:
+    """Force row-level security on `table` (schema.name): only rows of the transaction's tenant."""
+    as_owner(
+        f"alter table {table} enable row level security",
+        f"alter table {table} force row level security",
+        f"create policy tenant on {table} using (tenant_id = {TENANT}) with check (tenant_id = {TENANT})",
+    )
+
+
+def grant(table: str, role: str, rights: str) -> None:
+    """Give `role` the `rights` (such as `select, insert`) on `table`, within its policies."""
+    as_owner(f"grant {rights} on {table} to {role}")
+
+
+def admit(table: str, role: str, rights: str) -> None:
+    """Give `role` the `rights` on `table` across tenants: for background roles and functions only."""
+    name = role.removeprefix("coffer_")
+    as_owner(
+        f"grant {rights} on {table} to {role}",
+        f"create policy {name} on {table} to {role} using (true) with check (true)",
+    )
+
+
+def define(signature: str, body: str, *, callers: Sequence[str]) -> None:
+    """Make a SECURITY DEFINER function that only `callers` may execute.
+
+    `signature` is `schema.name(parameter type, ...)`; `body` is everything from `returns` on.
+    """
+    arguments = signature[signature.index("(") + 1 : signature.rindex(")")]
+    types = ", ".join(part.split(maxsplit=1)[1] for part in arguments.split(", ") if part)
+    name = f"{signature[: signature.index('(')]}({types})"
+    as_functions(
+        f"create function {signature} {body}",
+        f"alter function {name} security definer",
+        f"alter function {name} set search_path = pg_catalog, pg_temp",
+        f"revoke all on function {name} from public",
+        *(f"grant execute on function {name} to {caller}" for caller in callers),
+    )
+
+
+def _run_as(role: str, statements: Sequence[str]) -> None:
+    op.execute(f"set local role {role}")
+    for statement in statements:
+        op.execute(statement)
+    op.execute("reset role")

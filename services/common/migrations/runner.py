@@ -1,0 +1,154 @@
+"""Bring a database to this release: roles, schemas, every component's revisions, the task queue.
+
+Any part may run twice; what is there is left as it is. Two runs at once wait for each other.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from procrastinate import schema as queue_schema
+from psycopg import sql
+
+from services.common.database import sqlalchemy_url
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+COMPONENTS: Final = ("common", "kms", "secrets", "rewrap")
+SCHEMAS: Final = ("tenancy", "audit", "kms", "secrets", "rewrap")
+QUEUE_SCHEMA: Final = "procrastinate"
+LOGIN_ROLES: Final = (
+    "coffer_kms",
+    "coffer_secrets",
+    "coffer_rewrap",
+    "coffer_rewrap_dispatch",
+    "coffer_queue",
+    "coffer_cli",
+)
+_ONE_AT_A_TIME: Final = 0x434F464652  # "COFFR", the key of the advisory lock that migrations hold
+_SERVICES: Final = Path(__file__).resolve().parents[2]
+
+
+def migrate(admin_dsn: str, passwords: Mapping[str, str]) -> list[str]:
+    """Migrate the database at `admin_dsn`; returns a line for each thing done.
+
+    The administrator must be a superuser or be able to create roles and schemas. `passwords` maps
+    login roles to passwords; a role without one keeps what it has (and cannot log in if new).
+    Raises sqlalchemy.exc.DBAPIError when the database refuses; what was committed until then stays.
+    """
+    engine = sa.create_engine(sqlalchemy_url(admin_dsn), poolclass=sa.NullPool)
+    try:
+        with engine.connect() as guard:
+            guard.execute(sa.text("select pg_advisory_lock(:key)"), {"key": _ONE_AT_A_TIME})
+            return [
+                *_ensure_roles(engine, passwords),
+                *_ensure_schemas(engine),
+                *(line for name in COMPONENTS for line in _upgrade(engine, name)),
+                *_ensure_queue(engine),
+            ]
+    finally:
+        engine.dispose()
+
+
+def revisions(engine: sa.Engine) -> dict[str, str | None]:
+    """The revision each component's schema is at, None where it has none yet."""
+    found: dict[str, str | None] = {}
+    with engine.connect() as connection:
+        for component in COMPONENTS:
+            table = f"{_version_schema(component)}.schema_revision"
+            exists = connection.execute(sa.text("select to_regclass(:t)"), {"t": table}).scalar()
+            query = sa.text(f"select version_num from {table}")  # noqa: S608 - a constant
+            found[component] = connection.execute(query).scalar() if exists else None
+    return found
+
+
+def _version_schema(component: str) -> str:
+    return "tenancy" if component == "common" else component
+
+
+def _upgrade(engine: sa.Engine, component: str) -> list[str]:
+    before = revisions(engine)[component]
+    config = Config()
+    config.set_main_option("script_location", str(_SERVICES / component / "migrations"))
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        config.attributes["schema"] = _version_schema(component)
+        command.upgrade(config, "head")
+        connection.commit()
+    after = revisions(engine)[component]
+    return [] if before == after else [f"{component}: {before or 'empty'} -> {after}"]
+
+
+def _ensure_roles(engine: sa.Engine, passwords: Mapping[str, str]) -> list[str]:
+    done = []
+    with engine.begin() as connection:
+        present = set(connection.execute(sa.text("select rolname from pg_roles")).scalars())
+        for role in ("coffer_owner", "coffer_functions", *LOGIN_ROLES):
+            login = "login" if role in LOGIN_ROLES else "nologin"
+            if role not in present:
+                connection.exec_driver_sql(
+                    f"create role {role} {login} nosuperuser nocreatedb nocreaterole nobypassrls"
+                )
+                done.append(f"role {role}")
+        for role in ("coffer_owner", "coffer_functions", "coffer_queue"):
+            connection.exec_driver_sql(f"grant {role} to current_user")
+        for role in LOGIN_ROLES:
+            # Bounds for whatever a service forgets to bound itself.
+            for setting in (
+                "statement_timeout = '15s'",
+                "lock_timeout = '10s'",
+                "idle_in_transaction_session_timeout = '30s'",
+            ):
+                connection.exec_driver_sql(f"alter role {role} set {setting}")
+        for role, password in passwords.items():
+            if role not in LOGIN_ROLES:
+                raise ValueError(f"no such login role: {role}")
+            # A literal composed by the driver: ALTER ROLE takes no bound parameter.
+            statement = sql.SQL("alter role {} password {}").format(
+                sql.Identifier(role), sql.Literal(password)
+            )
+            _driver(connection).execute(statement)
+    return done
+
+
+def _driver(connection: sa.Connection) -> psycopg.Connection[object]:
+    """psycopg's own connection, for what cannot go through SQLAlchemy: scripts and composed SQL."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)
+    return driver
+
+
+def _ensure_schemas(engine: sa.Engine) -> list[str]:
+    done = []
+    with engine.begin() as connection:
+        for schema in SCHEMAS:
+            if not connection.execute(
+                sa.text("select to_regnamespace(:s)"), {"s": schema}
+            ).scalar():
+                connection.exec_driver_sql(f"create schema {schema} authorization coffer_owner")
+                done.append(f"schema {schema}")
+            connection.exec_driver_sql(
+                f"grant usage, create on schema {schema} to coffer_functions"
+            )
+    return done
+
+
+def _ensure_queue(engine: sa.Engine) -> list[str]:
+    """Procrastinate's own tables, as its own role in its own schema: they hold no tenant data."""
+    with engine.begin() as connection:
+        table = f"{QUEUE_SCHEMA}.procrastinate_jobs"
+        if connection.execute(sa.text("select to_regclass(:t)"), {"t": table}).scalar():
+            return []
+        connection.exec_driver_sql(
+            f"create schema if not exists {QUEUE_SCHEMA} authorization coffer_queue"
+        )
+        connection.exec_driver_sql("set local role coffer_queue")
+        connection.exec_driver_sql(f"set local search_path = {QUEUE_SCHEMA}")
+        _driver(connection).execute(queue_schema.SchemaManager.get_schema().encode())
+    return [f"schema {QUEUE_SCHEMA}"]

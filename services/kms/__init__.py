@@ -1,0 +1,1 @@
+"""kms: sees keys and never a secret."""

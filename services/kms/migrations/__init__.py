@@ -1,0 +1,1 @@
+"""Alembic migrations of kms: forward-only, safe while the previous release runs."""

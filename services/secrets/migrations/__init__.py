@@ -1,0 +1,1 @@
+"""Alembic migrations of secrets: forward-only, safe while the previous release runs."""
