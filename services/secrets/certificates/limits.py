@@ -1,0 +1,52 @@
+"""How much certificate material may be, and how much work it may ask for."""
+
+from typing import Final
+
+from services.secrets.certificates.refusal import CertificateRefused, Field
+
+MAX_CONTENT_BYTES: Final = 512 * 1024
+"""Bytes of `certificate_content` (API.md section 4); PEM is text, so counted as sent, in UTF-8."""
+
+MAX_PRIVATE_KEY_BYTES: Final = 64 * 1024
+"""Bytes of `private_key`; an encrypted RSA-8192 key takes 7 KiB."""
+
+MAX_PASSPHRASE_BYTES: Final = 1024
+"""Bytes of `passphrase` in UTF-8."""
+
+MAX_KDF_ITERATIONS: Final = 1_000_000
+"""Rounds of PBKDF2, or of the PBES1 derivation. OWASP's 2023 advice is 600,000; a key under five
+million took 6.8 s with the GIL held, so an uncapped count is a denial of service."""
+
+MAX_SCRYPT_BYTES: Final = 256 * 1024 * 1024
+"""Memory (128 * N * r, RFC 7914) that opening an scrypt-protected key may take."""
+
+MAX_SCRYPT_PARALLEL: Final = 16
+"""The p of scrypt (RFC 7914): each is a further pass over that memory."""
+
+MAX_RSA_PRIVATE_BITS: Final = 8192
+"""Beyond it even our cheap check of a key takes seconds, and no public CA issues for one."""
+
+MIN_RSA_BITS: Final = 2048
+"""Below it (also for DSA) a key is weak: NIST SP 800-131A, CA/Browser baseline 6.1.5."""
+
+EXPIRES_SOON_DAYS: Final = 30
+"""API.md section 4, warning `expires_soon`."""
+
+
+def encode(value: str, field: Field, limit: int) -> bytes:
+    """The UTF-8 bytes of a field, exactly as sent.
+
+    Raises CertificateRefused without a reason when longer than `limit` bytes, and with `malformed`
+    for text that UTF-8 cannot hold (a lone surrogate).
+    """
+    try:
+        encoded = value.encode()
+    except UnicodeEncodeError:
+        raise CertificateRefused(
+            field, "malformed", f"{field} is not valid Unicode text."
+        ) from None
+    if len(encoded) > limit:
+        raise CertificateRefused(
+            field, None, f"{field} is {len(encoded)} bytes long; at most {limit} are accepted."
+        )
+    return encoded

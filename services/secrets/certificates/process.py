@@ -1,0 +1,93 @@
+"""One worker process as its parent sees it. Blocking: for a thread, not for the event loop."""
+
+import contextlib
+import multiprocessing
+import signal
+import sys
+from typing import Final
+
+from services.secrets.certificates.worker import Answer, Job, Ready, run
+
+START_SECONDS: Final = 60.0
+"""For the interpreter and its imports; about 0.3 s on an idle machine."""
+
+_END_SECONDS: Final = 10.0
+
+
+class WorkerDied(Exception):  # noqa: N818 - an event
+    """The process ended before it answered; nothing is known about the job."""
+
+
+class WorkerOutOfTime(Exception):  # noqa: N818 - an event
+    """The job used up its processor time (`cpu`), or the machine gave it none (`wall`)."""
+
+    def __init__(self, which: str) -> None:
+        super().__init__(which)
+        self.which = which
+
+
+class WorkerProcess:
+    """Starts in the constructor; every failure ends it, so a worker is alive and idle or gone.
+
+    Not `concurrent.futures.ProcessPoolExecutor`: there one dead worker fails the jobs of all
+    others, a worker cannot be killed (before Python 3.14), and workers outlive a killed parent
+    because each holds both ends of its queue.
+    """
+
+    def __init__(self, start_seconds: float = START_SECONDS) -> None:
+        """Raises WorkerDied when it did not come up in time."""
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(
+            target=run, args=(theirs,), name="coffer-certificate-reader", daemon=True
+        )
+        try:
+            self._process.start()
+        except BaseException:
+            self._pipe.close()
+            raise
+        finally:
+            theirs.close()  # so that the death of the worker is seen as the end of the pipe
+        try:
+            if not self._pipe.poll(start_seconds) or not isinstance(self._pipe.recv(), Ready):
+                raise WorkerDied
+        except (EOFError, OSError, WorkerDied):
+            self.kill()
+            raise WorkerDied from None
+
+    @property
+    def pid(self) -> int | None:
+        """The process id, also after its end."""
+        return self._process.pid
+
+    def ask(self, job: Job, wall_seconds: float) -> Answer:
+        """The worker's answer. Raises WorkerOutOfTime or WorkerDied; then the process is gone."""
+        try:
+            self._pipe.send(job)
+            if self._pipe.poll(wall_seconds):
+                answer: Answer = self._pipe.recv()
+                return answer
+        except (EOFError, OSError):
+            self._end()
+            if sys.platform != "win32" and self._process.exitcode == -signal.SIGPROF:
+                raise WorkerOutOfTime("cpu") from None
+            raise WorkerDied from None
+        self.kill()
+        raise WorkerOutOfTime("wall")
+
+    def signal_end(self) -> None:
+        """Ends the process at once, from any thread; `ask`, if under way, raises WorkerDied."""
+        self._process.kill()
+
+    def kill(self) -> None:
+        """Ends the process and reaps it; not while another thread is in `ask`. Twice is once."""
+        self._process.kill()
+        self._end()
+
+    def _end(self) -> None:
+        self._process.join(_END_SECONDS)
+        if self._process.exitcode is None:  # the pipe broke, yet the process lives
+            self._process.kill()
+            self._process.join(_END_SECONDS)
+        with contextlib.suppress(OSError):
+            self._pipe.close()

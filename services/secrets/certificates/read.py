@@ -1,0 +1,78 @@
+"""The one door: text as sent goes in, certificate material or a refusal comes out.
+
+Synchronous, deterministic and without I/O. It may hold the interpreter lock for as long as a key
+derivation takes, so a service calls it through `reader.CertificateReader`, never directly.
+"""
+
+import warnings
+from datetime import datetime
+from typing import Final
+
+from services.secrets.certificates.bundle import assemble
+from services.secrets.certificates.contents import ContentReader
+from services.secrets.certificates.findings import findings
+from services.secrets.certificates.keys import OpenedKey, open_key, private_key_block
+from services.secrets.certificates.material import CertificateMaterial
+from services.secrets.certificates.metadata import LeafFacts
+from services.secrets.certificates.pem import read_pem
+from services.secrets.certificates.refusal import CertificateRefused
+from services.secrets.certificates.sent import Sent, check_sent
+
+_READERS: Final[dict[str, ContentReader]] = {"pem": read_pem}
+
+SUPPORTED_TYPES: Final = frozenset(_READERS)
+"""The values of `certificate_type` that this version reads."""
+
+
+def read_certificate(
+    content: str,
+    private_key: str | None,
+    passphrase: str | None,
+    certificate_type: str,
+    now: datetime,
+) -> CertificateMaterial:
+    """Reads what `POST /v1/secrets/certificate` was sent (API.md section 4).
+
+    `now` is aware and decides the warnings about dates. An empty passphrase counts as none.
+    Raises CertificateRefused for every input that cannot be used, and nothing else.
+    Python's warnings are silenced meanwhile, which is process-wide: not for several threads.
+    """
+    sent = check_sent(content, private_key, passphrase, certificate_type, SUPPORTED_TYPES)
+    return read_sent(sent, now)
+
+
+def read_sent(sent: Sent, now: datetime) -> CertificateMaterial:
+    """The same for fields that passed `check_sent`."""
+    with warnings.catch_warnings():
+        # cryptography warns of odd but readable certificates; what matters is in the metadata
+        warnings.simplefilter("ignore")
+        return _read(sent, now)
+
+
+def _read(sent: Sent, now: datetime) -> CertificateMaterial:
+    contents = _READERS[sent.certificate_type](sent.content.decode(), sent.passphrase)
+    key = _key(sent, contents.key)
+    bundle = assemble(contents.certificates, key.public_key if key else None)
+    metadata = LeafFacts(bundle.leaf).describe(
+        has_private_key=key is not None,
+        has_passphrase=sent.passphrase is not None,
+        chain_length=len(bundle.certificates),
+        warnings=findings(bundle, key.encryption if key else None, now),
+    )
+    return CertificateMaterial(
+        sent.certificate_type, sent.content, sent.private_key, sent.passphrase, metadata
+    )
+
+
+def _key(sent: Sent, inside: OpenedKey | None) -> OpenedKey | None:
+    if sent.private_key is None:
+        return inside
+    block = private_key_block(sent.private_key.decode())
+    key = open_key(block, sent.passphrase, "private_key")
+    if inside is not None and inside.public_key != key.public_key:
+        raise CertificateRefused(
+            "private_key",
+            "key_mismatch",
+            "private_key is not the key that certificate_content holds. Send one of the two only.",
+        )
+    return key

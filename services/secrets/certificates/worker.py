@@ -1,0 +1,81 @@
+"""The process in which untrusted material is parsed. One job at a time, until its pipe closes.
+
+It is spawned (a fork of a process that uses gRPC is unsafe), imports nothing but the parser, leaves
+no core file, writes nothing anywhere, and dies with its parent: at once when idle (the pipe
+closes), after the processor time of one job when busy (the kernel's timer, which needs no
+interpreter lock).
+"""
+
+import contextlib
+import signal
+import sys
+import warnings
+from dataclasses import dataclass
+from datetime import datetime
+from multiprocessing.connection import Connection
+
+from services.secrets.certificates.material import CertificateMaterial
+from services.secrets.certificates.read import read_sent
+from services.secrets.certificates.refusal import CertificateRefused
+from services.secrets.certificates.sent import Sent
+
+if sys.platform != "win32":
+    import resource
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The worker's first word: it has imported everything and takes jobs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Parse this, as of `now` (aware), within `cpu_seconds` of processor time."""
+
+    sent: Sent
+    now: datetime
+    cpu_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A fault of ours: the name of the exception's class, never its text, which may quote input."""
+
+    name: str
+
+
+Answer = CertificateMaterial | CertificateRefused | Broken
+
+
+def run(pipe: Connection) -> None:
+    """The process's main function; returns when the other end of the pipe closes."""
+    _harden()
+    with contextlib.suppress(EOFError, OSError):
+        pipe.send(Ready())
+        while True:
+            pipe.send(_answer(pipe.recv()))
+
+
+def _harden() -> None:
+    warnings.simplefilter("ignore")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is for the parent alone
+    if sys.platform != "win32":
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold private keys
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)  # whose action is to end the process
+
+
+def _answer(job: Job) -> Answer:
+    _limit_cpu(job.cpu_seconds)
+    try:
+        return read_sent(job.sent, job.now)
+    except CertificateRefused as refusal:
+        return refusal.with_traceback(None)
+    except Exception as error:  # noqa: BLE001 - the process goes on with the next job
+        return Broken(type(error).__name__)
+    finally:
+        _limit_cpu(0)
+
+
+def _limit_cpu(seconds: float) -> None:
+    if sys.platform != "win32":
+        signal.setitimer(signal.ITIMER_PROF, seconds)
