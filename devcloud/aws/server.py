@@ -1,0 +1,113 @@
+"""One HTTP port that is STS, KMS and the control API of the stand-in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+from devcloud.aws.cloud import Cloud
+from devcloud.aws.control_api import PREFIX, ControlApi
+from devcloud.aws.kms import TARGET_PREFIX, KmsEndpoint
+from devcloud.aws.seed import DEFAULT_EXTERNAL_ID, DEFAULT_REGION, announcement, sow
+from devcloud.aws.sessions import Sessions
+from devcloud.aws.snapshot import InMemory
+from devcloud.aws.sts import StsEndpoint
+from devcloud.control import Control
+from devcloud.faults import Faults
+from devcloud.http import HttpAnswer, HttpServer
+from devcloud.ledger import Ledger
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from devcloud.aws.snapshot import Snapshots
+    from devcloud.http import HttpRequest
+
+_FORM = "application/x-www-form-urlencoded"
+
+
+class AwsServer:
+    """The stand-in on a thread of this process; `python -m devcloud` runs the same in its own.
+
+    `with AwsServer.seeded() as aws:` is what most tests want. Starting again after `stop` is not
+    supported: make a new server on the same `Cloud`.
+    """
+
+    def __init__(self, cloud: Cloud, *, host: str = "127.0.0.1", port: int = 0) -> None:
+        self._cloud = cloud
+        faults, ledger, sessions = Faults(), Ledger(), Sessions(cloud)
+        self._kms = KmsEndpoint(cloud, sessions, faults, ledger)
+        self._sts = StsEndpoint(cloud, sessions, faults, ledger)
+        self._control = ControlApi(cloud, sessions, faults, ledger)
+        self._http = HttpServer(self._route, host=host, port=port, on_stop=faults.close)
+
+    @classmethod
+    def seeded(
+        cls,
+        snapshots: Snapshots | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        region: str = DEFAULT_REGION,
+        external_id: str = DEFAULT_EXTERNAL_ID,
+    ) -> AwsServer:
+        """A server with an operator and a customer, in memory unless snapshots are given.
+
+        `region` and `external_id` matter on the first start only; later ones keep what is stored.
+        """
+        cloud = Cloud(snapshots or InMemory())
+        sow(cloud, region=region, external_id=external_id)
+        return cls(cloud, host=host, port=port)
+
+    def start(self) -> None:
+        """Bind and serve. Raises OSError when the address cannot be had."""
+        self._http.start()
+
+    def stop(self) -> None:
+        """End all connections and threads; what was answered is already stored."""
+        self._http.stop()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def listen(self) -> str:
+        """`host:port` as bound."""
+        return self._http.listen
+
+    @property
+    def url(self) -> str:
+        """The endpoint URL for STS and KMS alike."""
+        return f"http://{self.listen}"
+
+    def announcement(self) -> dict[str, Any]:
+        """What the ready file says, secrets included (see `python -m devcloud`)."""
+        return {
+            "listen": self.listen,
+            "aws_endpoint_url": self.url,
+            "control_url": self.url,
+            "control_token": self._cloud.control_token,
+            **announcement(self._cloud),
+        }
+
+    def control(self) -> Control:
+        """A control client of this running server; the caller closes it."""
+        return Control(self.url, self._cloud.control_token)
+
+    def _route(self, request: HttpRequest) -> HttpAnswer:
+        if request.target.startswith(PREFIX):
+            return self._control.answer(request)
+        if request.method == "POST" and request.target == "/":
+            if request.headers.get("x-amz-target", "").startswith(TARGET_PREFIX):
+                return self._kms.answer(request)
+            if request.headers.get("content-type", "").startswith(_FORM):
+                return self._sts.answer(request)
+        return HttpAnswer(404, b"devcloud serves AWS STS and KMS here\n")
