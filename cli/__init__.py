@@ -1,0 +1,1 @@
+"""The command `coffer`: the local supervisor, the demo and administration."""

@@ -1,0 +1,32 @@
+"""The command `coffer`, put together."""
+
+import typer
+
+from cli.up import up
+
+
+def application() -> typer.Typer:
+    """The Typer application with every command."""
+    app = typer.Typer(
+        name="coffer",
+        no_args_is_help=True,
+        add_completion=False,
+        # A traceback with local variables would show keys.
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_coffer)
+    app.command("up")(up)
+    return app
+
+
+def _coffer() -> None:
+    """Coffer: a secrets platform whose master keys live in the customer's own cloud KMS."""
+
+
+def main() -> None:
+    """Entry point of the installed command."""
+    application()()
+
+
+if __name__ == "__main__":
+    main()
