@@ -1,0 +1,116 @@
+"""Who is calling: the values that authentication yields and use cases read. Pure.
+
+A call is made by one of four kinds of callers: a tenant's client with an API key, a tenant's
+administrator with a JWT, another service, or a consumer of values; the last two are known by their
+client certificate.
+"""
+
+from __future__ import annotations
+
+import re
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+_SPIFFE: Final = re.compile(
+    r"spiffe://coffer/(?:(?P<service>kms|secrets|rewrap|gateway)"
+    r"|consumer/(?P<consumer>[a-z0-9][a-z0-9._-]{0,62}))"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """The holder of a client certificate of our CA."""
+
+    service: str | None = None
+    consumer: str | None = None
+
+    @classmethod
+    def parse(cls, spiffe_id: str) -> Peer:
+        """From the URI in the certificate; an unknown form is nobody."""
+        match = _SPIFFE.fullmatch(spiffe_id)
+        return cls(match["service"], match["consumer"]) if match else cls()
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A row of the tenant registry."""
+
+    id: UUID
+    slug: str
+    name: str
+    plan: str
+    max_secrets: int | None
+
+    @property
+    def issued_external_id(self) -> str:
+        """The external id that this tenant's AWS role should ask for."""
+        return f"coffer-{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class StepUp:
+    """A valid, fresh step-up token that is not consumed yet."""
+
+    jti: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One authenticated and authorised call.
+
+    `tenant_id` is the credential's; None for services and consumers, whose requests name the tenant.
+    `actor` is what audit events say: `api_key:<key_id>`, `admin:<sub>`, `service:<name>`,
+    `consumer:<name>`. `deadline` is on the clock of `time.monotonic`, in seconds.
+    """
+
+    actor: str
+    request_id: str
+    tenant_id: UUID | None = None
+    consumer: str | None = None
+    ip_address: str | None = None
+    step_up: StepUp | None = None
+    deadline: float | None = None
+
+    @property
+    def tenant(self) -> UUID:
+        """The credential's tenant. Only for rpcs whose policy asks for a tenant's credential."""
+        if self.tenant_id is None:
+            raise LookupError("this call carries no tenant")
+        return self.tenant_id
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeyIdentity:
+    """What a valid API key says."""
+
+    tenant_id: UUID
+    key_id: str
+    scopes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class AdminIdentity:
+    """What a valid admin JWT says; the tenant exists and is active."""
+
+    tenant_id: UUID
+    subject: str
+    role: str
+
+
+_CALL: ContextVar[Call] = ContextVar("coffer_call")
+
+
+def current_call() -> Call:
+    """The call that is being served. Raises LookupError outside one."""
+    return _CALL.get()
+
+
+def enter_call(call: Call) -> None:
+    """Make `call` the current one, for the rest of this task."""
+    _CALL.set(call)

@@ -1,0 +1,147 @@
+"""Who may call what: the policies of a service's descriptors, and their enforcement. Default deny."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Protocol
+
+from coffer.type.v1 import policy_pb2
+
+from services.common.errors import (
+    ForbiddenError,
+    InsufficientScopeError,
+    UnauthenticatedError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from google.protobuf.descriptor import ServiceDescriptor
+
+    from services.common.identity import AdminIdentity, ApiKeyIdentity, Call, Peer, StepUp
+
+_ROLE_NAMES: Final = {
+    policy_pb2.ADMIN_ROLE_OWNER: "owner",
+    policy_pb2.ADMIN_ROLE_ADMIN: "admin",
+    policy_pb2.ADMIN_ROLE_VIEWER: "viewer",
+}
+
+
+class Authentication(Protocol):
+    """What enforcement needs to know about credentials."""
+
+    async def api_key(self, token: str) -> ApiKeyIdentity | None:
+        """Who holds this API key."""
+        ...
+
+    async def admin(self, token: str) -> AdminIdentity | None:
+        """Which administrator this JWT is of."""
+        ...
+
+    async def step_up(self, token: str | None, admin: AdminIdentity, window_seconds: int) -> StepUp:
+        """A valid, fresh step-up token of this administrator."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a call brought along."""
+
+    peer: Peer
+    authorization: str | None
+    x_api_key: str | None
+    step_up: str | None
+
+    def __repr__(self) -> str:
+        return f"Credentials(peer={self.peer!r})"
+
+
+def policies(services: Iterable[ServiceDescriptor]) -> dict[str, policy_pb2.Policy]:
+    """The policy of each rpc by its full path. An rpc that declares none is not in it."""
+    found = {}
+    for service in services:
+        for method in service.methods:
+            policy = method.GetOptions().Extensions[policy_pb2.policy]
+            if policy.WhichOneof("caller"):
+                found[f"/{service.full_name}/{method.name}"] = policy
+    return found
+
+
+class Enforcer:
+    """Decides about one call. Knows every rpc of its process."""
+
+    def __init__(
+        self, known: Mapping[str, policy_pb2.Policy], authentication: Authentication
+    ) -> None:
+        self._known = known
+        self._authentication = authentication
+
+    async def admit(self, method: str, credentials: Credentials, call: Call) -> Call:
+        """`call`, completed with who calls. Raises the 401 or 403 of the wire contract."""
+        policy = self._known.get(method)
+        if policy is None:
+            raise ForbiddenError("This rpc declares no policy, so nobody may call it.")
+        kind = policy.WhichOneof("caller")
+        if kind == "api_key":
+            return await self._by_api_key(policy.api_key, credentials, call)
+        if kind == "admin":
+            return await self._by_admin(policy.admin, credentials, call)
+        if credentials.peer.service is None and credentials.peer.consumer is None:
+            raise UnauthenticatedError
+        if kind == "service":
+            return _by_service(policy.service, credentials.peer, call)
+        if credentials.peer.consumer is None:
+            raise ForbiddenError("Only consumers with a grant may call this.")
+        name = credentials.peer.consumer
+        return replace(call, actor=f"consumer:{name}", consumer=name)
+
+    async def _by_api_key(
+        self, policy: policy_pb2.ApiKeyPolicy, credentials: Credentials, call: Call
+    ) -> Call:
+        token = _api_key(credentials)
+        identity = await self._authentication.api_key(token) if token else None
+        if identity is None:
+            raise UnauthenticatedError
+        if policy.scope and policy.scope not in identity.scopes:
+            raise InsufficientScopeError(f"The API key lacks the scope {policy.scope}.")
+        return replace(call, actor=f"api_key:{identity.key_id}", tenant_id=identity.tenant_id)
+
+    async def _by_admin(
+        self, policy: policy_pb2.AdminPolicy, credentials: Credentials, call: Call
+    ) -> Call:
+        token = _bearer(credentials.authorization)
+        if token is None or credentials.x_api_key is not None:
+            raise UnauthenticatedError
+        admin = await self._authentication.admin(token)
+        if admin is None:
+            raise UnauthenticatedError
+        roles = [_ROLE_NAMES[role] for role in policy.roles if role in _ROLE_NAMES]
+        if admin.role not in roles:
+            raise ForbiddenError(f"This needs the role {' or '.join(roles)}.")
+        step_up = None
+        if policy.step_up_window_seconds:
+            step_up = await self._authentication.step_up(
+                credentials.step_up, admin, policy.step_up_window_seconds
+            )
+        return replace(
+            call, actor=f"admin:{admin.subject}", tenant_id=admin.tenant_id, step_up=step_up
+        )
+
+
+def _by_service(policy: policy_pb2.ServicePolicy, peer: Peer, call: Call) -> Call:
+    if peer.service is None or peer.service not in policy.names:
+        raise ForbiddenError("This service may not call this.")
+    return replace(call, actor=f"service:{peer.service}")
+
+
+def _bearer(authorization: str | None) -> str | None:
+    scheme, _, token = (authorization or "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" and token.strip() else None
+
+
+def _api_key(credentials: Credentials) -> str | None:
+    """The key from either header; two different ones are none."""
+    bearer, plain = _bearer(credentials.authorization), credentials.x_api_key
+    if credentials.authorization is not None and plain is not None and bearer != plain:
+        return None
+    return bearer or plain

@@ -1,0 +1,165 @@
+"""Reading settings from the environment, with all faults told at once by the variable's name.
+
+Every secret NAME may be given as NAME_FILE, the path of a file that holds it. A value is never part of a
+fault's text.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from services.common.sensitive import SecretBytes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+T = TypeVar("T")
+
+
+class SettingsError(Exception):
+    """One or more settings are missing or wrong; the text has a line for each, naming the variable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A host and a port; port 0 means any free one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """PEM files of a process's identity, and the CA that it trusts."""
+
+    certificate: Path
+    key: Path
+    ca: Path
+
+
+class Reader:
+    """Reads variables, collects faults; call `finish` before using what was read."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._faults: list[str] = []
+
+    def finish(self) -> None:
+        """Raise SettingsError if anything was wrong."""
+        if self._faults:
+            raise SettingsError("\n".join(self._faults))
+
+    def optional(self, name: str) -> str | None:
+        """The text, or None when the variable is unset or empty."""
+        return self._environ.get(name) or None
+
+    def text(self, name: str, default: str | None = None) -> str:
+        """The text; a fault when there is neither a value nor a default."""
+        value = self.optional(name) or default
+        return value if value is not None else self._fault(name, "is required", "")
+
+    def secret(self, name: str, default: str | None = None) -> str:
+        """As `text`, from NAME or the file that NAME_FILE names (trailing newline cut)."""
+        file = self.optional(f"{name}_FILE")
+        if file is None:
+            value = self.optional(name) or default
+            return value if value is not None else self._fault(name, "(or _FILE) is required", "")
+        try:
+            return Path(file).read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            return self._fault(f"{name}_FILE", f"cannot be read: {type(error).__name__}", "")
+
+    def optional_secret(self, name: str) -> str | None:
+        """As `secret`, None when neither variable is set."""
+        given = self.optional(name) or self.optional(f"{name}_FILE")
+        return self.secret(name) if given else None
+
+    def key_bytes(self, name: str, length: int) -> SecretBytes:
+        """A secret of `length` bytes in base64."""
+        try:
+            value = base64.b64decode(self.secret(name), validate=True)
+        except (binascii.Error, ValueError):
+            value = b""
+        if len(value) != length:
+            self._fault(name, f"must be {length} bytes in base64", "")
+            value = bytes(length)
+        return SecretBytes(value)
+
+    def integer(self, name: str, default: int, *, minimum: int, maximum: int) -> int:
+        """A whole number within bounds, both included."""
+        value = self.optional(name)
+        if value is None:
+            return default
+        if not value.isascii() or not value.isdigit() or not minimum <= int(value) <= maximum:
+            return self._fault(name, f"must be a whole number from {minimum} to {maximum}", default)
+        return int(value)
+
+    def seconds(self, name: str, default: float, *, minimum: float, maximum: float) -> float:
+        """A duration in seconds within bounds, both included; decimals allowed."""
+        value = self.optional(name)
+        if value is None:
+            return default
+        try:
+            number = float(value)
+        except ValueError:
+            number = -1.0
+        if not minimum <= number <= maximum:
+            fault = f"must be a number of seconds from {minimum:g} to {maximum:g}"
+            return self._fault(name, fault, default)
+        return number
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        """`true` or `false`."""
+        value = self.optional(name)
+        if value is None:
+            return default
+        if value.lower() not in {"true", "false"}:
+            return self._fault(name, "must be true or false", default)
+        return value.lower() == "true"
+
+    def path(self, name: str) -> Path:
+        """A file that exists."""
+        path = Path(self.text(name))
+        if self.optional(name) and not path.is_file():
+            self._fault(name, "names no file", path)
+        return path
+
+    def optional_path(self, name: str) -> Path | None:
+        """As `path`, None when unset."""
+        return self.path(name) if self.optional(name) else None
+
+    def address(self, name: str, default: str | None = None) -> Address:
+        """host:port, with [..] around an IPv6 host."""
+        value = self.text(name, default)
+        host, _, port = value.rpartition(":")
+        if value and (not host or not port.isdigit() or int(port) > 65535):  # noqa: PLR2004
+            self._fault(name, "must be host:port", None)
+            return Address("127.0.0.1", 0)
+        return Address(host.strip("[]"), int(port or 0))
+
+    def names(self, name: str) -> tuple[str, ...]:
+        """A comma-separated list; blanks and empty members are dropped."""
+        return tuple(
+            part.strip() for part in (self.optional(name) or "").split(",") if part.strip()
+        )
+
+    def tls(self, prefix: str) -> TlsFiles:
+        """The three files of `<prefix>_TLS_CERT_FILE`, `_TLS_KEY_FILE`, `_TLS_CA_FILE`."""
+        return TlsFiles(
+            certificate=self.path(f"{prefix}_TLS_CERT_FILE"),
+            key=self.path(f"{prefix}_TLS_KEY_FILE"),
+            ca=self.path(f"{prefix}_TLS_CA_FILE"),
+        )
+
+    def _fault(self, name: str, text: str, instead: T) -> T:
+        self._faults.append(f"{name} {text}")
+        return instead
