@@ -1,0 +1,184 @@
+"""What breaks when a container may do more than it needs, or starts before what it depends on."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SERVICES = ("kms", "secrets", "rewrap")
+PROCESSES = (*SERVICES, "gateway")
+EVERY = ("pki", "postgres", "migrate", *PROCESSES)
+SECRET_SETTINGS = ("DATABASE_URL", "MASTER_KEY_B64", "PASSWORD", "PASSWORDS")
+
+
+def test_the_stack_is_complete(compose: dict[str, Any]) -> None:
+    assert set(compose["services"]) == set(EVERY)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_no_container_may_do_what_it_need_not(compose: dict[str, Any], name: str) -> None:
+    service = compose["services"][name]
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", service["user"])
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert "cap_add" not in service
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert any(entry.startswith("/tmp:") for entry in service["tmpfs"])
+    assert not service.keys() & {"privileged", "pid", "ipc", "devices"}
+
+
+@pytest.mark.parametrize(
+    ("name", "needs"),
+    [
+        ("postgres", {"pki": "service_completed_successfully"}),
+        ("migrate", {"postgres": "service_healthy"}),
+        ("kms", {"migrate": "service_completed_successfully", "postgres": "service_healthy"}),
+        ("secrets", {"kms": "service_healthy"}),
+        ("rewrap", {"secrets": "service_healthy"}),
+        ("gateway", dict.fromkeys(SERVICES, "service_healthy")),
+    ],
+)
+def test_nothing_starts_before_what_it_needs(
+    compose: dict[str, Any], name: str, needs: dict[str, str]
+) -> None:
+    declared = compose["services"][name]["depends_on"]
+    found = {other: how["condition"] for other, how in declared.items()}
+    assert found.items() >= needs.items()
+
+
+@pytest.mark.parametrize("name", ["postgres", *PROCESSES])
+def test_health_is_asked_for_and_waiting_is_bounded(compose: dict[str, Any], name: str) -> None:
+    check = compose["services"][name]["healthcheck"]
+    assert check["test"][0] == "CMD"
+    assert check.keys() >= {"interval", "timeout", "retries", "start_period"}
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_the_health_check_asks_the_port_that_serves_it(compose: dict[str, Any], name: str) -> None:
+    service = compose["services"][name]
+    variable = (
+        "COFFER_GATEWAY_LISTEN" if name == "gateway" else f"COFFER_{name.upper()}_METRICS_LISTEN"
+    )
+    port = service["environment"][variable].rpartition(":")[2]
+    assert f'"127.0.0.1", {port}' in service["healthcheck"]["test"][-1]
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_each_container_starts_the_way_a_person_would(compose: dict[str, Any], name: str) -> None:
+    module = name if name == "gateway" else f"services.{name}"
+    assert compose["services"][name]["command"] == ["python", "-m", module]
+
+
+def test_every_secret_comes_from_a_file(compose: dict[str, Any]) -> None:
+    for name, service in compose["services"].items():
+        for variable, value in service.get("environment", {}).items():
+            if variable.removesuffix("_FILE").endswith(SECRET_SETTINGS):
+                assert variable.endswith("_FILE"), f"{name}: {variable}"
+                assert value.removeprefix("/run/secrets/") in service["secrets"]
+
+
+def test_every_mounted_secret_is_declared_and_used(compose: dict[str, Any]) -> None:
+    mounted = {
+        entry for service in compose["services"].values() for entry in service.get("secrets", [])
+    }
+    assert mounted == set(compose["secrets"])
+
+
+def test_nothing_secret_or_security_relevant_has_a_default(root: Path) -> None:
+    text = (root / "docker-compose.yml").read_text(encoding="utf-8")
+    defaults = dict(re.findall(r"\$\{([A-Z0-9_]+):?-([^}]*)\}", text))
+    assert defaults == {
+        "COFFER_VERSION": "local",
+        "COFFER_PUBLISH": "127.0.0.1:8080",
+        # Empty means: refuse none, and use the machine's own role.
+        "COFFER_KMS_REFUSED_AWS_ACCOUNTS": "",
+        "AWS_ACCESS_KEY_ID": "",
+        "AWS_SECRET_ACCESS_KEY": "",
+    }
+
+
+def test_what_is_required_says_where_to_look(root: Path) -> None:
+    text = (root / "docker-compose.yml").read_text(encoding="utf-8")
+    example = (root / ".env.example").read_text(encoding="utf-8")
+    required = re.findall(r"\$\{([A-Z0-9_]+):\?([^}]*)\}", text)
+    assert required
+    for variable, message in required:
+        assert ".env.example" in message
+        assert f"\n{variable}=\n" in example, "an example with a value would survive unnoticed"
+
+
+def test_every_setting_of_the_example_is_used(root: Path) -> None:
+    text = (root / "docker-compose.yml").read_text(encoding="utf-8")
+    example = (root / ".env.example").read_text(encoding="utf-8")
+    for variable in re.findall(r"^([A-Z0-9_]+)=", example, re.MULTILINE):
+        assert f"${{{variable}" in text
+
+
+def test_only_the_gateway_is_reachable_from_outside(compose: dict[str, Any]) -> None:
+    for name, service in compose["services"].items():
+        assert ("ports" in service) is (name == "gateway"), name
+    assert compose["services"]["gateway"]["ports"] == ["${COFFER_PUBLISH:-127.0.0.1:8080}:9100"]
+
+
+def test_only_kms_reaches_the_internet(compose: dict[str, Any]) -> None:
+    open_networks = {name for name, how in compose["networks"].items() if not how.get("internal")}
+    assert open_networks == {"clouds", "edge"}
+    for name, service in compose["services"].items():
+        assert ("clouds" in service.get("networks", [])) is (name == "kms"), name
+        assert ("edge" in service.get("networks", [])) is (name == "gateway"), name
+
+
+def test_the_gateway_cannot_reach_the_database(compose: dict[str, Any]) -> None:
+    assert "data" not in compose["services"]["gateway"]["networks"]
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_no_process_can_read_the_identity_of_another(compose: dict[str, Any], name: str) -> None:
+    assert compose["services"][name]["volumes"] == [f"pki-{name}:/pki/{name}:ro"]
+
+
+def test_only_the_issuer_sees_the_key_of_the_ca(compose: dict[str, Any]) -> None:
+    for name, service in compose["services"].items():
+        holds = any(entry.startswith("pki-ca:") for entry in service.get("volumes", []))
+        assert holds is (name == "pki"), name
+
+
+def test_only_kms_holds_the_platform_key_and_a_cloud_identity(compose: dict[str, Any]) -> None:
+    for name, service in compose["services"].items():
+        assert ("master_key_b64" in service.get("secrets", [])) is (name == "kms"), name
+        has_cloud = any(key.startswith("AWS_") for key in service.get("environment", {}))
+        assert has_cloud is (name == "kms"), name
+
+
+def test_postgresql_takes_nothing_but_tls_with_a_password_from_the_network(root: Path) -> None:
+    text = (root / "deploy" / "postgres" / "pg_hba.conf").read_text(encoding="utf-8")
+    rules = [line.split() for line in text.splitlines() if line and not line.startswith("#")]
+    assert rules
+    for rule in rules:
+        assert rule[0] in {"local", "hostssl"}
+        assert rule[-1] == "scram-sha-256"
+
+
+def test_every_generated_connection_string_checks_the_server_s_name(root: Path) -> None:
+    text = (root / "deploy" / "prepare.sh").read_text(encoding="utf-8")
+    urls = re.findall(r'echo "postgresql://.*', text)
+    assert urls
+    assert all("sslmode=verify-full&sslrootcert=" in url for url in urls)
+
+
+def test_prepare_makes_every_secret_that_compose_mounts(
+    root: Path, compose: dict[str, Any]
+) -> None:
+    made = set(
+        re.findall(
+            r"\| put (\S+)$", (root / "deploy" / "prepare.sh").read_text("utf-8"), re.MULTILINE
+        )
+    )
+    for name, secret in compose["secrets"].items():
+        if name != "admin_jwks":
+            assert secret["file"].removeprefix("./deploy/secrets/") in made
