@@ -40,7 +40,7 @@ class DevelopmentIssuer:
         seconds: int = ADMIN_SECONDS,
     ) -> str:
         """A token for `/admin` on one tenant, valid for `seconds` from now."""
-        return self._sign({"sub": subject, "tenant_id": tenant_id, "role": role}, seconds)
+        return self.sign({"sub": subject, "tenant_id": tenant_id, "role": role}, seconds)
 
     def step_up(
         self,
@@ -58,13 +58,14 @@ class DevelopmentIssuer:
             "purpose": "step_up",
             "auth_time": int(time.time()),
         }
-        return self._sign(claims, seconds)
+        return self.sign(claims, seconds)
 
     def write_jwks(self, file: Path) -> None:
         """Write the public key as a JWKS (RFC 7517), whose `kid` is in every token's header."""
         write_private(file, json.dumps({"keys": [self._public_jwk()]}))
 
-    def _sign(self, claims: dict[str, Any], seconds: int) -> str:
+    def sign(self, claims: dict[str, Any], seconds: int) -> str:
+        """A token with exactly these claims and the registered ones; claims given here win."""
         now = int(time.time())
         registered = {
             "iss": ISSUER,
@@ -75,7 +76,7 @@ class DevelopmentIssuer:
             "jti": str(uuid.uuid4()),
         }
         return jwt.encode(
-            claims | registered,
+            registered | claims,
             self._key_file.read_bytes(),
             algorithm=ALGORITHM,
             headers={"kid": self._public_jwk()["kid"]},
