@@ -20,6 +20,7 @@ PROCESSES = {
     "REWRAP": "services.rewrap",
     "GATEWAY": "gateway",
 }
+READ_FIRST = {"COFFER_LOG_LEVEL"}  # before the settings, so that their faults can be logged
 OF_COMPOSE = {"COFFER_VERSION", "COFFER_PUBLISH"}  # docker-compose.yml's own
 
 
@@ -77,7 +78,8 @@ def read_by(module: str) -> set[str]:
     environment = Environment()
     with pytest.raises(Exception, match="COFFER_"):
         reader_of(module)(environment)
-    return bare({name for name in environment.asked if name.startswith("COFFER_")})
+    asked = {name for name in environment.asked if name.startswith("COFFER_")}
+    return bare(asked | READ_FIRST)
 
 
 @pytest.mark.parametrize("process", PROCESSES)
