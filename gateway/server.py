@@ -1,0 +1,188 @@
+"""uvicorn in this process' event loop, on a socket of ours, with limits and our error shape.
+
+What uvicorn leaves open and is closed here: the head of a request has a size and a time limit, and what is
+no HTTP at all is answered in the contract's shape too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import uuid
+from typing import TYPE_CHECKING, Any, Final
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from gateway.errors import error_response
+from services.common.errors import ValidationError
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from services.common.settings import Address
+
+MAX_HEAD_BYTES: Final = 64 * 1024
+"""Request line and headers together; the answer to more is 400."""
+
+HEAD_SECONDS: Final = 30.0
+"""From the first byte of a connection, or of its next request, to the end of that request's head."""
+
+KEEP_ALIVE_SECONDS: Final = 75
+"""An idle connection is kept so long: longer than the pools of common clients and load balancers."""
+
+_BACKLOG: Final = 2_048
+
+
+class BoundedHttp(HttpToolsProtocol):
+    """uvicorn's HTTP/1.1 with a bound on heads."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._head_bytes = 0
+        self._head_open = True
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """A connection that never sends a request does not stay either."""
+        super().connection_made(transport)
+        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._give_up)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing left to time."""
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Count what arrives before a head is complete; the parser itself would keep any amount."""
+        if self._head_open:
+            self._head_bytes += len(data)
+            if self._head_timer is None:
+                self._head_timer = self.loop.call_later(HEAD_SECONDS, self._give_up)
+        super().data_received(data)
+        if (
+            self._head_open
+            and self._head_bytes > MAX_HEAD_BYTES
+            and not self.transport.is_closing()
+        ):
+            self.send_400_response("The request's head is too large.")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """The same bound where a whole large head arrives in one piece."""
+        super().on_header(name, value)
+        self._head_bytes = max(self._head_bytes, sum(len(k) + len(v) for k, v in self.headers))
+
+    def on_headers_complete(self) -> None:
+        """The body has limits of its own."""
+        self._head_open = False
+        self._stop_timer()
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The next request may begin."""
+        self._head_open = True
+        self._head_bytes = 0
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """What cannot be parsed is answered like every other error, and the connection closed."""
+        request_id = str(uuid.uuid4())
+        response = error_response(ValidationError(msg), request_id)
+        head = (
+            b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\n"
+            b"x-content-type-options: nosniff\r\ncache-control: no-store\r\n"
+            b"content-length: %d\r\nx-request-id: %s\r\n\r\n"
+        )
+        self.transport.write(
+            head % (len(response.body), request_id.encode("ascii")) + response.body
+        )
+        self.transport.close()
+
+    def _give_up(self) -> None:
+        self._head_timer = None
+        if self._head_open and not self.transport.is_closing():
+            self.transport.close()
+
+    def _stop_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+
+class HttpServer(uvicorn.Server):
+    """A server that tells when it accepts requests and leaves signals to whoever runs it.
+
+    `stop` lets requests under way finish, for at most the drain time, and then `serve` returns.
+    """
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    def stop(self) -> None:
+        """Stop accepting; drain."""
+        self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then say so."""
+        await super().startup(sockets)
+        self._on_ready()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """uvicorn would raise the signal again after draining and turn a clean stop into a death."""
+        yield
+
+
+def open_socket(address: Address) -> socket.socket:
+    """A bound socket that is not listening yet.
+
+    SO_REUSEPORT lets a supervisor hold the port by a bound socket of its own (also without listening).
+    Raises OSError when the address cannot be had.
+    """
+    infos = socket.getaddrinfo(
+        address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    family, kind, protocol, _, where = infos[0]
+    opened = socket.socket(family, kind, protocol)
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "SO_REUSEPORT"):
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        opened.bind(where)
+        opened.setblocking(False)
+    except OSError:
+        opened.close()
+        raise
+    return opened
+
+
+def make_server(
+    app: Any,
+    *,
+    on_ready: Callable[[], None],
+    drain_seconds: float,
+    certificate: Path | None = None,
+    key: Path | None = None,
+) -> HttpServer:
+    """A server for an ASGI application; does nothing until `serve(sockets=[...])`."""
+    config = uvicorn.Config(
+        app,
+        loop="none",
+        http=BoundedHttp,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        # Believing X-Forwarded-For from anybody would let a client choose the address in the audit.
+        proxy_headers=False,
+        server_header=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=max(1, round(drain_seconds)),
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
+    )
+    return HttpServer(config, on_ready)
