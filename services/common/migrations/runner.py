@@ -96,7 +96,7 @@ def _ensure_roles(engine: sa.Engine, passwords: Mapping[str, str]) -> list[str]:
                     f"create role {role} {login} nosuperuser nocreatedb nocreaterole nobypassrls"
                 )
                 done.append(f"role {role}")
-        for role in ("coffer_owner", "coffer_functions", "coffer_queue"):
+        for role in ("coffer_owner", "coffer_functions", "coffer_queue", "coffer_cli"):
             connection.exec_driver_sql(f"grant {role} to current_user")
         for role in LOGIN_ROLES:
             # Bounds for whatever a service forgets to bound itself.
