@@ -19,7 +19,7 @@ COPY services /opt/coffer/app/services
 COPY gateway /opt/coffer/app/gateway
 COPY cli /opt/coffer/app/cli
 COPY protos/gen /opt/coffer/app/protos/gen
-COPY openapi.json LICENSE /opt/coffer/app/
+COPY LICENSE /opt/coffer/app/
 # A .pth line puts our packages behind the standard library, as the development install does.
 RUN site="$(/opt/coffer/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
  && printf '%s\n' /opt/coffer/app /opt/coffer/app/protos/gen > "${site}/coffer.pth" \

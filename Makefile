@@ -60,7 +60,7 @@ format: setup ## let ruff rewrite what it can
 protos: setup ## compile protos/coffer into protos/gen (commit the result)
 	$(BIN)/python tools/protos.py
 
-openapi: setup ## write openapi.json from the contract (commit the result)
+openapi: setup ## write gateway/openapi.json from the contract (commit the result)
 	$(BIN)/python -m gateway.openapi
 
 lock: setup ## resolve requirements/*.in into the hash-locked *.txt again (needs uv)
