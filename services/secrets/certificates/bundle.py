@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
+from services.secrets.certificates.algorithms import has_weak_signature
 from services.secrets.certificates.metadata import UNREADABLE, is_ca
 from services.secrets.certificates.refusal import CertificateRefused
 
@@ -172,6 +173,15 @@ def _certifies(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
         return False
     except (UnsupportedAlgorithm, TypeError):
         return True
-    except ValueError:  # signature algorithm and key, or inner and outer algorithm, do not agree
-        return False
+    except ValueError:
+        return _is_beyond_verifying(certificate)
     return True
+
+
+def _is_beyond_verifying(certificate: x509.Certificate) -> bool:
+    """The library raises ValueError for MD5 and SHA-1, which it verifies no more, and for keys and
+    algorithms that do not agree; only the former may be taken on their name."""
+    try:
+        return has_weak_signature(certificate)
+    except UNREADABLE:
+        return False

@@ -34,11 +34,15 @@ _PBES1: Final = {
     "1.2.840.113549.1.12.1.5": "pbeWithSHA1And128BitRC2-CBC",
     "1.2.840.113549.1.12.1.6": "pbeWithSHA1And40BitRC2-CBC",
 }
-_OLD_CIPHERS: Final = {
+_CIPHERS: Final = {
     "1.3.14.3.2.7": "DES-CBC",
     "1.2.840.113549.3.7": "DES-EDE3-CBC",
     "1.2.840.113549.3.2": "RC2-CBC",
+    "2.16.840.1.101.3.4.1.2": "AES-128-CBC",
+    "2.16.840.1.101.3.4.1.22": "AES-192-CBC",
+    "2.16.840.1.101.3.4.1.42": "AES-256-CBC",
 }
+_OLD_CIPHERS: Final = frozenset({"DES-CBC", "DES-EDE3-CBC", "RC2-CBC"})
 _TRADITIONAL_CIPHERS: Final = frozenset(
     {"AES-128-CBC", "AES-192-CBC", "AES-256-CBC", "DES-CBC", "DES-EDE3-CBC", "RC2-CBC"}
 )
@@ -87,8 +91,8 @@ def _pkcs8(data: bytes) -> KeyEncryption:
         raise EncryptionRefused(f"its encryption method {algorithm} is not supported")
     kdf, cipher = (_algorithm(element) for element in _pair(parameters))
     _refuse_price(*kdf)
-    name = _OLD_CIPHERS.get(cipher[0])
-    return KeyEncryption(name or "PBES2", is_legacy=name is not None)
+    name = _CIPHERS.get(cipher[0], cipher[0])
+    return KeyEncryption(name, is_legacy=name in _OLD_CIPHERS)
 
 
 def _pair(element: der.Element) -> tuple[der.Element, der.Element]:

@@ -1,0 +1,185 @@
+"""PEM as people really paste it, and as it arrives when something went wrong on the way."""
+
+import base64
+
+import pytest
+
+from services.secrets.certificates import CertificateMaterial, CertificateRefused, read_certificate
+from tests.fakes.certificates import NOW, Issued, chain, issue, key_pem, pem_block, rsa_key
+
+LEAF = issue(dns=["example.com"])
+
+
+def read(
+    content: str, key: str | None = None, passphrase: str | None = None
+) -> CertificateMaterial:
+    return read_certificate(content, key, passphrase, "pem", NOW)
+
+
+def refused(
+    content: str, key: str | None = None, passphrase: str | None = None
+) -> CertificateRefused:
+    with pytest.raises(CertificateRefused) as caught:
+        read(content, key, passphrase)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        LEAF.pem.replace("\n", "\r\n"),
+        LEAF.pem.replace("\n", "\r"),
+        "\ufeff" + LEAF.pem,
+        "subject=CN = example.com\nissuer: somebody -- else\n\n" + LEAF.pem + "\ntrailing words",
+        LEAF.pem.replace("\n", "   \n"),
+        LEAF.pem.rstrip("\n"),
+        "\n".join("    " + line for line in LEAF.pem.splitlines()),
+        LEAF.pem.replace("CERTIFICATE", "X509 CERTIFICATE"),
+        pem_block("EC PARAMETERS", b"\x06\x08*\x86H\xce=\x03\x01\x07") + LEAF.pem,
+    ],
+    ids=["crlf", "cr", "bom", "text", "blanks", "no-final-newline", "indented", "x509", "params"],
+)
+def test_harmless_variants_are_read_and_stored_byte_for_byte(content: str) -> None:
+    material = read(content, LEAF.key_pem)
+    assert material.metadata.subject == "CN=example.com, O=Example Inc, C=US"
+    assert material.content == content.encode()
+
+
+def test_one_bad_member_refuses_the_file_and_is_named() -> None:
+    made = chain()
+    broken = pem_block("CERTIFICATE", made.intermediate.der[:-30])
+    refusal = refused(made.leaf.pem + broken + made.root.pem)
+    assert (refusal.field, refusal.reason) == ("certificate_content", "malformed")
+    assert "Certificate 2 of 3" in refusal.message
+
+
+def test_trailing_bytes_after_the_certificate_are_refused() -> None:
+    assert refused(pem_block("CERTIFICATE", LEAF.der + b"\0\0")).reason == "malformed"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason", "hint"),
+    [
+        ("", "empty", "empty"),
+        (" \r\n\t\ufeff", "empty", "empty"),
+        (LEAF.pem.split("-----END")[0], "malformed", "no END line"),
+        (LEAF.pem.replace("-----END CERTIFICATE-----", ""), "malformed", "no END line"),
+        (LEAF.pem.replace("-----BEGIN CERTIFICATE-----", ""), "malformed", "END line"),
+        (LEAF.pem.replace("-----END", "----END"), "malformed", "no END line"),
+        (LEAF.pem.replace("END CERTIFICATE-----", "END CERTIFICATE----"), "malformed", "dashes"),
+        (LEAF.pem.replace("\n", r"\n"), "malformed", "real line breaks"),
+        (LEAF.pem.replace("\n", " "), "malformed", "stand alone"),
+        (LEAF.pem + LEAF.pem.replace("-----END CERTIFICATE-----", ""), "malformed", "no END line"),
+        (LEAF.pem.replace("M", "*", 1), "invalid_base64", "base64"),
+        (LEAF.pem.replace("M", "é", 1), "invalid_base64", "base64"),
+        (LEAF.pem[:200] + LEAF.pem[201:], "invalid_base64", "base64"),
+        ("-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n", "malformed", "empty"),
+        (pem_block("CERTIFICATE", b"hello"), "malformed", "no X.509 certificate"),
+        ("\ud800" + LEAF.pem, "malformed", "Unicode"),
+        (pem_block("DH PARAMETERS", b"0\0"), "no_certificate", "no CERTIFICATE block"),
+    ],
+)
+def test_broken_text_is_refused_with_advice(content: str, reason: str, hint: str) -> None:
+    refusal = refused(content)
+    assert (refusal.field, refusal.reason) == ("certificate_content", reason)
+    assert hint in refusal.message
+
+
+def base64_of(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+PKCS7_OID = bytes.fromhex("06092a864886f70d010702")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (base64_of(LEAF.der), "DER certificate"),
+        (base64.encodebytes(LEAF.der).decode(), "DER certificate"),
+        (pem_block("PKCS7", b"0\0"), "PKCS#7"),
+        (LEAF.pem + pem_block("PKCS7", b"0\0"), "PKCS#7"),
+        (base64_of(b"\x30\x0d" + PKCS7_OID + b"\xa0\x00"), "PKCS#7"),
+        (base64_of(b"\x30\x80" + PKCS7_OID + b"\xa0\x80\0\0\0\0"), "PKCS#7"),
+        (base64_of(b"\x30\x10\x02\x01\x03\x30\x0b" + PKCS7_OID), "PKCS#12"),
+        (LEAF.key_pem, "private key alone"),
+        (key_pem(LEAF.key, "x"), "private key alone"),
+        (pem_block("CERTIFICATE REQUEST", b"0\0"), "signing request"),
+        (pem_block("PUBLIC KEY", b"0\0"), "public key"),
+        (pem_block("OPENSSH PRIVATE KEY", b"openssh-key-v1\0"), "OpenSSH private key"),
+        (LEAF.pem + pem_block("OPENSSH PRIVATE KEY", b"x"), "OpenSSH private key"),
+        (pem_block("TRUSTED CERTIFICATE", LEAF.der), "TRUSTED CERTIFICATE"),
+        (pem_block("X509 CRL", b"0\0"), "revocation list"),
+        ("<!DOCTYPE html><html>Not found</html>", "HTML"),
+        ('{"certificate": "..."}', "JSON"),
+        ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 me@here", "OpenSSH public key"),
+        ("PuTTY-User-Key-File-3: ssh-rsa", "PuTTY"),
+        (base64_of(b"\xfe\xed\xfe\xed\0\0\0\2"), "Java keystore"),
+        (base64_of(b"PK\x03\x04...."), "ZIP"),
+        (base64_of(LEAF.pem.encode()), "base64 of PEM text"),
+        ("/etc/ssl/certs/example.pem", "name of a file"),
+        ("@example.crt", "name of a file"),
+        ("what is this?", "nothing Coffer recognises"),
+    ],
+)
+def test_another_format_is_named_so_that_it_can_be_sent_rightly(content: str, said: str) -> None:
+    refusal = refused(content)
+    assert (refusal.field, refusal.reason) == ("certificate_content", "not_this_format")
+    assert said in refusal.message
+
+
+def test_der_keys_and_requests_in_base64_are_told_apart() -> None:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+
+    encoding, form = serialization.Encoding.DER, serialization.PrivateFormat
+    key = rsa_key()
+    plain = serialization.NoEncryption()
+    request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
+    signed = request.sign(LEAF.key, hashes.SHA256()).public_bytes(encoding)
+    public = key.public_key().public_bytes(
+        encoding, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    locked = serialization.BestAvailableEncryption(b"x")
+    assert "signing request" in refused(base64_of(signed)).message
+    assert "public key" in refused(base64_of(public)).message
+    for private_format, encryption in (
+        (form.PKCS8, plain),
+        (form.TraditionalOpenSSL, plain),
+        (form.PKCS8, locked),
+    ):
+        data = key.private_bytes(encoding, private_format, encryption)
+        assert "private key" in refused(base64_of(data)).message
+
+
+@pytest.mark.parametrize("certificate_type", ["pfx", "p12", "pkcs7", "crt", "", "PEM", "x" * 9999])
+def test_other_types_are_refused_naming_what_is_supported(certificate_type: str) -> None:
+    with pytest.raises(CertificateRefused) as caught:
+        read_certificate(LEAF.pem, None, None, certificate_type, NOW)
+    assert (caught.value.field, caught.value.reason) == ("certificate_type", None)
+    assert "supported so far: pem" in caught.value.message
+    assert "xxxx" not in caught.value.message
+
+
+def test_size_limits_are_exact() -> None:
+    padding = 512 * 1024 - len(LEAF.pem)
+    read(LEAF.pem + " " * padding)
+    over = refused(LEAF.pem + " " * (padding + 1))
+    assert (over.field, over.reason) == ("certificate_content", None)
+    assert refused(LEAF.pem, LEAF.key_pem + " " * 65536).field == "private_key"
+    assert refused(LEAF.pem, LEAF.key_pem, "é" * 513).field == "passphrase"
+    read(LEAF.pem, LEAF.key_pem, "é" * 512)
+
+
+def test_a_refusal_survives_pickling_and_holds_nothing_of_the_input() -> None:
+    import pickle
+
+    leaf: Issued = issue()
+    refusal = refused(leaf.pem, key_pem(leaf.key, "right-canary"), "wrong-canary")
+    copy = pickle.loads(pickle.dumps(refusal))
+    assert (copy.field, copy.reason, copy.message) == (
+        "passphrase",
+        "wrong_passphrase",
+        refusal.message,
+    )
+    assert "canary" not in repr(refusal) + str(refusal)
