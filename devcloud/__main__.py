@@ -11,7 +11,6 @@ import argparse
 import os
 import signal
 import sys
-import threading
 from pathlib import Path
 
 from devcloud.aws.seed import DEFAULT_EXTERNAL_ID, DEFAULT_REGION
@@ -22,22 +21,22 @@ from devcloud.files import FolderInUseError, FolderLock, write_json
 STATE_FILE = "aws.json"
 EXIT_REFUSED = 1
 _MAX_PORT = 65535
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run until told to stop; 0 after a signal, 1 with a sentence on stderr when it cannot start."""
     options = _parser().parse_args(arguments)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    # Blocked before any thread exists, so that only `sigwait` below ever receives them.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
     try:
-        return _run(options, stop)
+        return _run(options)
     except (FolderInUseError, OSError, ValueError) as error:
         sys.stderr.write(f"devcloud: {error}\n")
         return EXIT_REFUSED
 
 
-def _run(options: argparse.Namespace, stop: threading.Event) -> int:
+def _run(options: argparse.Namespace) -> int:
     folder: Path = options.state_dir
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     host, port = options.listen
@@ -50,17 +49,17 @@ def _run(options: argparse.Namespace, stop: threading.Event) -> int:
             external_id=options.external_id,
         )
         with server:
-            _serve(server, options.ready_file, stop)
+            _serve(server, options.ready_file)
     return 0
 
 
-def _serve(server: AwsServer, ready_file: Path | None, stop: threading.Event) -> None:
+def _serve(server: AwsServer, ready_file: Path | None) -> None:
     if ready_file is None:
-        stop.wait()
+        signal.sigwait(_STOP_SIGNALS)
         return
     write_json(ready_file, {"pid": os.getpid(), **server.announcement()})
     try:
-        stop.wait()
+        signal.sigwait(_STOP_SIGNALS)
     finally:
         ready_file.unlink(missing_ok=True)
 
