@@ -52,7 +52,7 @@ async def serve() -> None:
             certificate=settings.http_certificate,
             key=settings.http_key,
         )
-        stop = asyncio.create_task(_stop_when_told(server.stop))
+        stop = asyncio.create_task(_stop_when(stop_on_signals(), server.stop))
         try:
             await server.serve(sockets=[listener])
         finally:
@@ -61,8 +61,8 @@ async def serve() -> None:
     _log.info("stopped")
 
 
-async def _stop_when_told(stop: Callable[[], None]) -> None:
-    await stop_on_signals().wait()
+async def _stop_when(told: asyncio.Event, stop: Callable[[], None]) -> None:
+    await told.wait()
     stop()
 
 

@@ -141,15 +141,19 @@ def _members(body: bytes) -> dict[str, object]:
 def _query_texts(query: bytes, faults: Faults) -> dict[str, list[str]]:
     """The parameters of an application/x-www-form-urlencoded query."""
     found: dict[str, list[str]] = {}
-    for pair in query.split(b"&"):
-        if pair:
-            name, _, value = pair.partition(b"=")
-            try:
-                found.setdefault(_form_text(name), []).append(_form_text(value))
-            except UnicodeDecodeError:
-                faults.add("query", "is not UTF-8")
+    for pair in filter(None, query.split(b"&")):
+        name, _, value = pair.partition(b"=")
+        parameter = _form_text(name)
+        text = _form_text(value)
+        if parameter is None or text is None:
+            faults.add(printable(parameter or "query"), "is not UTF-8")
+        else:
+            found.setdefault(parameter, []).append(text)
     return found
 
 
-def _form_text(text: bytes) -> str:
-    return unquote_to_bytes(text.replace(b"+", b" ")).decode("utf-8")
+def _form_text(text: bytes) -> str | None:
+    try:
+        return unquote_to_bytes(text.replace(b"+", b" ")).decode("utf-8")
+    except UnicodeDecodeError:
+        return None

@@ -1,0 +1,162 @@
+"""What travels with a call to a service, and what comes back of its failures."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from coffer.secrets.v1 import secrets_pb2
+
+from services.common.errors import (
+    CODES,
+    CofferError,
+    InternalError,
+    KmsVerifyFailedError,
+    TenantSealedError,
+    UnavailableError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from tests.integration.gateway.conftest import Stack
+
+
+async def test_credentials_travel_as_they_came_and_the_address_is_the_peers(stack: Stack) -> None:
+    headers = {
+        "Authorization": "Bearer a.b.c",
+        "X-KnoxCall-StepUp": "s.t.u",
+        "X-Forwarded-For": "203.0.113.9",
+        "coffer-client-ip": "203.0.113.9",
+        "coffer-refusal-bin": "AAAA",
+        "grpc-timeout": "1n",
+    }
+    await stack.client.post("/admin/tenant-kms/rotate", headers=headers)
+    call = stack.backend.received[0]
+    assert call.metadata["authorization"] == "Bearer a.b.c"
+    assert call.metadata["x-knoxcall-stepup"] == "s.t.u"
+    assert call.metadata["coffer-client-ip"] == "127.0.0.1"
+    assert "x-forwarded-for" not in call.metadata
+    assert "coffer-refusal-bin" not in call.metadata
+    assert call.seconds_left is not None
+    assert 1 < call.seconds_left <= 10
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        b"Authorization: Bearer one\r\nAuthorization: Bearer one\r\n",
+        b"Authorization: Bearer one\r\nAuthorization: Bearer two\r\nAuthorization: Bearer 3\r\n",
+        b"x-api-key: one\r\nX-API-Key: two\r\n",
+        b"x-api-key: t\xc3\xa4\r\n",
+        b"x-api-key: a\tb\r\n",
+        b"x-api-key:\r\n",
+        b"x-api-key: " + b"k" * 5000 + b"\r\n",
+        b"Authorization: Bearer " + b"k" * 20_000 + b"\r\n",
+    ],
+)
+async def test_an_ambiguous_or_unusable_credential_is_none(stack: Stack, lines: bytes) -> None:
+    request = b"GET /v1/secrets HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + lines + b"\r\n"
+    answer = await stack.raw(request)
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    assert stack.backend.received == []
+
+
+@pytest.mark.parametrize("code", CODES)
+async def test_each_code_of_the_contract_arrives_with_its_status(stack: Stack, code: str) -> None:
+    error = CofferError("A sentence.", fields={"name": ["is taken"]}, reason="r", hint="h")
+    error.code = code
+    error.http_status = CODES[code].http_status
+    stack.backend.replies["CreateSecret"] = error
+    answer = await stack.client.post("/v1/secrets", json={"name": "A"})
+    assert answer.status_code == CODES[code].http_status
+    assert answer.json() == {
+        "error": {
+            "type": code,
+            "message": "A sentence.",
+            "request_id": answer.headers["x-request-id"],
+            "fields": {"name": ["is taken"]},
+            "reason": "r",
+            "hint": "h",
+        }
+    }
+    assert ("retry-after" in answer.headers) == (answer.status_code in {429, 503})
+
+
+async def test_optional_members_of_an_error_arrive(stack: Stack) -> None:
+    stack.backend.replies["PutTenantKms"] = KmsVerifyFailedError(
+        "The key was refused.", provider="aws", reason="access_denied", hint="Add kms:Decrypt."
+    )
+    answer = await stack.client.post("/admin/tenant-kms", json={})
+    error = answer.json()["error"]
+    assert answer.status_code == 400
+    assert (error["provider"], error["reason"]) == ("aws", "access_denied")
+    assert "fields" not in error
+    assert "retry_after" not in error
+    stack.backend.replies["GetTenantKms"] = TenantSealedError()
+    answer = await stack.client.get("/admin/tenant-kms")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
+    assert answer.json()["error"]["retry_after"] == 30
+    stack.backend.replies["RotateMasterKey"] = TenantSealedError(http_status=409)
+    assert (await stack.client.post("/admin/tenant-kms/rotate")).status_code == 409
+
+
+async def test_a_foreign_failure_says_nothing_of_its_cause(stack: Stack) -> None:
+    async def crash(_request: Any) -> Any:
+        raise RuntimeError("password=hunter2")
+
+    stack.backend.replies["ListSecrets"] = crash
+    answer = await stack.client.get("/v1/secrets")
+    assert answer.status_code == 500
+    assert answer.json()["error"] == {
+        "type": "internal_error",
+        "message": InternalError().message,
+        "request_id": answer.headers["x-request-id"],
+    }
+
+
+async def test_a_reply_that_breaks_its_contract_is_500_and_not_half_an_answer(
+    stack: Stack,
+) -> None:
+    stack.backend.replies["CreateSecret"] = secrets_pb2.CreateSecretResponse()
+    answer = await stack.client.post("/v1/secrets", json={"name": "A"})
+    assert (answer.status_code, answer.json()["error"]["type"]) == (500, "internal_error")
+
+
+async def test_a_service_that_is_too_slow_is_504(
+    start: Callable[..., Awaitable[Stack]],
+) -> None:
+    stack = await start(timeout_seconds=0.2)
+    forever = asyncio.Event()
+
+    async def hang(_request: Any) -> Any:
+        await forever.wait()
+
+    stack.backend.replies["ListSecrets"] = hang
+    answer = await stack.client.get("/v1/secrets")
+    assert (answer.status_code, answer.json()["error"]["type"]) == (504, "timeout")
+
+
+async def test_a_service_that_is_away_is_503_with_retry_after(stack: Stack) -> None:
+    stack.backend.replies["ListSecrets"] = UnavailableError()
+    answer = await stack.client.get("/v1/secrets")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+
+
+async def test_hundreds_of_requests_at_once_are_all_answered(stack: Stack) -> None:
+    under_way = 0
+    most = 0
+
+    async def slowly(_request: Any) -> Any:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0.005)
+        under_way -= 1
+        return secrets_pb2.ListSecretsResponse()
+
+    stack.backend.replies["ListSecrets"] = slowly
+    answers = await asyncio.gather(*(stack.client.get("/v1/secrets") for _ in range(400)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert most <= 100
