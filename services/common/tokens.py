@@ -188,17 +188,19 @@ class TokenVerifier:
         return self._keys.get(kid)
 
     async def _reload(self) -> None:
-        self._tried_at = time.monotonic()
         try:
             document = await self._source.load()
             keys = [key for key in jwt.PyJWKSet.from_dict(document).keys if key.key_id]
         except (OSError, ValueError, jwt.PyJWTError, httpx.HTTPError, AttributeError) as error:
             _log.warning("jwks_not_loaded", kind=type(error).__name__)
             return
+        finally:
+            # Set when it is over: who comes meanwhile waits for the keys instead of doing without.
+            self._tried_at = time.monotonic()
         self._keys = {key.key_id: key for key in keys}
         if len(keys) == 1:
             self._keys[None] = keys[0]  # a token may leave `kid` out when there is no choice
-        self._loaded_at = self._tried_at
+        self._loaded_at = time.monotonic()
 
 
 def _uuid(value: object) -> UUID | None:
