@@ -36,11 +36,14 @@ class Access:
         """The key an id, key ARN, alias name or alias ARN means, in the request's region.
 
         Ids and alias names are looked up in the caller's account. Raises AwsError
-        NotFoundException or InvalidArnException; authorises nothing.
+        NotFoundException or InvalidArnException, and AccessDeniedException where the caller's own
+        policy does not even cover a key that is not there: AWS asks the policy first. A key that
+        is there has still to be authorised.
         """
         arn = self._key_arn(call, name, aliases=aliases)
         key = visible(self._cloud.key(arn))
         if key is None:
+            _require_identity_policy(call, arn)
             raise key_not_found(arn)
         return key
 
@@ -93,16 +96,11 @@ class Access:
 def authorize(call: KmsCall, key: Key) -> None:
     """Refuse what the caller's policy or the key's does not allow. Raises AccessDeniedException."""
     action = f"kms:{call.operation}"
-    who = f"User: {call.caller.arn} is not authorized to perform: {action} on resource: {key.arn}"
     if matches(key.denied, action):
-        reason = "with an explicit deny in a resource-based policy"
-    elif call.caller.account != key.account:
-        reason = f"because no resource-based policy allows the {action} action"
-    elif not (matches(call.caller.actions, action) and matches(call.caller.resources, key.arn)):
-        reason = f"because no identity-based policy allows the {action} action"
-    else:
-        return
-    raise AwsError("AccessDeniedException", f"{who} {reason}")
+        raise _denied(call, key.arn, "with an explicit deny in a resource-based policy")
+    if call.caller.account != key.account:
+        raise _denied(call, key.arn, f"because no resource-based policy allows the {action} action")
+    _require_identity_policy(call, key.arn)
 
 
 def require_enabled(key: Key) -> None:
@@ -116,6 +114,20 @@ def refuse_pending(key: Key) -> None:
     """Refuse a key that is pending deletion: KMSInvalidStateException."""
     if key.state is KeyState.PENDING_DELETION:
         raise AwsError("KMSInvalidStateException", f"{key.arn} is pending deletion.")
+
+
+def _require_identity_policy(call: KmsCall, arn: str) -> None:
+    action = f"kms:{call.operation}"
+    if not (matches(call.caller.actions, action) and matches(call.caller.resources, arn)):
+        raise _denied(call, arn, f"because no identity-based policy allows the {action} action")
+
+
+def _denied(call: KmsCall, arn: str, reason: str) -> AwsError:
+    return AwsError(
+        "AccessDeniedException",
+        f"User: {call.caller.arn} is not authorized to perform: kms:{call.operation} "
+        f"on resource: {arn} {reason}",
+    )
 
 
 def _kms_arn(text: str, region: str) -> Arn:

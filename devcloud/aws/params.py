@@ -70,9 +70,16 @@ class Params:
 
     def context(self) -> dict[str, str]:
         """The EncryptionContext, empty where it was left out."""
-        value = self._members.get("EncryptionContext") or {}
+        value = self._members.get("EncryptionContext")
+        if value is None:
+            return {}
         if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
             raise AwsError("SerializationException", "EncryptionContext is not a string map")
+        try:
+            "".join([*value, *value.values()]).encode()
+        except UnicodeEncodeError as error:
+            # JSON can spell half a surrogate pair; no byte string can hold it.
+            raise AwsError("SerializationException", "EncryptionContext is not UTF-8") from error
         return value
 
 

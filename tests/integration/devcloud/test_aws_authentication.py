@@ -99,6 +99,23 @@ def test_a_signature_for_another_service_is_refused(stand: Stand) -> None:
 
 
 @pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"[]",
+        b"\xff",
+        b'{"KeyId": 7}',
+        b'{"KeyId": "k", "EncryptionContext": []}',
+        b'{"KeyId": "k", "EncryptionContext": {"a": 1}}',
+        b'{"KeyId": "k", "EncryptionContext": {"a": "\\ud800"}}',
+    ],
+)
+def test_a_body_that_is_not_a_request_is_refused(stand: Stand, body: bytes) -> None:
+    answer = send(stand, dict(signed_request(stand, body).headers.items()), body)
+    assert (answer.status_code, answer.json()["__type"]) == (400, "SerializationException")
+
+
+@pytest.mark.parametrize(
     ("authorization", "code"),
     [
         (None, "MissingAuthenticationTokenException"),

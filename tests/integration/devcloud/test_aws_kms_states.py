@@ -104,6 +104,15 @@ def test_a_key_lives_in_one_region(stand: Stand) -> None:
     refused("NotFoundException", elsewhere.encrypt, KeyId="alias/coffer", Plaintext=b"x")
 
 
+def test_a_key_that_is_not_there_is_denied_where_the_role_does_not_cover_it(stand: Stand) -> None:
+    missing = stand.key.rsplit("/", 1)[0] + "/3f1c0000-0000-4000-8000-000000000000"
+    refused("NotFoundException", stand.kms().encrypt, KeyId=missing, Plaintext=b"x")
+    stand.control.set_role_actions(stand.role, ["kms:DescribeKey"])
+    refused("AccessDeniedException", stand.kms().encrypt, KeyId=missing, Plaintext=b"x")
+    foreign = missing.replace(stand.key.split(":")[4], "999988887777")
+    refused("AccessDeniedException", stand.kms().describe_key, KeyId=foreign)
+
+
 @pytest.mark.parametrize(
     ("name", "code"),
     [
