@@ -19,6 +19,7 @@ SEQUENCE: Final = 0x30
 
 _LONG_LENGTH: Final = 0x80
 _MAX_LENGTH_OCTETS: Final = 4
+_MAX_OID_OCTETS: Final = 64  # far beyond any that is registered; decoding takes quadratic time
 _MULTI_BYTE_TAG: Final = 0x1F
 
 
@@ -41,8 +42,10 @@ class Element:
 
     def oid(self) -> str:
         """The dotted form of an OBJECT IDENTIFIER. Raises ValueError for any other tag."""
-        if self.tag != OBJECT_IDENTIFIER or not self.body or self.body[-1] & 0x80:
-            raise ValueError("not an OBJECT IDENTIFIER")
+        if self.tag != OBJECT_IDENTIFIER or not 0 < len(self.body) <= _MAX_OID_OCTETS:
+            raise ValueError("not an OBJECT IDENTIFIER, or too long")
+        if self.body[-1] & 0x80:
+            raise ValueError("cut short")
         arcs: list[int] = []
         value = 0
         for byte in self.body:

@@ -12,10 +12,16 @@ START_SECONDS: Final = 60.0
 """For the interpreter and its imports; about 0.3 s on an idle machine."""
 
 _END_SECONDS: Final = 10.0
+_CRASHES: Final = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGILL, signal.SIGFPE})
 
 
 class WorkerDied(Exception):  # noqa: N818 - an event
-    """The process ended before it answered; nothing is known about the job."""
+    """The process ended before it answered; `crashed` tells that it did so by its own fault
+    (a memory fault or abort), as opposed to being killed or not coming up."""
+
+    def __init__(self, *, crashed: bool = False) -> None:
+        super().__init__(crashed)
+        self.crashed = crashed
 
 
 class WorkerOutOfTime(Exception):  # noqa: N818 - an event
@@ -43,9 +49,9 @@ class WorkerProcess:
         )
         try:
             self._process.start()
-        except BaseException:
+        except OSError:  # no more processes or memory
             self._pipe.close()
-            raise
+            raise WorkerDied from None
         finally:
             theirs.close()  # so that the death of the worker is seen as the end of the pipe
         try:
@@ -69,9 +75,10 @@ class WorkerProcess:
                 return answer
         except (EOFError, OSError):
             self._end()
-            if sys.platform != "win32" and self._process.exitcode == -signal.SIGPROF:
+            ended_by = -(self._process.exitcode or 0)
+            if sys.platform != "win32" and ended_by == signal.SIGPROF:
                 raise WorkerOutOfTime("cpu") from None
-            raise WorkerDied from None
+            raise WorkerDied(crashed=ended_by in _CRASHES) from None
         self.kill()
         raise WorkerOutOfTime("wall")
 

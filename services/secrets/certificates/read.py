@@ -42,7 +42,9 @@ def read_certificate(
 
 
 def read_sent(sent: Sent, now: datetime) -> CertificateMaterial:
-    """The same for fields that passed `check_sent`."""
+    """The same for fields that passed `check_sent`. Raises ValueError for a naive `now`."""
+    if now.tzinfo is None:
+        raise ValueError("now must be an aware datetime")
     with warnings.catch_warnings():
         # cryptography warns of odd but readable certificates; what matters is in the metadata
         warnings.simplefilter("ignore")

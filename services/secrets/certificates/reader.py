@@ -14,7 +14,7 @@ from typing import Final
 from services.secrets.certificates.material import CertificateMaterial
 from services.secrets.certificates.process import WorkerDied, WorkerOutOfTime, WorkerProcess
 from services.secrets.certificates.read import SUPPORTED_TYPES
-from services.secrets.certificates.refusal import CertificateRefused
+from services.secrets.certificates.refusal import CertificateRefused, Field
 from services.secrets.certificates.sent import check_sent
 from services.secrets.certificates.worker import Answer, Broken, Job
 
@@ -83,8 +83,8 @@ class CertificateReader:
     """`workers` processes, started by `start` and ended by `aclose`; the constructor does no I/O.
 
     Promised: the event loop is never blocked; a job that takes too long or kills its worker costs
-    that worker only, which is replaced before the next job; a worker killed from outside is
-    replaced and its job tried again; no process survives `aclose`, nor this process's death by
+    that worker only, which is replaced before the next job, and is refused; a worker killed from
+    outside is replaced and its job tried again; no process survives `aclose`, nor this process's death by
     more than `cpu_seconds` of processor time. Not promised: an order of answers.
     """
 
@@ -123,6 +123,9 @@ class CertificateReader:
         except WorkerDied:
             await self.aclose()
             raise CertificateReaderUnavailable("a certificate worker did not start") from None
+        except BaseException:  # cancelled
+            await self.aclose()
+            raise
         for lane in self._all:
             self._lanes.put(lane)
 
@@ -187,7 +190,10 @@ def _ask(lane: _Lane, job: Job, wall_seconds: float) -> Answer:
     for _ in range(_ATTEMPTS):
         try:
             return lane.worker().ask(job, wall_seconds)
-        except WorkerDied:
+        except WorkerDied as end:
+            if end.crashed:
+                lane.drop()
+                return _crashed(job)
             if lane.is_closed:
                 break
         except WorkerOutOfTime as late:
@@ -199,10 +205,24 @@ def _ask(lane: _Lane, job: Job, wall_seconds: float) -> Answer:
     raise CertificateReaderUnavailable("a certificate worker ended before it answered")
 
 
+def _crashed(job: Job) -> CertificateRefused:
+    return CertificateRefused(
+        _dearest_field(job),
+        "malformed",
+        "The parser broke down over this material, so it cannot be stored. Export it again from "
+        "where it came from.",
+    )
+
+
 def _too_expensive(job: Job) -> CertificateRefused:
     return CertificateRefused(
-        "private_key" if job.sent.private_key is not None else "certificate_content",
+        _dearest_field(job),
         "unsupported_algorithm",
         f"Reading this takes more than {job.cpu_seconds:g} s of processor time, so it was given "
         "up: use a key encryption with fewer iterations, or fewer certificates.",
     )
+
+
+def _dearest_field(job: Job) -> Field:
+    """Where the cause most likely is: opening a key costs more than reading any certificate."""
+    return "private_key" if job.sent.private_key is not None else "certificate_content"

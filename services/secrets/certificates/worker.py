@@ -7,12 +7,15 @@ interpreter lock).
 """
 
 import contextlib
+import os
 import signal
 import sys
 import warnings
 from dataclasses import dataclass
 from datetime import datetime
 from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Final
 
 from services.secrets.certificates.material import CertificateMaterial
 from services.secrets.certificates.read import read_sent
@@ -21,6 +24,8 @@ from services.secrets.certificates.sent import Sent
 
 if sys.platform != "win32":
     import resource
+
+_STANDARD_STREAMS: Final = (0, 1, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,9 @@ def run(pipe: Connection) -> None:
 
 def _harden() -> None:
     warnings.simplefilter("ignore")
+    with Path(os.devnull).open("r+b") as nothing:  # what a crash prints may quote its input
+        for stream in _STANDARD_STREAMS:
+            os.dup2(nothing.fileno(), stream)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is for the parent alone
     if sys.platform != "win32":
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold private keys
@@ -70,7 +78,7 @@ def _answer(job: Job) -> Answer:
         return read_sent(job.sent, job.now)
     except CertificateRefused as refusal:
         return refusal.with_traceback(None)
-    except Exception as error:  # noqa: BLE001 - the process goes on with the next job
+    except BaseException as error:  # noqa: BLE001 - a panic in Rust is no Exception; on we go
         return Broken(type(error).__name__)
     finally:
         _limit_cpu(0)

@@ -13,6 +13,7 @@ import pytest
 
 from services.secrets.certificates import (
     CertificateReader,
+    CertificateReaderFailed,
     CertificateReaderUnavailable,
     CertificateRefused,
 )
@@ -49,6 +50,17 @@ async def test_reads_and_refuses_as_the_pure_function_does(reader: CertificateRe
     assert (caught.value.field, caught.value.reason) == ("private_key", "key_mismatch")
     with pytest.raises(CertificateRefused):
         await reader.read("", None, None, "pem", NOW)
+
+
+async def test_a_fault_of_ours_names_its_kind_and_the_worker_goes_on(
+    reader: CertificateReader,
+) -> None:
+    pids = reader.worker_pids
+    naive = NOW.replace(tzinfo=None)
+    with pytest.raises(CertificateReaderFailed, match=r"^ValueError$"):
+        await reader.read(LEAF.pem, None, None, "pem", naive)
+    assert (await reader.read(LEAF.pem, None, None, "pem", NOW)).metadata.subject
+    assert reader.worker_pids == pids
 
 
 async def test_too_much_work_is_refused_and_the_worker_replaced() -> None:
@@ -93,6 +105,21 @@ async def test_a_worker_killed_in_the_middle_of_a_job_is_replaced_and_the_job_do
     await until(lambda: job.done() or psutil.Process(pid).cpu_times().user > before)
     os.kill(pid, signal.SIGKILL)
     assert (await job).metadata.has_private_key
+
+
+async def test_what_crashes_the_parser_is_refused_and_not_tried_for_ever(
+    reader: CertificateReader,
+) -> None:
+    (pid,) = reader.worker_pids
+    before = psutil.Process(pid).cpu_times().user
+    key = slow_key(LEAF)
+    jobs = [asyncio.create_task(reader.read(LEAF.pem, key, "x", "pem", NOW)) for _ in range(5)]
+    await until(lambda: psutil.Process(pid).cpu_times().user > before)
+    os.kill(pid, signal.SIGSEGV)
+    answers = await asyncio.gather(*jobs, return_exceptions=True)
+    (refusal,) = [answer for answer in answers if isinstance(answer, BaseException)]
+    assert isinstance(refusal, CertificateRefused)
+    assert refusal.reason == "malformed"
 
 
 async def test_the_event_loop_goes_on_while_keys_are_derived(reader: CertificateReader) -> None:
