@@ -45,8 +45,8 @@ def time_text(value: Timestamp) -> str:
 
 
 def struct_value(value: struct_pb2.Struct) -> dict[str, object]:
-    """The JSON object in a Struct."""
-    return {name: _value(member) for name, member in value.fields.items()}
+    """The JSON object in a Struct, members sorted: the order they were given in does not travel."""
+    return {name: _value(value.fields[name]) for name in sorted(value.fields)}
 
 
 def _value(value: struct_pb2.Value) -> object:

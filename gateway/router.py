@@ -49,18 +49,25 @@ class Router(Generic[T]):
         if fixed is not None and method in fixed:
             return fixed[method], []
         parts = _parts(raw_path)
-        literal = self._fixed.get(b"/" + b"/".join(parts)) if b"%" in raw_path else None
-        if literal is not None and method in literal:
-            return literal[method], []
+        if b"%" in raw_path:
+            literal = self._literal(parts)
+            if method in literal:
+                return literal[method], []
         for segments, methods in self._open.get(len(parts), ()):
             if method in methods and _fits(segments, parts):
                 return methods[method], _fields(segments, parts)
         return None
 
+    def _literal(self, parts: list[bytes]) -> dict[str, T]:
+        """The methods of a path without fields; a decoded `/` inside a part separates nothing."""
+        if any(b"/" in part for part in parts):
+            return {}
+        return self._fixed.get(b"/" + b"/".join(parts), {})
+
     def allowed(self, raw_path: bytes) -> list[str]:
         """The methods that the path knows, sorted; none: there is no such path."""
         parts = _parts(raw_path)
-        found = set(self._fixed.get(b"/" + b"/".join(parts), ()))
+        found = set(self._literal(parts))
         for segments, methods in self._open.get(len(parts), ()):
             if _fits(segments, parts):
                 found.update(methods)

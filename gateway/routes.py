@@ -71,7 +71,7 @@ def _route(rpc: MethodDescriptor) -> Route | None:
     rule = options.Extensions[annotations_pb2.http]
     reply = options.Extensions[policy_pb2.http_reply]
     verb = rule.WhichOneof("pattern") or ""
-    template = getattr(rule, verb, "")
+    template: str = getattr(rule, verb) if verb in _VERBS else ""
     _refuse_unknown(rpc, rule, verb, template)
     return Route(
         rpc=rpc,
