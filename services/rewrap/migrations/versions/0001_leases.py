@@ -32,6 +32,9 @@ def upgrade() -> None:
             finished_at timestamptz,
             rate_per_second double precision,
             last_error text,
+            attempts integer not null default 0,
+            next_attempt_at timestamptz,
+            passes integer not null default 0,
             primary key (tenant_id, id),
             check ((finished_at is null) = (state in ('enqueued', 'running', 'paused', 'waiting')))
         )
@@ -78,7 +81,7 @@ begin
     perform tenancy.require(p_tenant);
     update rewrap.lease l
     set state = 'superseded', finished_at = clock_timestamp(), rate_per_second = null,
-        fence = l.fence + 1
+        next_attempt_at = null, fence = l.fence + 1
     where l.tenant_id = p_tenant and l.finished_at is null;
     insert into rewrap.lease (tenant_id, reason, target_version)
     values (p_tenant, p_reason, p_version) returning id into v_id;
@@ -98,7 +101,7 @@ begin
     set done = l.done + p_done, skipped = l.skipped + p_skipped,
         failed = l.failed + cardinality(p_failed),
         failed_ids = (l.failed_ids || p_failed)[1:1000],
-        progressed_at = clock_timestamp()
+        progressed_at = clock_timestamp(), attempts = 0, last_error = null
     where l.tenant_id = p_tenant and l.id = p_lease and l.fence = p_fence and l.state = 'running';
     if not found then
         raise exception 'lease % is not running under fence %', p_lease, p_fence
