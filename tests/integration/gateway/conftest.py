@@ -87,7 +87,9 @@ async def _abort(context: Any, error: CofferError) -> None:
     await context.abort_with_status(rpc_status.to_status(to_status(error, "coffer.test")))
 
 
-def _servicer(parent: type, service: ServiceDescriptor, backend: Backend) -> Any:
+def make_servicer(parent: type, service: ServiceDescriptor, backend: Backend) -> Any:
+    """A servicer whose every method asks the backend."""
+
     def method(rpc: Any) -> Any:
         async def serve(_self: object, request: Message, context: Any) -> Message:
             return await backend.answer(rpc, request, context)
@@ -102,7 +104,7 @@ async def _grpc_server(name: str, backend: Backend) -> AsyncIterator[str]:
     service = SERVICES[name]
     parent, add = GENERATED[name]
     server = grpc.aio.server()
-    add(_servicer(parent, service, backend), server)
+    add(make_servicer(parent, service, backend), server)
     state = health.aio.HealthServicer()
     await state.set(service.full_name, health_pb2.HealthCheckResponse.SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(state, server)
