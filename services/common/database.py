@@ -103,8 +103,8 @@ class Database:
         statement or lock took too long (rolled back).
         """
         with translated():
-            async with self._pool.connection() as connection, connection.transaction():
-                yield connection
+            async with contextlib.AsyncExitStack() as block:
+                yield await self._begin(block)
 
     @contextlib.asynccontextmanager
     async def tenant(self, tenant_id: UUID) -> AsyncIterator[Connection]:
@@ -114,6 +114,25 @@ class Database:
                 "select set_config('coffer.tenant_id', %s, true)", (str(tenant_id),)
             )
             yield connection
+
+    async def _begin(self, block: contextlib.AsyncExitStack) -> Connection:
+        """A connection in a transaction that ends with `block`.
+
+        After a restart of the database the pool is full of dead connections. BEGIN finds that out before
+        anything was done, so it is tried once more on a connection that was checked.
+        """
+        try:
+            return await self._begin_once(block)
+        except psycopg.OperationalError:
+            await self._pool.check()
+            return await self._begin_once(block)
+
+    async def _begin_once(self, block: contextlib.AsyncExitStack) -> Connection:
+        async with contextlib.AsyncExitStack() as attempt:
+            connection = await attempt.enter_async_context(self._pool.connection())
+            await attempt.enter_async_context(connection.transaction())
+            await block.enter_async_context(attempt.pop_all())
+            return connection
 
 
 @contextlib.contextmanager

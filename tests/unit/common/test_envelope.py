@@ -25,7 +25,7 @@ def test_a_field_opens_where_it_belongs() -> None:
 def test_a_field_moved_to_another_place_does_not_open(fact: str) -> None:
     sealed = seal(KEY, FACTS, "value", b"s3cret")
     with pytest.raises(CannotOpenError):
-        open_(KEY, replace(FACTS, **{fact: uuid.uuid4()}), "value", sealed)
+        open_(KEY, replace(FACTS, **{fact: uuid.uuid4()}), "value", sealed)  # type: ignore[arg-type]
 
 
 def test_an_old_version_does_not_open_as_a_new_one() -> None:
