@@ -17,9 +17,14 @@ if TYPE_CHECKING:
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 """Both directions and both ends. gRPC's own default is 4 MiB on receipt, unlimited on sending."""
 
+MAX_METADATA_BYTES: Final = 32 * 1024
+"""Tokens, a refusal, a status. Above gRPC's default of 8 KiB calls are refused at random up to 16 KiB."""
+
 OPTIONS: Final[tuple[tuple[str, Any], ...]] = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_metadata_size", MAX_METADATA_BYTES),
+    ("grpc.absolute_max_metadata_size", 2 * MAX_METADATA_BYTES),
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 5_000),
     ("grpc.keepalive_permit_without_calls", 1),

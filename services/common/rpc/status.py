@@ -7,7 +7,7 @@ for fields and a `RetryInfo` for `retry_after` (AIP-193).
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import grpc
 from google.protobuf import duration_pb2
@@ -22,11 +22,21 @@ from services.common.errors import (
     UnavailableError,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
 _NOT_OURS: Final[dict[grpc.StatusCode, type[DeadlineError | UnavailableError]]] = {
     grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineError,
     grpc.StatusCode.UNAVAILABLE: UnavailableError,
     grpc.StatusCode.CANCELLED: UnavailableError,
 }
+
+
+MAX_FIELDS_BYTES: Final = 3_072
+MAX_PATH_CHARACTERS: Final = 128
+MAX_MESSAGE_CHARACTERS: Final = 512
+"""What of an error travels. A status is metadata, sent twice (`grpc-message` too) and bounded by the
+receiver; an error with a thousand faults would arrive as no error of ours at all."""
 
 
 class RemoteError(CofferError):
@@ -55,8 +65,9 @@ class RemoteError(CofferError):
 
 
 def to_status(error: CofferError, domain: str) -> status_pb2.Status:
-    """The status that says all of `error`. `domain` is such as `coffer.kms`."""
-    status = status_pb2.Status(code=code_pb2.Code.Value(error.grpc_code), message=error.message)
+    """The status that says all of `error`, fields up to a bound. `domain` is such as `coffer.kms`."""
+    message = error.message[:MAX_MESSAGE_CHARACTERS]
+    status = status_pb2.Status(code=code_pb2.Code.Value(error.grpc_code), message=message)
     info = error_details_pb2.ErrorInfo(reason=error.code.upper(), domain=domain)
     for name in ("reason", "hint", "provider"):
         text = getattr(error, name)
@@ -66,16 +77,25 @@ def to_status(error: CofferError, domain: str) -> status_pb2.Status:
         info.metadata["http_status"] = str(error.http_status)
     status.details.add().Pack(info)
     if error.fields:
-        violations = [
-            error_details_pb2.BadRequest.FieldViolation(field=path, description=fault)
-            for path, faults in error.fields.items()
-            for fault in faults
-        ]
-        status.details.add().Pack(error_details_pb2.BadRequest(field_violations=violations))
+        status.details.add().Pack(_bad_request(error.fields))
     if error.retry_after is not None:
         delay = duration_pb2.Duration(seconds=error.retry_after)
         status.details.add().Pack(error_details_pb2.RetryInfo(retry_delay=delay))
     return status
+
+
+def _bad_request(fields: Mapping[str, Sequence[str]]) -> error_details_pb2.BadRequest:
+    """The first faults, as many as fit; always one."""
+    bad = error_details_pb2.BadRequest()
+    for path, faults in fields.items():
+        for fault in faults:
+            field = path[:MAX_PATH_CHARACTERS]
+            description = fault[:MAX_MESSAGE_CHARACTERS]
+            bad.field_violations.add(field=field, description=description)
+            if bad.ByteSize() > MAX_FIELDS_BYTES and len(bad.field_violations) > 1:
+                bad.field_violations.pop()
+                return bad
+    return bad
 
 
 def parse_status(status: status_pb2.Status) -> CofferError | None:
@@ -102,7 +122,10 @@ def parse_status(status: status_pb2.Status) -> CofferError | None:
 
 def from_rpc_error(error: grpc.aio.AioRpcError) -> CofferError:
     """What a client's failed call means. Never raises; what is not ours becomes a fitting error."""
-    status = rpc_status.from_call(error)
+    try:
+        status = rpc_status.from_call(error)
+    except ValueError:  # its details do not belong to its code or message
+        status = None
     if status is not None:
         ours = parse_status(status)
         if ours is not None:

@@ -15,6 +15,7 @@ from services.common.errors import (
     KmsVerifyFailedError,
     TenantSealedError,
     UnavailableError,
+    ValidationError,
 )
 
 if TYPE_CHECKING:
@@ -100,6 +101,18 @@ async def test_optional_members_of_an_error_arrive(stack: Stack) -> None:
     assert answer.json()["error"]["retry_after"] == 30
     stack.backend.replies["RotateMasterKey"] = TenantSealedError(http_status=409)
     assert (await stack.client.post("/admin/tenant-kms/rotate")).status_code == 409
+
+
+@pytest.mark.parametrize("count", [100, 300, 5_000])
+async def test_any_number_of_faults_a_service_finds_is_a_400(stack: Stack, count: int) -> None:
+    faults = {f"config.ünbekannt_{n}": ["unknown field of this provider"] for n in range(count)}
+    message = "; ".join(faults)
+    stack.backend.replies["PutTenantKms"] = ValidationError(message, fields=faults)
+    answer = await stack.client.post("/admin/tenant-kms", json={})
+    error = answer.json()["error"]
+    assert (answer.status_code, error["type"]) == (400, "validation_error")
+    assert len(error["fields"]) > 10
+    assert error["fields"].items() <= faults.items()
 
 
 async def test_a_foreign_failure_says_nothing_of_its_cause(stack: Stack) -> None:
