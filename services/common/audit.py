@@ -60,6 +60,13 @@ async def append(
     connection: Connection, tenant_id: UUID, call: Call, events: Sequence[Event]
 ) -> None:
     """Append `events` in the caller's transaction, which must be held to `tenant_id`."""
+    await append_each(connection, tenant_id, [(call, event) for event in events])
+
+
+async def append_each(
+    connection: Connection, tenant_id: UUID, entries: Sequence[tuple[Call, Event]]
+) -> None:
+    """As `append`, for the events of several calls whose changes are committed together."""
     rows = [
         {
             "action": event.action,
@@ -70,7 +77,7 @@ async def append(
             "ip_address": call.ip_address,
             "request_id": call.request_id,
         }
-        for event in events
+        for call, event in entries
     ]
     await connection.execute(
         "select audit.append(%s, %s::jsonb)", (tenant_id, json.dumps(rows)), prepare=True

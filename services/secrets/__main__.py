@@ -1,0 +1,93 @@
+"""The process of the secrets service: `python -m services.secrets`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from coffer.secrets.v1 import secrets_pb2, secrets_pb2_grpc
+
+from services.common.authentication import Authenticator
+from services.common.database import Database
+from services.common.rpc.channel import open_channel
+from services.common.rpc.server import RpcServer, Served, run, stop_on_signals
+from services.common.telemetry import Metrics
+from services.secrets.accessing import Accessor
+from services.secrets.certificates import CertificateReader
+from services.secrets.creating import Creator
+from services.secrets.data_keys import DataKeyPool
+from services.secrets.kms_client import KmsClient
+from services.secrets.observation import Observation
+from services.secrets.rewrap_batch import RewrapBatch
+from services.secrets.rpc import SecretsServicer
+from services.secrets.service import SecretsService
+from services.secrets.settings import Settings
+from services.secrets.store import PostgresAccesses, PostgresSecrets, PostgresStaleKeys
+
+if TYPE_CHECKING:
+    import asyncio
+
+NAME = "secrets"
+
+
+async def main() -> None:
+    """Serve until told to stop. Raises SettingsError."""
+    settings = Settings.read(os.environ)
+    certificates = CertificateReader(workers=settings.certificate_workers)
+    # Its processes are spawned before any gRPC channel or server: gRPC's threads do not survive that.
+    await certificates.start()
+    try:
+        await serve(settings, certificates, stop_on_signals())
+    finally:
+        await certificates.aclose()
+
+
+async def serve(settings: Settings, certificates: CertificateReader, stop: asyncio.Event) -> None:
+    """Wire the service and serve until `stop` is set."""
+    metrics = Metrics(NAME)
+    observation = Observation(metrics)
+    database = Database(
+        settings.database_url,
+        name=f"coffer {NAME}",
+        max_connections=settings.database_connections,
+    )
+    channel = open_channel(str(settings.kms_target), settings.server.tls)
+    kms = KmsClient(channel)
+    pool = DataKeyPool(kms, observation, max_stock=settings.data_key_stock)
+    store = PostgresSecrets(database)
+    creator = Creator(store, kms, pool, observation)
+    service = SecretsService(
+        store=store, kms=kms, pool=pool, creator=creator, certificates=certificates
+    )
+    servicer = SecretsServicer(
+        service,
+        Accessor(PostgresAccesses(database), kms, observation),
+        RewrapBatch(PostgresStaleKeys(database), kms, observation),
+    )
+
+    async def ready() -> bool:
+        return await database.ping() and await kms.is_serving()
+
+    server = RpcServer(
+        NAME,
+        settings.server,
+        Served(
+            secrets_pb2.DESCRIPTOR.services_by_name["SecretsService"],
+            lambda to: secrets_pb2_grpc.add_SecretsServiceServicer_to_server(servicer, to),
+        ),
+        authentication=Authenticator(database),
+        ready=ready,
+        metrics=metrics,
+    )
+    await database.open()
+    try:
+        await server.serve(stop)
+    finally:
+        await pool.aclose()
+        await channel.close()
+        await database.close()
+
+
+if __name__ == "__main__":
+    sys.exit(run(NAME, main))

@@ -1,0 +1,155 @@
+"""Writing groups of new secrets under a master-key version that is active when they commit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from services.common.errors import (
+    CofferError,
+    InternalError,
+    KeyRevokedError,
+    TenantSealedError,
+    UnavailableError,
+)
+from services.secrets.grouping import Grouping
+from services.secrets.model import KeyFault, StaleKeyVersionError, WrappedKey
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from services.secrets.data_keys import DataKeyPool
+    from services.secrets.grouping import GroupLimits
+    from services.secrets.model import NewSecret, Refused
+    from services.secrets.ports import Kms, Observer, Secrets
+
+_TRIES = 2
+"""A rotation between two tries is rare; between three it does not happen by chance."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """An item and its place in the group."""
+
+    index: int
+    secret: NewSecret
+
+
+class Creator:
+    """Creates secrets by group commit. One item's failure never fails its neighbours."""
+
+    def __init__(
+        self,
+        store: Secrets,
+        kms: Kms,
+        pool: DataKeyPool,
+        observer: Observer,
+        limits: GroupLimits | None = None,
+    ) -> None:
+        self._store = store
+        self._kms = kms
+        self._pool = pool
+        self._observer = observer
+        self._groups: Grouping[NewSecret, datetime | Refused] = Grouping(
+            self._serve, weigh=lambda secret: secret.value.size, limits=limits
+        )
+
+    async def create(self, tenant_id: UUID, secret: NewSecret) -> datetime | Refused:
+        """When it was made, committed; or why not. Raises CofferError."""
+        return await self._groups.submit(tenant_id, secret)
+
+    async def drain(self) -> None:
+        """Wait for what is under way."""
+        await self._groups.drain()
+
+    async def _serve(
+        self, tenant_id: UUID, secrets: Sequence[NewSecret]
+    ) -> list[datetime | Refused | Exception]:
+        self._observer.grouped("create", len(secrets))
+        try:
+            return await self._write(tenant_id, secrets)
+        except CofferError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one of them may be at fault: each for itself
+            if len(secrets) == 1:
+                return [error]
+            return [await self._write_alone(tenant_id, secret) for secret in secrets]
+
+    async def _write_alone(
+        self, tenant_id: UUID, secret: NewSecret
+    ) -> datetime | Refused | Exception:
+        try:
+            return (await self._write(tenant_id, [secret]))[0]
+        except Exception as error:  # noqa: BLE001 - handed to the one caller it belongs to
+            return error
+
+    async def _write(
+        self, tenant_id: UUID, secrets: Sequence[NewSecret]
+    ) -> list[datetime | Refused | Exception]:
+        outcomes: list[datetime | Refused | Exception] = [InternalError()] * len(secrets)
+        placed = [_Placed(index, secret) for index, secret in enumerate(secrets)]
+        if len({secret.value.key.key_version for secret in secrets}) > 1:
+            placed = await self._rewrapped(tenant_id, placed, outcomes)
+        for attempt in range(_TRIES):
+            if not placed:
+                break
+            try:
+                made = await self._store.create(
+                    tenant_id,
+                    placed[0].secret.value.key.key_version,
+                    [item.secret for item in placed],
+                )
+            except StaleKeyVersionError:
+                self._pool.drop(tenant_id)
+                if attempt + 1 == _TRIES:
+                    raise UnavailableError("The tenant's keys are being rotated.") from None
+                placed = await self._rewrapped(tenant_id, placed, outcomes)
+            else:
+                for item, outcome in zip(placed, made, strict=True):
+                    outcomes[item.index] = outcome
+                break
+        return outcomes
+
+    async def _rewrapped(
+        self,
+        tenant_id: UUID,
+        placed: Sequence[_Placed],
+        outcomes: list[datetime | Refused | Exception],
+    ) -> list[_Placed]:
+        """The data keys in hand under the active version; what cannot be moved gets its error."""
+        wrapped = await rewrap_in_hand(
+            self._kms, tenant_id, [item.secret.value.key for item in placed]
+        )
+        moved = []
+        for item, key in zip(placed, wrapped, strict=True):
+            if isinstance(key, CofferError):
+                outcomes[item.index] = key
+            else:
+                value = replace(item.secret.value, key=key)
+                moved.append(_Placed(item.index, replace(item.secret, value=value)))
+        return moved
+
+
+async def rewrap_in_hand(
+    kms: Kms, tenant_id: UUID, keys: Sequence[WrappedKey]
+) -> list[WrappedKey | CofferError]:
+    """Data keys that are not stored yet, under the version that is active now."""
+    packed = b"".join(key.id.bytes + key.wrapped for key in keys)
+    answer = await kms.rewrap(tenant_id, packed)
+    return [
+        fault_error(result)
+        if isinstance(result, KeyFault)
+        else WrappedKey(key.id, result, answer.key_version)
+        for key, result in zip(keys, answer.results, strict=True)
+    ]
+
+
+def fault_error(fault: KeyFault) -> CofferError:
+    """What a caller is told about a data key that kms could not open."""
+    if fault is KeyFault.REVOKED:
+        return KeyRevokedError("The key version that protected this value was revoked.")
+    if fault is KeyFault.SEALED:
+        return TenantSealedError()
+    return InternalError()

@@ -1,0 +1,195 @@
+"""A small pool of unused data keys per busy tenant, so that not every create is a call to kms.
+
+A tenant's first create asks kms for one key. A tenant that used keys within the last second gets as
+many more as it used, so that a busy tenant calls kms about once a second. Keys are dropped, wiped, after
+the time kms allows and never later than MAX_SECONDS, and when their master-key version is not active.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from services.secrets.clock import boot_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from uuid import UUID
+
+    from services.secrets.model import DataKey
+    from services.secrets.ports import Kms, Observer
+
+MAX_SECONDS: Final = 30.0
+"""Never used later than this after they were asked for, whatever kms allows."""
+MAX_STOCK: Final = 64
+"""Unused keys of one tenant."""
+MAX_PER_CALL: Final = 256
+"""What one call to kms gives (its contract)."""
+MAX_TENANTS: Final = 1024
+"""Tenants with unused keys at a time; beyond it a tenant gets just the keys it waits for."""
+_RECENT_SECONDS: Final = 1.0
+
+
+@dataclass(slots=True)
+class _Shelf:
+    """One tenant's keys, and who waits for one."""
+
+    stock: deque[DataKey] = field(default_factory=deque)
+    waiting: deque[asyncio.Future[DataKey]] = field(default_factory=deque)
+    fetch: asyncio.Task[None] | None = None
+    expiry: asyncio.TimerHandle | None = None
+    taken: int = 0
+    taken_since: float = 0.0
+    taken_before: int = 0
+
+
+class DataKeyPool:
+    """Hands out data keys, each once. Whoever takes one seals with it at once and wipes it."""
+
+    def __init__(
+        self,
+        kms: Kms,
+        observer: Observer,
+        *,
+        max_stock: int = MAX_STOCK,
+        clock: Callable[[], float] = boot_seconds,
+    ) -> None:
+        self._kms = kms
+        self._observer = observer
+        self._max_stock = max_stock
+        self._clock = clock
+        self._shelves: dict[UUID, _Shelf] = {}
+
+    async def take(self, tenant_id: UUID) -> DataKey:
+        """An unused, usable data key. Raises what kms answers: tenant_sealed, unavailable..."""
+        shelf = self._shelves.setdefault(tenant_id, _Shelf())
+        self._count(shelf)
+        key = self._usable(shelf)
+        self._observer.key_taken(from_stock=key is not None)
+        if key is not None:
+            return key
+        future: asyncio.Future[DataKey] = asyncio.get_running_loop().create_future()
+        shelf.waiting.append(future)
+        self._fetch(tenant_id, shelf)
+        return await future
+
+    def drop(self, tenant_id: UUID) -> None:
+        """Wipe a tenant's unused keys: their master-key version is not active any more."""
+        shelf = self._shelves.get(tenant_id)
+        if shelf is not None:
+            self._wipe(shelf)
+
+    async def aclose(self) -> None:
+        """Wipe everything; whoever waits is told to go."""
+        for shelf in list(self._shelves.values()):
+            self._wipe(shelf)
+            if shelf.fetch is not None:
+                shelf.fetch.cancel()
+                await asyncio.gather(shelf.fetch, return_exceptions=True)
+        self._shelves.clear()
+
+    def stock(self, tenant_id: UUID) -> int:
+        """How many unused keys there are."""
+        shelf = self._shelves.get(tenant_id)
+        return len(shelf.stock) if shelf else 0
+
+    def _count(self, shelf: _Shelf) -> None:
+        now = self._clock()
+        elapsed = now - shelf.taken_since
+        if elapsed > _RECENT_SECONDS:
+            shelf.taken_before = shelf.taken if elapsed < 2 * _RECENT_SECONDS else 0
+            shelf.taken, shelf.taken_since = 0, now
+        shelf.taken += 1
+
+    def _usable(self, shelf: _Shelf) -> DataKey | None:
+        now = self._clock()
+        while shelf.stock:
+            key = shelf.stock.popleft()
+            if now < key.usable_until:
+                return key
+            key.plaintext.wipe()
+            self._observer.keys_wiped(1)
+        return None
+
+    def _fetch(self, tenant_id: UUID, shelf: _Shelf) -> None:
+        """One call at a time for a tenant, outside every caller's context: it is for all of them."""
+        if shelf.fetch is None:
+            shelf.fetch = asyncio.create_task(
+                self._fill(tenant_id, shelf), context=contextvars.Context()
+            )
+
+    async def _fill(self, tenant_id: UUID, shelf: _Shelf) -> None:
+        try:
+            keys = await self._kms.generate(tenant_id, self._wanted(shelf))
+        except asyncio.CancelledError:
+            for future in shelf.waiting:
+                future.cancel()
+            raise
+        except Exception as error:  # noqa: BLE001 - whoever waits gets it, whatever it is
+            self._hand_on(shelf, error)
+        else:
+            self._observer.keys_made(len(keys))
+            shelf.stock.extend(keys)
+            self._hand_out(shelf)
+        shelf.fetch = None
+        if shelf.waiting:
+            self._fetch(tenant_id, shelf)
+        else:
+            self._watch_expiry(tenant_id, shelf)
+
+    def _wanted(self, shelf: _Shelf) -> int:
+        """As many as wait, and as many again as were used lately by others than these."""
+        waiting = sum(not future.done() for future in shelf.waiting)
+        lately = max(shelf.taken, shelf.taken_before)
+        reserve = 0
+        if lately > 1 and len(self._shelves) <= MAX_TENANTS:
+            reserve = min(lately, self._max_stock)
+        return max(1, min(waiting + reserve, MAX_PER_CALL))
+
+    def _hand_out(self, shelf: _Shelf) -> None:
+        while shelf.waiting and shelf.stock:
+            future = shelf.waiting.popleft()
+            if future.done():
+                continue
+            key = self._usable(shelf)
+            if key is None:
+                shelf.waiting.appendleft(future)
+                return
+            future.set_result(key)
+
+    @staticmethod
+    def _hand_on(shelf: _Shelf, error: Exception) -> None:
+        while shelf.waiting:
+            future = shelf.waiting.popleft()
+            if not future.done():
+                future.set_exception(error)
+
+    def _watch_expiry(self, tenant_id: UUID, shelf: _Shelf) -> None:
+        if shelf.expiry is not None:
+            shelf.expiry.cancel()
+            shelf.expiry = None
+        if not shelf.stock:
+            if self._clock() - shelf.taken_since > _RECENT_SECONDS:
+                self._shelves.pop(tenant_id, None)
+                return
+            delay = _RECENT_SECONDS * 2
+        else:
+            delay = max(0.0, shelf.stock[-1].usable_until - self._clock())
+        shelf.expiry = asyncio.get_running_loop().call_later(delay, self._expire, tenant_id, shelf)
+
+    def _expire(self, tenant_id: UUID, shelf: _Shelf) -> None:
+        shelf.expiry = None
+        self._wipe(shelf)
+        if shelf.fetch is None and self._shelves.get(tenant_id) is shelf:
+            del self._shelves[tenant_id]
+
+    def _wipe(self, shelf: _Shelf) -> None:
+        if shelf.expiry is not None:
+            shelf.expiry.cancel()
+            shelf.expiry = None
+        self._observer.keys_wiped(len(shelf.stock))
+        while shelf.stock:
+            shelf.stock.popleft().plaintext.wipe()

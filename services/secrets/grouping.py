@@ -1,0 +1,149 @@
+"""Group commit: waiting calls of one tenant are served together, a lone call goes at once.
+
+While a tenant's group is under way its further calls gather; they are the next group. So nothing ever
+waits for company, and the busier a tenant is the fewer transactions each of its calls costs. Tenants get
+turns; groups are bounded in items and bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+from services.common.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from uuid import UUID
+
+Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
+
+MAX_ITEMS: Final = 128
+MAX_BYTES: Final = 4 * 1024 * 1024
+MAX_UNDER_WAY: Final = 8
+"""Groups at a time, each of another tenant: about half of the database connections."""
+MAX_WAITING: Final = 4096
+MAX_WAITING_BYTES: Final = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class GroupLimits:
+    """Bounds of one group, and of all that is under way or waiting in this process."""
+
+    items: int = MAX_ITEMS
+    bytes: int = MAX_BYTES
+    under_way: int = MAX_UNDER_WAY
+    waiting: int = MAX_WAITING
+    waiting_bytes: int = MAX_WAITING_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting(Generic[Item, Outcome]):
+    item: Item
+    weight: int
+    outcome: asyncio.Future[Outcome]
+
+
+class Grouping(Generic[Item, Outcome]):
+    """Hands groups to `serve`, which answers with an outcome or an error for each item, in order.
+
+    When `serve` itself raises, every item of the group gets that error. A caller that goes away while it
+    waits is left out; one whose group is under way is served all the same, and nobody hears of it.
+    """
+
+    def __init__(
+        self,
+        serve: Callable[[UUID, Sequence[Item]], Awaitable[Sequence[Outcome | Exception]]],
+        *,
+        weigh: Callable[[Item], int] = lambda _item: 0,
+        limits: GroupLimits | None = None,
+    ) -> None:
+        self._serve = serve
+        self._weigh = weigh
+        self._limits = limits or GroupLimits()
+        self._queues: dict[UUID, deque[_Waiting[Item, Outcome]]] = {}
+        self._turns: deque[UUID] = deque()
+        self._under_way: dict[UUID, asyncio.Task[None]] = {}
+        self._waiting = 0
+        self._waiting_bytes = 0
+
+    async def submit(self, tenant_id: UUID, item: Item) -> Outcome:
+        """The outcome of `item`. Raises its error, or UnavailableError when too much waits."""
+        weight = self._weigh(item)
+        limits = self._limits
+        if self._waiting >= limits.waiting or self._waiting_bytes + weight > limits.waiting_bytes:
+            raise UnavailableError("Too many calls are waiting.")
+        outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting += 1
+        self._waiting_bytes += weight
+        queue = self._queues.get(tenant_id)
+        if queue is None:
+            queue = self._queues[tenant_id] = deque()
+            self._turns.append(tenant_id)
+        queue.append(_Waiting(item, weight, outcome))
+        self._start()
+        return await outcome
+
+    async def drain(self) -> None:
+        """Wait until nothing is under way or waiting."""
+        while self._under_way:
+            await asyncio.wait(self._under_way.values())
+
+    def _start(self) -> None:
+        """A tenant stands in `_turns` when calls of it wait and none of its groups is under way."""
+        while self._turns and len(self._under_way) < self._limits.under_way:
+            tenant_id = self._turns.popleft()
+            group = self._take(self._queues[tenant_id])
+            if not group:
+                del self._queues[tenant_id]
+                continue
+            # In no caller's context: the group is everybody's.
+            self._under_way[tenant_id] = asyncio.create_task(
+                self._run(tenant_id, group), context=contextvars.Context()
+            )
+
+    def _take(self, queue: deque[_Waiting[Item, Outcome]]) -> list[_Waiting[Item, Outcome]]:
+        group: list[_Waiting[Item, Outcome]] = []
+        weight = 0
+        while queue and len(group) < self._limits.items:
+            if group and weight + queue[0].weight > self._limits.bytes:
+                break
+            first = queue.popleft()
+            self._waiting -= 1
+            self._waiting_bytes -= first.weight
+            if not first.outcome.done():
+                group.append(first)
+                weight += first.weight
+        return group
+
+    async def _run(self, tenant_id: UUID, group: list[_Waiting[Item, Outcome]]) -> None:
+        outcomes: Sequence[Outcome | Exception]
+        try:
+            outcomes = await self._serve(tenant_id, [waiting.item for waiting in group])
+            for waiting, outcome in zip(group, outcomes, strict=True):
+                _settle(waiting.outcome, outcome)
+        except Exception as error:  # noqa: BLE001 - each caller gets it and its interceptor logs it
+            for waiting in group:
+                _settle(waiting.outcome, error)
+        finally:
+            for waiting in group:
+                waiting.outcome.cancel()  # does nothing to one that is settled
+            del self._under_way[tenant_id]
+            if self._queues[tenant_id]:
+                self._turns.append(tenant_id)
+            else:
+                del self._queues[tenant_id]
+            self._start()
+
+
+def _settle(future: asyncio.Future[Outcome], outcome: Outcome | Exception) -> None:
+    if future.done():
+        return
+    if isinstance(outcome, Exception):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)

@@ -1,0 +1,384 @@
+"""The values of the secrets service. Pure: knows no database, no gRPC, no generated code.
+
+Whatever holds plaintext keeps it out of `repr`.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from uuid import UUID
+
+    from services.common.identity import Call
+    from services.common.sensitive import SecretBytes
+
+SecretType = Literal["string", "certificate"]
+FieldName = Literal["value", "content", "private_key", "passphrase"]
+FIELDS: Final[tuple[FieldName, ...]] = ("value", "content", "private_key", "passphrase")
+"""Every field that a value version can have; each is sealed by itself."""
+
+Metadata = dict[str, object]
+"""The `metadata` object of the wire contract, as JSON: what was read from a certificate."""
+
+DEFAULT_ENVIRONMENT: Final = "production"
+"""The environment every tenant starts with."""
+
+
+class StaleKeyVersionError(Exception):
+    """The master-key version of a data key in hand is not active any more. Nothing was written."""
+
+
+class LeaseRefusedError(Exception):
+    """The lease is not running under this fence, or the lane has moved on. Nothing was written."""
+
+
+class StaleVersionError(Exception):
+    """The value has another version than the one read before. Nothing was written."""
+
+
+# What is asked for ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SentPayload:
+    """The fields of a request that hold a value, as they came; none is looked into yet."""
+
+    value: str | None = field(default=None, repr=False)
+    certificate_content: str | None = field(default=None, repr=False)
+    private_key: str | None = field(default=None, repr=False)
+    passphrase: str | None = field(default=None, repr=False)
+    certificate_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CreateRequest:
+    """What a client asks to create; nothing is checked yet.
+
+    `is_certificate` says that it was asked for as a certificate, whatever `secret_type` says.
+    """
+
+    name: str
+    payload: SentPayload
+    is_certificate: bool = False
+    secret_type: str | None = None
+    description: str | None = None
+    environment: str | None = None
+    collection_id: str | None = None
+    expires_at: datetime | None = None
+    strict_expiry_enforcement: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PutRequest:
+    """A new value for a secret, as it was asked for. `if_match` is the version it must replace."""
+
+    id: str
+    payload: SentPayload
+    environment: str | None = None
+    if_match: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListRequest:
+    """A page of secrets, as it was asked for; nothing is checked yet."""
+
+    page: int | None = None
+    per_page: int | None = None
+    sort: str | None = None
+    order: str | None = None
+    secret_type: str | None = None
+    collection_id: str | None = None
+    environment: str | None = None
+    search: str | None = None
+    expires_before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A checked question for a page."""
+
+    page: int
+    per_page: int
+    sort: Literal["name", "created_at", "base_environment", "expires_at"]
+    descending: bool
+    secret_type: SecretType | None
+    collection_id: UUID | None
+    environment: str | None
+    search: str | None
+    expires_before: datetime | None
+
+
+# What is stored ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What is in clear of a new secret, checked and normalised."""
+
+    name: str
+    secret_type: SecretType
+    description: str | None
+    environment: str | None
+    collection_id: UUID | None
+    expires_at: datetime | None
+    strict_expiry_enforcement: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """The plaintext fields of one value version, and what is known about them in clear."""
+
+    fields: Mapping[FieldName, bytes] = field(repr=False)
+    certificate_type: str | None = None
+    metadata: Metadata | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DataKey:
+    """A data key in hand. `usable_until` is on the boot-time clock, in seconds."""
+
+    id: UUID
+    plaintext: SecretBytes
+    wrapped: bytes
+    key_version: int
+    usable_until: float
+
+
+@dataclass(frozen=True, slots=True)
+class WrappedKey:
+    """A data key in the only form that may be stored."""
+
+    id: UUID
+    wrapped: bytes
+    key_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class SealedValue:
+    """The sealed fields of one value version and the wrapped key that opens them."""
+
+    key: WrappedKey
+    fields: Mapping[FieldName, bytes]
+
+    @property
+    def size(self) -> int:
+        """Bytes, for bounding what is written at once."""
+        return sum(map(len, self.fields.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """An environment of a tenant."""
+
+    id: UUID
+    name: str
+    is_default: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NewSecret:
+    """A secret that is ready to be written: sealed, with the call that asked for it."""
+
+    call: Call
+    id: UUID
+    draft: Draft
+    environment: Environment
+    value: SealedValue
+    certificate_type: str | None
+    metadata: Metadata | None
+
+
+class Refused(enum.Enum):
+    """Why one secret of a group was not written. The others of the group were."""
+
+    NAME_TAKEN = enum.auto()
+    PLAN_LIMIT = enum.auto()
+    NO_COLLECTION = enum.auto()
+    NO_ENVIRONMENT = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class NewValue:
+    """A value version that is ready to be written over version `replaces` (0: the first)."""
+
+    call: Call
+    secret_id: UUID
+    environment: Environment
+    replaces: int
+    value: SealedValue
+    certificate_type: str | None
+    metadata: Metadata | None
+
+
+# What is shown ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SecretRow:
+    """A secret without its value. `value_version` is the base environment's."""
+
+    id: UUID
+    name: str
+    description: str | None
+    base_environment: str
+    environment_count: int
+    secret_type: SecretType
+    collection_id: UUID | None
+    expires_at: datetime | None
+    strict_expiry_enforcement: bool
+    value_version: int
+    created_at: datetime
+    updated_at: datetime
+    certificate_type: str | None
+    metadata: Metadata | None
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentValue:
+    """That a secret has a value in an environment."""
+
+    environment_name: str
+    value_version: int
+    updated_at: datetime
+    expires_at_override: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows, and how many there are in all."""
+
+    rows: tuple[SecretRow, ...]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a new value must know of the secret it is for. `value_version` is 0 before the first."""
+
+    name: str
+    secret_type: SecretType
+    environment: Environment | None
+    value_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVersion:
+    """The value that was stored."""
+
+    name: str
+    environment: str
+    value_version: int
+
+
+# Access -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Which value a consumer asks for: by id or by name."""
+
+    call: Call
+    consumer: str
+    secret_id: UUID | None
+    name: str | None
+    environment: str | None
+    value_version: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SealedAnswer:
+    """A granted value as it is stored. `expires_at` is the environment's, or else the secret's."""
+
+    secret_id: UUID
+    name: str
+    secret_type: SecretType
+    environment: Environment
+    value_version: int
+    certificate_type: str | None
+    certificate_expires_at: str | None
+    expires_at: datetime | None
+    strict_expiry_enforcement: bool
+    value: SealedValue
+
+
+class Withheld(enum.Enum):
+    """Why there is no answer."""
+
+    NO_GRANT = enum.auto()
+    """The consumer has no grant at all in this tenant, or there is no such tenant."""
+    NOT_FOUND = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class AccessWarning:
+    """A fact that a consumer should know."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A value in clear, for the consumer that asked."""
+
+    sealed: SealedAnswer
+    fields: Mapping[FieldName, bytes] = field(repr=False)
+    warnings: tuple[AccessWarning, ...] = ()
+
+
+# Rewrap -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RewrapOrder:
+    """One batch of a lease: the stale data keys after `after` up to `until`, at most `limit`."""
+
+    tenant_id: UUID
+    lease_id: int
+    fence: int
+    lane: int
+    target_version: int
+    after: UUID | None
+    until: UUID
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A data key and its new wrap; it is stored only where `old` still is."""
+
+    id: UUID
+    old: bytes
+    new: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RewrapOutcome:
+    """What a batch did, as it was saved with the lease."""
+
+    done: int
+    skipped: int
+    failed: int
+    cursor: UUID
+    lane_finished: bool
+
+
+class KeyFault(enum.Enum):
+    """Why kms could not open one data key of several."""
+
+    DAMAGED = enum.auto()
+    REVOKED = enum.auto()
+    SEALED = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrapped:
+    """What kms made of packed data keys: a wrap, or a fault, for each record in order."""
+
+    key_version: int
+    results: tuple[bytes | KeyFault, ...]

@@ -1,0 +1,72 @@
+"""`ports.Observer` on Prometheus and structlog."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from prometheus_client import Counter, Histogram
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from services.common.telemetry import Metrics
+
+GROUP_BUCKETS: Final = (1, 2, 4, 8, 16, 32, 64, 128)
+
+_log = structlog.get_logger(__name__)
+
+
+class Observation:
+    """Counts what happens inside; logs only what a person must look at."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        registry = metrics.registry
+        self._groups = Histogram(
+            "coffer_secrets_group_items",
+            "Calls served together in one transaction, by kind.",
+            ("kind",),
+            buckets=GROUP_BUCKETS,
+            registry=registry,
+        )
+        self._made = Counter(
+            "coffer_secrets_data_keys_fetched_total", "Data keys from kms.", registry=registry
+        )
+        self._taken = Counter(
+            "coffer_secrets_data_keys_used_total",
+            "Data keys used, by whether one was in stock.",
+            ("from_stock",),
+            registry=registry,
+        )
+        self._wiped = Counter(
+            "coffer_secrets_data_keys_wiped_total", "Data keys wiped unused.", registry=registry
+        )
+        self._damaged = Counter(
+            "coffer_secrets_cannot_open_total",
+            "Stored data keys and values that did not open.",
+            ("where",),
+            registry=registry,
+        )
+
+    def grouped(self, kind: str, items: int) -> None:
+        """As `ports.Observer.grouped`."""
+        self._groups.labels(kind).observe(items)
+
+    def keys_made(self, count: int) -> None:
+        """As `ports.Observer.keys_made`."""
+        self._made.inc(count)
+
+    def key_taken(self, *, from_stock: bool) -> None:
+        """As `ports.Observer.key_taken`."""
+        self._taken.labels(str(from_stock).lower()).inc()
+
+    def keys_wiped(self, count: int) -> None:
+        """As `ports.Observer.keys_wiped`."""
+        self._wiped.inc(count)
+
+    def cannot_open(self, tenant_id: UUID, data_key_id: UUID, where: str) -> None:
+        """As `ports.Observer.cannot_open`."""
+        self._damaged.labels(where).inc()
+        _log.error(
+            "cannot_open", tenant_id=str(tenant_id), data_key_id=str(data_key_id), where=where
+        )

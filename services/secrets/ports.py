@@ -1,0 +1,186 @@
+"""What the use cases need from outside, as Protocols. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from services.common.identity import Call
+    from services.common.sensitive import SecretBytes
+    from services.secrets.certificates import CertificateMaterial
+    from services.secrets.model import (
+        DataKey,
+        Environment,
+        EnvironmentValue,
+        KeyFault,
+        Listing,
+        Moved,
+        NewSecret,
+        NewValue,
+        Page,
+        Question,
+        Refused,
+        RewrapOrder,
+        RewrapOutcome,
+        Rewrapped,
+        SealedAnswer,
+        SecretRow,
+        Standing,
+        StoredVersion,
+        Withheld,
+        WrappedKey,
+    )
+
+
+class Kms(Protocol):
+    """The data-key calls of kms. All raise CofferError: tenant_sealed, unavailable, timeout..."""
+
+    async def generate(self, tenant_id: UUID, count: int) -> list[DataKey]:
+        """`count` (1 to 256) new data keys, all under one version."""
+        ...
+
+    async def unwrap(
+        self, tenant_id: UUID, keys: Sequence[WrappedKey]
+    ) -> list[SecretBytes | KeyFault]:
+        """Each data key (1 to 1,000) in the clear, or why not."""
+        ...
+
+    async def rewrap(self, tenant_id: UUID, packed: bytes) -> Rewrapped:
+        """New wraps under the active version for 1 to 5,000 packed records (envelope's layout)."""
+        ...
+
+
+class Certificates(Protocol):
+    """Reads untrusted certificates somewhere else."""
+
+    async def read(
+        self,
+        content: str,
+        private_key: str | None,
+        passphrase: str | None,
+        certificate_type: str,
+        now: datetime,
+    ) -> CertificateMaterial:
+        """Raises CertificateRefused, CertificateReaderUnavailable, CertificateReaderFailed."""
+        ...
+
+
+class Secrets(Protocol):
+    """The store of secrets. Every write appends its audit events in its own transaction.
+
+    All raise UnavailableError (what was in flight may or may not be stored) and DeadlineError
+    (nothing was stored).
+    """
+
+    async def environment(self, tenant_id: UUID, name: str | None) -> Environment | None:
+        """The environment of this name; None asks for the default, which is made at first use."""
+        ...
+
+    async def has_collection(self, tenant_id: UUID, collection_id: UUID) -> bool:
+        """Whether the tenant has this collection."""
+        ...
+
+    async def create(
+        self, tenant_id: UUID, key_version: int, secrets: Sequence[NewSecret]
+    ) -> list[datetime | Refused]:
+        """Write a group in one transaction: for each, when it was made or why it was not.
+
+        All data keys are wrapped under `key_version`. Raises StaleKeyVersionError.
+        """
+        ...
+
+    async def get(
+        self, tenant_id: UUID, secret_id: UUID
+    ) -> tuple[SecretRow, tuple[EnvironmentValue, ...]] | None:
+        """A live secret and where it has values, by environment name."""
+        ...
+
+    async def list(self, tenant_id: UUID, listing: Listing) -> Page:
+        """A page of live secrets."""
+        ...
+
+    async def standing(
+        self, tenant_id: UUID, secret_id: UUID, environment: str | None
+    ) -> Standing | None:
+        """Where a live secret stands in an environment (default: its base environment)."""
+        ...
+
+    async def put(self, tenant_id: UUID, value: NewValue) -> StoredVersion | None:
+        """Store a new value version; None when the secret is gone.
+
+        Raises StaleKeyVersionError, and StaleVersionError when another version came first.
+        """
+        ...
+
+    async def delete(self, tenant_id: UUID, secret_id: UUID, call: Call) -> bool:
+        """Delete softly; False when there is no such live secret."""
+        ...
+
+
+class Accesses(Protocol):
+    """The store as consumers read it."""
+
+    async def read(
+        self, tenant_id: UUID, questions: Sequence[Question]
+    ) -> list[SealedAnswer | Withheld]:
+        """What grants allow of what was asked, in the order asked."""
+        ...
+
+    async def record(
+        self, tenant_id: UUID, accesses: Sequence[tuple[Question, SealedAnswer]]
+    ) -> None:
+        """Write an audit event for each access. What raises here was not accessed."""
+        ...
+
+
+class StaleKeys(Protocol):
+    """The store of data keys as a rewrap works on it."""
+
+    async def stale(self, order: RewrapOrder) -> list[tuple[UUID, bytes]]:
+        """Up to `limit` data keys of retired versions in the order's range, by id."""
+        ...
+
+    async def swap(
+        self,
+        order: RewrapOrder,
+        moved: Sequence[Moved],
+        *,
+        passed_over: int,
+        failed: Sequence[UUID],
+        cursor: UUID,
+        finished: bool,
+    ) -> RewrapOutcome:
+        """Store new wraps where the old ones still are, and save counts and cursor with the lease.
+
+        `passed_over` counts keys that were read and are no work any more. Raises
+        StaleKeyVersionError and LeaseRefusedError; then nothing was stored.
+        """
+        ...
+
+
+class Observer(Protocol):
+    """What happens inside, for metrics and the log. Is told no secret."""
+
+    def grouped(self, kind: str, items: int) -> None:
+        """A group of waiting calls was served together."""
+        ...
+
+    def keys_made(self, count: int) -> None:
+        """Data keys were fetched from kms."""
+        ...
+
+    def key_taken(self, *, from_stock: bool) -> None:
+        """A data key was used."""
+        ...
+
+    def keys_wiped(self, count: int) -> None:
+        """Unused data keys were wiped."""
+        ...
+
+    def cannot_open(self, tenant_id: UUID, data_key_id: UUID, where: str) -> None:
+        """A stored data key or field did not open: damaged, or moved from elsewhere."""
+        ...

@@ -1,0 +1,58 @@
+"""The settings of the secrets service, from the environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from services.common.rpc.server import ServerSettings
+from services.common.settings import Reader
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from services.common.settings import Address
+
+PREFIX: Final = "COFFER_SECRETS"
+DEFAULT_CERTIFICATE_WORKERS: Final = 2
+DEFAULT_STOCK: Final = 64
+DEFAULT_CONNECTIONS: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the service is told. `database_url` may hold a password."""
+
+    server: ServerSettings
+    database_url: str
+    kms_target: Address
+    certificate_workers: int
+    data_key_stock: int
+    database_connections: int
+
+    def __repr__(self) -> str:
+        return f"Settings(kms_target={self.kms_target})"
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Settings:
+        """Raises SettingsError with a line for each variable that is missing or wrong."""
+        reader = Reader(environ)
+        settings = cls(
+            server=ServerSettings.read(reader, PREFIX),
+            database_url=reader.secret(f"{PREFIX}_DATABASE_URL"),
+            kms_target=reader.address(f"{PREFIX}_KMS_TARGET"),
+            certificate_workers=reader.integer(
+                f"{PREFIX}_CERTIFICATE_WORKERS",
+                DEFAULT_CERTIFICATE_WORKERS,
+                minimum=1,
+                maximum=32,
+            ),
+            data_key_stock=reader.integer(
+                f"{PREFIX}_DATA_KEY_STOCK", DEFAULT_STOCK, minimum=0, maximum=128
+            ),
+            database_connections=reader.integer(
+                f"{PREFIX}_DATABASE_CONNECTIONS", DEFAULT_CONNECTIONS, minimum=2, maximum=200
+            ),
+        )
+        reader.finish()
+        return settings

@@ -1,0 +1,7 @@
+"""The store on PostgreSQL: constant, prepared statements through psycopg, array-shaped where hot."""
+
+from services.secrets.store.accesses import PostgresAccesses
+from services.secrets.store.data_keys import PostgresStaleKeys
+from services.secrets.store.secrets import PostgresSecrets
+
+__all__ = ["PostgresAccesses", "PostgresSecrets", "PostgresStaleKeys"]

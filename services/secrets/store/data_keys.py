@@ -1,0 +1,118 @@
+"""Wrapped data keys as a rewrap moves them: by primary key, in arrays, only where unchanged."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+import psycopg
+
+from services.common.database import LEASE_REFUSED
+from services.secrets.model import LeaseRefusedError, RewrapOutcome
+from services.secrets.store.key_ring import hold_active
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from services.common.database import Connection, Database
+    from services.secrets.model import Moved, RewrapOrder
+
+_BEFORE_ANY: Final = UUID(int=0)
+"""Lower than every random UUID."""
+
+# The versions are asked for once (a scalar subquery), not for every row.
+_STALE: Final = """
+select id, wrapped from secrets.data_key
+where tenant_id = %(tenant)b and id > %(after)b and id <= %(until)b
+  and key_version = any ((select kms.retired_versions(%(tenant)b))::bigint[])
+order by id limit %(limit)b::bigint
+"""
+_SWAP: Final = """
+update secrets.data_key d set key_version = %(version)b::bigint, wrapped = m.fresh
+from unnest(%(id)b::uuid[], %(old)b::bytea[], %(fresh)b::bytea[]) as m (id, old, fresh)
+where d.tenant_id = %(tenant)b and d.id = m.id and d.wrapped = m.old
+"""
+_RECORD: Final = """
+select rewrap.record_batch(%(tenant)b, %(lease)b::bigint, %(fence)b::bigint, %(lane)b::smallint,
+    %(after)t::uuid, %(cursor)b, %(finished)b, %(done)b::bigint, %(skipped)b::bigint,
+    %(failed)t::uuid[])
+"""
+
+
+class PostgresStaleKeys:
+    """`ports.StaleKeys`: each method is one transaction held to one tenant."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def stale(self, order: RewrapOrder) -> list[tuple[UUID, bytes]]:
+        """As `ports.StaleKeys.stale`."""
+        parameters = {
+            "tenant": order.tenant_id,
+            "after": order.after or _BEFORE_ANY,
+            "until": order.until,
+            "limit": order.limit,
+        }
+        async with self._database.tenant(order.tenant_id) as connection:
+            cursor = connection.cursor(binary=True)
+            await cursor.execute(_STALE, parameters, prepare=True)
+            return [(key_id, bytes(wrapped)) for key_id, wrapped in await cursor.fetchall()]
+
+    async def swap(
+        self,
+        order: RewrapOrder,
+        moved: Sequence[Moved],
+        *,
+        passed_over: int,
+        failed: Sequence[UUID],
+        cursor: UUID,
+        finished: bool,
+    ) -> RewrapOutcome:
+        """As `ports.StaleKeys.swap`."""
+        async with self._database.tenant(order.tenant_id) as connection:
+            await hold_active(connection, order.tenant_id, order.target_version)
+            done = await _swap(connection, order, moved) if moved else 0
+            outcome = RewrapOutcome(
+                done=done,
+                skipped=len(moved) - done + passed_over,
+                failed=len(failed),
+                cursor=cursor,
+                lane_finished=finished,
+            )
+            await _record(connection, order, outcome, failed)
+        return outcome
+
+
+async def _swap(connection: Connection, order: RewrapOrder, moved: Sequence[Moved]) -> int:
+    parameters = {
+        "tenant": order.tenant_id,
+        "version": order.target_version,
+        "id": [key.id for key in moved],
+        "old": [key.old for key in moved],
+        "fresh": [key.new for key in moved],
+    }
+    cursor = await connection.execute(_SWAP, parameters, prepare=True)
+    return cursor.rowcount
+
+
+async def _record(
+    connection: Connection, order: RewrapOrder, outcome: RewrapOutcome, failed: Sequence[UUID]
+) -> None:
+    parameters = {
+        "tenant": order.tenant_id,
+        "lease": order.lease_id,
+        "fence": order.fence,
+        "lane": order.lane,
+        "after": order.after,
+        "cursor": outcome.cursor,
+        "finished": outcome.lane_finished,
+        "done": outcome.done,
+        "skipped": outcome.skipped,
+        "failed": list(failed),
+    }
+    try:
+        await connection.execute(_RECORD, parameters, prepare=True)
+    except psycopg.Error as error:
+        if error.sqlstate == LEASE_REFUSED:
+            raise LeaseRefusedError from None
+        raise

@@ -1,0 +1,84 @@
+"""The secrets of tenants on PostgreSQL: each method is one transaction held to one tenant."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from services.secrets.store import creates, reads, updates
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from services.common.database import Database
+    from services.common.identity import Call
+    from services.secrets.model import (
+        Environment,
+        EnvironmentValue,
+        Listing,
+        NewSecret,
+        NewValue,
+        Page,
+        Refused,
+        SecretRow,
+        Standing,
+        StoredVersion,
+    )
+
+
+class PostgresSecrets:
+    """`ports.Secrets`: what is promised there holds when a method returns."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def environment(self, tenant_id: UUID, name: str | None) -> Environment | None:
+        """As `ports.Secrets.environment`."""
+        async with self._database.tenant(tenant_id) as connection:
+            return await reads.environment(connection, tenant_id, name)
+
+    async def has_collection(self, tenant_id: UUID, collection_id: UUID) -> bool:
+        """As `ports.Secrets.has_collection`."""
+        async with self._database.tenant(tenant_id) as connection:
+            cursor = await connection.execute(
+                "select from secrets.collection where tenant_id = %s and id = %s",
+                (tenant_id, collection_id),
+            )
+            return await cursor.fetchone() is not None
+
+    async def create(
+        self, tenant_id: UUID, key_version: int, secrets: Sequence[NewSecret]
+    ) -> list[datetime | Refused]:
+        """As `ports.Secrets.create`."""
+        async with self._database.tenant(tenant_id) as connection:
+            return await creates.create(connection, tenant_id, key_version, secrets)
+
+    async def get(
+        self, tenant_id: UUID, secret_id: UUID
+    ) -> tuple[SecretRow, tuple[EnvironmentValue, ...]] | None:
+        """As `ports.Secrets.get`."""
+        async with self._database.tenant(tenant_id) as connection:
+            return await reads.get(connection, tenant_id, secret_id)
+
+    async def list(self, tenant_id: UUID, listing: Listing) -> Page:
+        """As `ports.Secrets.list`."""
+        async with self._database.tenant(tenant_id) as connection:
+            return await reads.list_(connection, tenant_id, listing)
+
+    async def standing(
+        self, tenant_id: UUID, secret_id: UUID, environment: str | None
+    ) -> Standing | None:
+        """As `ports.Secrets.standing`."""
+        async with self._database.tenant(tenant_id) as connection:
+            return await reads.standing(connection, tenant_id, secret_id, environment)
+
+    async def put(self, tenant_id: UUID, value: NewValue) -> StoredVersion | None:
+        """As `ports.Secrets.put`."""
+        async with self._database.tenant(tenant_id) as connection:
+            return await updates.put(connection, tenant_id, value)
+
+    async def delete(self, tenant_id: UUID, secret_id: UUID, call: Call) -> bool:
+        """As `ports.Secrets.delete`."""
+        async with self._database.tenant(tenant_id) as connection:
+            return await updates.delete(connection, tenant_id, secret_id, call)

@@ -1,0 +1,103 @@
+"""New values and deletions. Lock order: key ring, usage row, secret, audit head."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+from services.common import audit
+from services.secrets.model import FIELDS, StaleVersionError, StoredVersion
+from services.secrets.store.key_ring import hold_active
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from services.common.database import Connection
+    from services.common.identity import Call
+    from services.secrets.model import NewValue
+
+# The counter of an environment outlives its value: a removed one goes on where it stood.
+_PUT: Final = """
+with secret as (
+    update secrets.secret s
+    set updated_at = date_trunc('milliseconds', clock_timestamp()),
+        certificate_type = case when s.base_environment_id = %(environment)b
+            then coalesce(%(certificate_type)t::text, s.certificate_type)
+            else s.certificate_type end,
+        metadata = case when s.base_environment_id = %(environment)b
+            then coalesce(%(metadata)t::jsonb, s.metadata) else s.metadata end
+    where s.tenant_id = %(tenant)b and s.id = %(secret)b and s.deleted_at is null
+    returning s.name, s.updated_at
+), counter as (
+    insert into secrets.secret_environment as c (tenant_id, secret_id, environment_id,
+        value_version, updated_at)
+    select %(tenant)b, %(secret)b, %(environment)b, 1, secret.updated_at from secret
+    on conflict (tenant_id, secret_id, environment_id) do update
+        set value_version = c.value_version + 1, updated_at = excluded.updated_at,
+            deleted_at = null
+        where c.value_version = %(replaces)b::bigint
+    returning c.value_version
+), key as (
+    insert into secrets.data_key (tenant_id, id, key_version, wrapped)
+    select %(tenant)b, %(data_key)b, %(key_version)b::bigint, %(wrapped)b from counter
+), version as (
+    insert into secrets.value_version (tenant_id, secret_id, environment_id, value_version,
+        data_key_id, certificate_type, value, content, private_key, passphrase, created_at)
+    select %(tenant)b, %(secret)b, %(environment)b, counter.value_version, %(data_key)b,
+        %(certificate_type)t::text, %(value)b::bytea, %(content)b::bytea, %(private_key)b::bytea,
+        %(passphrase)b::bytea, secret.updated_at
+    from counter, secret
+)
+select secret.name, (select value_version from counter) from secret
+"""
+_DELETE: Final = """
+update secrets.secret s set deleted_at = clock_timestamp()
+where s.tenant_id = %(tenant)b and s.id = %(secret)b and s.deleted_at is null
+returning s.name
+"""
+
+
+async def put(connection: Connection, tenant_id: UUID, value: NewValue) -> StoredVersion | None:
+    """As `ports.Secrets.put`, in the transaction of `connection`, held to the tenant."""
+    key = value.value.key
+    await hold_active(connection, tenant_id, key.key_version)
+    parameters = {
+        "tenant": tenant_id,
+        "secret": value.secret_id,
+        "environment": value.environment.id,
+        "replaces": value.replaces,
+        "data_key": key.id,
+        "key_version": key.key_version,
+        "wrapped": key.wrapped,
+        "certificate_type": value.certificate_type,
+        "metadata": None if value.metadata is None else json.dumps(value.metadata),
+    } | {name: value.value.fields.get(name) for name in FIELDS}
+    row = await (await connection.execute(_PUT, parameters, prepare=True)).fetchone()
+    if row is None:
+        return None
+    name, version = row
+    if version != value.replaces + 1:
+        raise StaleVersionError  # undoes the transaction
+    stored = StoredVersion(name, value.environment.name, version)
+    details = {"name": name, "environment": stored.environment, "value_version": version}
+    event = audit.Event("secret.value_updated", "secret", str(value.secret_id), details)
+    await audit.append(connection, tenant_id, value.call, [event])
+    return stored
+
+
+async def delete(connection: Connection, tenant_id: UUID, secret_id: UUID, call: Call) -> bool:
+    """As `ports.Secrets.delete`, in the transaction of `connection`, held to the tenant."""
+    parameters = {"tenant": tenant_id, "secret": secret_id}
+    await connection.execute(
+        "select from secrets.usage where tenant_id = %(tenant)b for update", parameters
+    )
+    row = await (await connection.execute(_DELETE, parameters)).fetchone()
+    if row is None:
+        return False
+    await connection.execute(
+        "update secrets.usage set live_secrets = live_secrets - 1 where tenant_id = %(tenant)b",
+        parameters,
+    )
+    event = audit.Event("secret.deleted", "secret", str(secret_id), {"name": row[0]})
+    await audit.append(connection, tenant_id, call, [event])
+    return True

@@ -1,0 +1,196 @@
+"""Checks of what clients send: every fault of a request is found, then all are told at once."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING, Final, Literal, cast
+
+from services.common.errors import UnsupportedTypeError, ValidationError
+from services.secrets.model import Draft, Listing
+from services.secrets.naming import is_environment_name, is_name, normalise, parse_id
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from services.secrets.model import CreateRequest, ListRequest, SecretType, SentPayload
+
+MAX_VALUE_BYTES: Final = 64 * 1024
+MAX_DESCRIPTION: Final = 1024
+MAX_SEARCH: Final = 128
+DEFAULT_PER_PAGE: Final = 20
+MAX_PER_PAGE: Final = 100
+MAX_PAGE: Final = 1_000_000_000
+"""So that the offset of a page stays far below what a 64-bit number holds."""
+
+STORED_AS_STRING: Final = ("api_key", "basic_auth", "custom")
+"""Types that published clients send; they are stored as `string`."""
+
+_CERTIFICATE_FIELDS: Final = (
+    "certificate_content",
+    "private_key",
+    "passphrase",
+    "certificate_type",
+)
+_SORTS: Final = ("name", "created_at", "base_environment", "expires_at")
+_ORDERS: Final = ("asc", "desc")
+_TYPES: Final = ("string", "certificate")
+NO_ENVIRONMENT: Final = "There is no such environment."
+NO_COLLECTION: Final = "There is no such collection."
+_NOT_AN_ID: Final = "Must be a UUID."
+
+
+class Faults:
+    """Collects what is wrong with a request."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, list[str]] = {}
+        self._reason: str | None = None
+
+    def add(self, field: str, fault: str, *, reason: str | None = None) -> None:
+        """One more fault; the first reason given is the error's."""
+        self._found.setdefault(field, []).append(fault)
+        self._reason = self._reason or reason
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    def __contains__(self, field: str) -> bool:
+        return field in self._found
+
+    def raise_any(self) -> None:
+        """Raise ValidationError with all of them, if there are any."""
+        if not self._found:
+            return
+        first = next(iter(self._found))
+        message = f"{first}: {self._found[first][0]}"
+        if len(self._found) > 1:
+            message = f"Several fields are not valid: {', '.join(self._found)}."
+        raise ValidationError(message, fields=self._found, reason=self._reason)
+
+
+def secret_type(request: CreateRequest, faults: Faults) -> SecretType:
+    """The stored type. Raises UnsupportedTypeError for one of a later stage."""
+    sent = request.secret_type
+    if request.is_certificate:
+        if sent not in {None, "certificate"}:
+            faults.add("secret_type", "Must be certificate here.")
+        return "certificate"
+    if sent is None or sent in STORED_AS_STRING:
+        return "string"
+    if sent == "oauth2":
+        raise UnsupportedTypeError("Secrets of the type oauth2 are not supported yet.")
+    if sent not in _TYPES:
+        faults.add("secret_type", "Must be string or certificate.")
+        return "string"
+    return cast("SecretType", sent)
+
+
+def draft(request: CreateRequest, kind: SecretType, faults: Faults) -> Draft:
+    """What is in clear of a new secret. Use it only when there are no faults."""
+    name = normalise(request.name)
+    if not request.name:
+        faults.add("name", "Is required.")
+    elif not is_name(name):
+        faults.add("name", "Must be 1 to 128 of the characters A-Z, a-z, 0-9, `_`, `.` and `-`.")
+    return Draft(
+        name=name,
+        secret_type=kind,
+        description=_description(request.description, faults),
+        environment=environment(request.environment, faults),
+        collection_id=_optional_id("collection_id", request.collection_id, faults),
+        expires_at=request.expires_at,
+        strict_expiry_enforcement=request.strict_expiry_enforcement,
+    )
+
+
+def string_value(sent: SentPayload, faults: Faults) -> bytes:
+    """The bytes of a string's value; fields of certificates are refused."""
+    for field in _CERTIFICATE_FIELDS:
+        if getattr(sent, field) is not None:
+            faults.add(field, "Belongs to certificate secrets only.")
+    if sent.value is None:
+        faults.add("value", "Is required.")
+        return b""
+    encoded = sent.value.encode()
+    if not 1 <= len(encoded) <= MAX_VALUE_BYTES:
+        faults.add("value", f"Must be 1 to {MAX_VALUE_BYTES} bytes of UTF-8.")
+    return encoded
+
+
+def certificate_fields(sent: SentPayload, faults: Faults) -> bool:
+    """Whether there is a certificate to read; a string's value is refused."""
+    if sent.value is not None:
+        faults.add("value", "Belongs to string secrets only; send certificate_content.")
+    if not sent.certificate_content:
+        faults.add("certificate_content", "Is required.")
+        return False
+    return True
+
+
+def environment(name: str | None, faults: Faults) -> str | None:
+    """The name of an environment that may exist."""
+    if name is not None and not is_environment_name(name):
+        faults.add("environment", NO_ENVIRONMENT)
+    return name
+
+
+def listing(request: ListRequest) -> Listing:
+    """A checked question for a page. Raises ValidationError."""
+    faults = Faults()
+    page = 1 if request.page is None else request.page
+    per_page = DEFAULT_PER_PAGE if request.per_page is None else request.per_page
+    if not 1 <= page <= MAX_PAGE:
+        faults.add("page", "Must be 1 or more.")
+    if not 1 <= per_page <= MAX_PER_PAGE:
+        faults.add("per_page", f"Must be 1 to {MAX_PER_PAGE}.")
+    sort = _one_of("sort", request.sort, _SORTS, faults) or "name"
+    order = _one_of("order", request.order, _ORDERS, faults) or "asc"
+    kind = _one_of("secret_type", request.secret_type, _TYPES, faults)
+    if request.search is not None and len(request.search) > MAX_SEARCH:
+        faults.add("search", f"Must be at most {MAX_SEARCH} characters.")
+    for field in ("search", "environment"):
+        if _has_control(getattr(request, field) or ""):
+            faults.add(field, "Must not hold control characters.")
+    collection_id = _optional_id("collection_id", request.collection_id, faults)
+    faults.raise_any()
+    return Listing(
+        page=page,
+        per_page=per_page,
+        sort=cast('Literal["name", "created_at", "base_environment", "expires_at"]', sort),
+        descending=order == "desc",
+        secret_type=cast("SecretType | None", kind),
+        collection_id=collection_id,
+        environment=request.environment,
+        search=request.search,
+        expires_before=request.expires_before,
+    )
+
+
+def _one_of(field: str, sent: str | None, allowed: tuple[str, ...], faults: Faults) -> str | None:
+    if sent is not None and sent not in allowed:
+        faults.add(field, f"Must be one of {', '.join(allowed)}.")
+    return sent
+
+
+def _optional_id(field: str, sent: str | None, faults: Faults) -> UUID | None:
+    if sent is None:
+        return None
+    found = parse_id(sent)
+    if found is None:
+        faults.add(field, _NOT_AN_ID)
+    return found
+
+
+def _description(sent: str | None, faults: Faults) -> str | None:
+    if sent is None:
+        return None
+    if len(sent) > MAX_DESCRIPTION:
+        faults.add("description", f"Must be at most {MAX_DESCRIPTION} characters.")
+    if _has_control(sent.replace("\n", "").replace("\t", "").replace("\r", "")):
+        faults.add("description", "Must not hold control characters.")
+    return sent or None
+
+
+def _has_control(text: str) -> bool:
+    """C0, C1 and DEL. PostgreSQL cannot hold NUL, and a terminal obeys the others."""
+    return any(unicodedata.category(character) == "Cc" for character in text)
