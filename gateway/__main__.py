@@ -15,6 +15,7 @@ from gateway.settings import read_settings
 from gateway.wiring import SERVICES, make_gateway
 from services.common.rpc.channel import open_channel
 from services.common.rpc.server import remove_ready_file, run, stop_on_signals, write_ready_file
+from services.common.settings import Address
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +28,7 @@ async def serve() -> None:
     settings = read_settings(os.environ)
     listener = open_socket(settings.listen)
     host, port = listener.getsockname()[:2]
-    listen = f"{host}:{port}"
+    listen = str(Address(host, port))
 
     def ready() -> None:
         _log.info("ready", listen=listen)

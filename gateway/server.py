@@ -34,6 +34,8 @@ KEEP_ALIVE_SECONDS: Final = 75
 """An idle connection is kept so long: longer than the pools of common clients and load balancers."""
 
 _BACKLOG: Final = 2_048
+_LINE_BYTES: Final = 4
+"""Colon, blank and line end of a header."""
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -41,7 +43,8 @@ class BoundedHttp(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._head_bytes = 0
+        self._received = 0
+        self._parsed = 0
         self._head_open = True
         self._head_timer: asyncio.TimerHandle | None = None
 
@@ -58,21 +61,23 @@ class BoundedHttp(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Count what arrives before a head is complete; the parser itself would keep any amount."""
         if self._head_open:
-            self._head_bytes += len(data)
+            self._received += len(data)
             if self._head_timer is None:
                 self._head_timer = self.loop.call_later(HEAD_SECONDS, self._give_up)
         super().data_received(data)
-        if (
-            self._head_open
-            and self._head_bytes > MAX_HEAD_BYTES
-            and not self.transport.is_closing()
-        ):
+        too_much = self._head_open and self._received > MAX_HEAD_BYTES
+        if too_much and not self.transport.is_closing():
             self.send_400_response("The request's head is too large.")
 
+    def on_url(self, url: bytes) -> None:
+        """The same bound where a large head arrives in one piece, body and all."""
+        self._count(len(url))
+        super().on_url(url)
+
     def on_header(self, name: bytes, value: bytes) -> None:
-        """The same bound where a whole large head arrives in one piece."""
+        """Every header counts as its line does."""
+        self._count(len(name) + len(value) + _LINE_BYTES)
         super().on_header(name, value)
-        self._head_bytes = max(self._head_bytes, sum(len(k) + len(v) for k, v in self.headers))
 
     def on_headers_complete(self) -> None:
         """The body has limits of its own."""
@@ -83,7 +88,7 @@ class BoundedHttp(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The next request may begin."""
         self._head_open = True
-        self._head_bytes = 0
+        self._received = self._parsed = 0
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
@@ -99,6 +104,12 @@ class BoundedHttp(HttpToolsProtocol):
             head % (len(response.body), request_id.encode("ascii")) + response.body
         )
         self.transport.close()
+
+    def _count(self, size: int) -> None:
+        self._parsed += size
+        if self._parsed > MAX_HEAD_BYTES:
+            # The parser turns it into an error of its own, which is answered with 400.
+            raise ValueError("the head is too large")
 
     def _give_up(self) -> None:
         self._head_timer = None

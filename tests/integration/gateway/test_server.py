@@ -7,6 +7,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import pytest
 
 from gateway.server import make_server, open_socket
 from services.common.settings import Address
@@ -63,3 +64,16 @@ async def test_stopping_lets_a_request_under_way_finish() -> None:
 async def test_each_start_is_told_once_it_accepts() -> None:
     async with serving(_hello) as port, httpx.AsyncClient(trust_env=False) as client:
         assert (await client.get(f"http://127.0.0.1:{port}/")).status_code == 204
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\n"])
+async def test_a_connection_without_a_whole_head_is_closed_in_time(
+    monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    monkeypatch.setattr("gateway.server.HEAD_SECONDS", 0.1)
+    async with serving(_hello) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(sent)
+        assert await reader.read() == b""
+        writer.close()
+        await writer.wait_closed()

@@ -96,6 +96,13 @@ async def test_a_head_without_end_is_refused(stack: Stack) -> None:
     many = b"".join(b"x-filler-%d: %s\r\n" % (n, b"y" * 1000) for n in range(100))
     answer = await stack.raw(b"GET /healthz HTTP/1.1\r\n" + many)
     assert error_of(answer, 400)["type"] == "validation_error"
+    answer = await stack.raw(b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + many + b"\r\n")
+    assert error_of(answer, 400)["type"] == "validation_error"
+    short = b"".join(b"a:\r\n" for _ in range(20_000))
+    answer = await stack.raw(b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + short + b"\r\n")
+    assert error_of(answer, 400)["type"] == "validation_error"
+    answer = await stack.raw(b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert error_of(answer, 400)["type"] == "validation_error"
     answer = await stack.raw(b"GET /healthz HTTP/1.1\r\nx: " + b"y" * 100_000)
     assert error_of(answer, 400)["type"] == "validation_error"
 
