@@ -22,11 +22,12 @@ from coffer.type.v1 import page_pb2, policy_pb2
 from google.protobuf import descriptor_pb2
 
 from gateway.binding import header_name
+from gateway.openapi_comments import comments_of
+from gateway.openapi_fixed import ERROR, ID, REQUEST_ID_HEADER, SECURITY_SCHEMES
 from gateway.openapi_schema import Schema, Schemas
 from gateway.pages import OPENAPI_FILE
 from gateway.reply import page_field
 from gateway.wiring import all_routes
-from services.common.errors import CODES
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
@@ -34,96 +35,6 @@ if TYPE_CHECKING:
     from gateway.routes import Route
 
 EXAMPLES_FILE: Final = Path(__file__).with_name("openapi_examples.json")
-
-_MESSAGES, _SERVICES, _FIELDS, _METHODS, _NESTED = 4, 6, 2, 2, 3
-"""Field numbers in descriptor.proto: the steps of a SourceCodeInfo path."""
-
-_ID: Final[Schema] = {"type": "string", "format": "uuid"}
-_SECURITY_SCHEMES: Final[Schema] = {
-    "apiKey": {
-        "type": "http",
-        "scheme": "bearer",
-        "description": "An API key: Authorization: Bearer tk_live_...",
-    },
-    "apiKeyHeader": {
-        "type": "apiKey",
-        "in": "header",
-        "name": "x-api-key",
-        "description": "The same API key in a header of its own.",
-    },
-    "adminJwt": {
-        "type": "http",
-        "scheme": "bearer",
-        "bearerFormat": "JWT",
-        "description": "A tenant administrator's JWT with the claims sub, tenant_id and role.",
-    },
-    "stepUp": {
-        "type": "apiKey",
-        "in": "header",
-        "name": "X-KnoxCall-StepUp",
-        "description": "A fresh step-up JWT of the same issuer, subject and tenant; works once.",
-    },
-}
-_REQUEST_ID_HEADER: Final[Schema] = {
-    "X-Request-Id": {"description": "The request's id.", "schema": _ID}
-}
-_ERROR: Final[Schema] = {
-    "type": "object",
-    "description": "Every refusal and failure, of every path.",
-    "required": ["error"],
-    "properties": {
-        "error": {
-            "type": "object",
-            "required": ["type", "message", "request_id"],
-            "properties": {
-                "type": {"type": "string", "enum": list(CODES)},
-                "message": {"type": "string", "description": "A sentence for a person."},
-                "request_id": _ID,
-                "fields": {
-                    "type": "object",
-                    "description": "JSON path to what is wrong there.",
-                    "additionalProperties": {"type": "array", "items": {"type": "string"}},
-                },
-                "reason": {"type": "string"},
-                "hint": {"type": "string"},
-                "retry_after": {"type": "integer", "description": "Seconds."},
-                "provider": {"type": "string"},
-            },
-        }
-    },
-}
-
-
-def comments_of(image: descriptor_pb2.FileDescriptorSet) -> dict[str, str]:
-    """Leading comments by full name, of messages, fields, services and rpcs of ours; lines joined."""
-    found: dict[str, str] = {}
-    for file in image.file:
-        if file.package.startswith("coffer."):
-            for location in file.source_code_info.location:
-                name = _name_at(file, list(location.path))
-                if name and location.leading_comments:
-                    found[name] = " ".join(location.leading_comments.split())
-    return found
-
-
-def _name_at(file: descriptor_pb2.FileDescriptorProto, path: list[int]) -> str | None:
-    """The full name of what a SourceCodeInfo path leads to; None for what needs no comment here."""
-    names = [file.package]
-    here: Any = file
-    for kind, index in zip(path[::2], path[1::2], strict=False):
-        steps = _STEPS.get(type(here), {})
-        if kind not in steps:
-            return None
-        here = getattr(here, steps[kind])[index]
-        names.append(here.name)
-    return ".".join(names) if len(path) % 2 == 0 and path else None
-
-
-_STEPS: Final[dict[type, dict[int, str]]] = {
-    descriptor_pb2.FileDescriptorProto: {_MESSAGES: "message_type", _SERVICES: "service"},
-    descriptor_pb2.DescriptorProto: {_FIELDS: "field", _NESTED: "nested_type"},
-    descriptor_pb2.ServiceDescriptorProto: {_METHODS: "method"},
-}
 
 
 def document(comments: dict[str, str], examples: dict[str, Any]) -> dict[str, Any]:
@@ -133,7 +44,7 @@ def document(comments: dict[str, str], examples: dict[str, Any]) -> dict[str, An
     for route in sorted(all_routes(), key=lambda route: route.template):
         operation = _operation(route, schemas, comments, examples.get(route.rpc.name, {}))
         paths.setdefault(route.template, {})[route.method.lower()] = operation
-    components = {"Error": _ERROR, **schemas.components}
+    components = {"Error": ERROR, **schemas.components}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -147,11 +58,11 @@ def document(comments: dict[str, str], examples: dict[str, Any]) -> dict[str, An
         "paths": paths,
         "components": {
             "schemas": dict(sorted(components.items())),
-            "securitySchemes": _SECURITY_SCHEMES,
+            "securitySchemes": SECURITY_SCHEMES,
             "responses": {
                 "Error": {
                     "description": "Refused or failed; `error.type` says how.",
-                    "headers": _REQUEST_ID_HEADER,
+                    "headers": REQUEST_ID_HEADER,
                     "content": _json({"$ref": "#/components/schemas/Error"}),
                 }
             },
@@ -247,7 +158,7 @@ def _request_schema(route: Route, schemas: Schemas) -> Schema:
 
 
 def _success(route: Route, schemas: Schemas, example: Any) -> dict[str, Any]:
-    headers = dict(_REQUEST_ID_HEADER)
+    headers = dict(REQUEST_ID_HEADER)
     if route.location:
         headers["Location"] = {"description": "Where it is now.", "schema": {"type": "string"}}
     return {
@@ -269,7 +180,7 @@ def _reply_schema(route: Route, schemas: Schemas) -> Schema:
     if not route.enveloped:
         return data
     page = page_field(reply)
-    meta: dict[str, Schema] = {"request_id": _ID}
+    meta: dict[str, Schema] = {"request_id": ID}
     if page is not None:
         members = page_pb2.Page.DESCRIPTOR.fields
         meta |= {field.name: schemas.field(field, reply=True) for field in members}
