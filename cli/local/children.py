@@ -119,7 +119,11 @@ class Child:
             )
         finally:
             os.close(descriptor)
-        self._records.add(spec.name, self._process.pid, spec.stop_signal)
+        try:
+            self._records.add(spec.name, self._process.pid, spec.stop_signal)
+        except OSError:
+            self.kill()  # nobody could find it after our own death
+            raise
 
     def is_ready(self) -> bool:
         """Whether the process runs and says that it is ready."""

@@ -20,6 +20,7 @@ from cli.local.files import write_private
 MARKER = "COFFER_SUPERVISED_IN"
 SUFFIX = ".process.json"
 POLL_SECONDS = 0.02
+COMMAND_LINE_SECONDS = 1.0
 SAME_START_SECONDS = 2.0
 """psutil derives start times from the boot time, which the kernel may state a second off."""
 
@@ -63,7 +64,8 @@ class ProcessRecords:
         """Write down a process just started. One that is gone already needs no record."""
         try:
             found = psutil.Process(pid)
-            record = ProcessRecord(pid, found.create_time(), found.cmdline(), int(stop_signal))
+            command = _command_line(found)
+            record = ProcessRecord(pid, found.create_time(), command, int(stop_signal))
         except psutil.Error:
             return
         write_private(self._folder / f"{name}{SUFFIX}", json.dumps(asdict(record)))
@@ -127,6 +129,15 @@ class _Orphan:
         except psutil.Error:
             started = 0.0
         return cls(process, started, stop_signal)
+
+
+def _command_line(process: psutil.Process) -> list[str]:
+    # The kernel reports an exec as done a moment before the new command line can be read.
+    limit = time.monotonic() + COMMAND_LINE_SECONDS
+    command = process.cmdline()
+    while not command and not has_ended(process) and time.monotonic() < limit:
+        command = process.cmdline()
+    return command
 
 
 def _leads_group(process: psutil.Process) -> bool:

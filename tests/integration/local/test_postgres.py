@@ -1,0 +1,154 @@
+"""The database of a local stack: what survives, what is refused, what is left behind."""
+
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+
+from cli.local import binaries
+from cli.local.account import Account, database_account
+from cli.local.errors import NotPassableError
+from cli.local.postgres import Postgres
+from cli.local.records import ProcessRecords
+from cli.local.scratch import ScratchPostgres, scratch_postgres
+from cli.local.sockets import SocketFolder
+from cli.local.supervisor import Supervisor
+
+PASSWORD = "a pass/word@with:marks"
+NOBODY = Account("nobody", 65534, 65534)
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root hands the server to an account")
+
+
+def ignore(event: object) -> None:
+    """Nobody listens."""
+
+
+def test_committed_rows_survive_a_killed_server() -> None:
+    with scratch_postgres() as server:
+        with psycopg.connect(server.dsn) as connection:
+            connection.execute("create table kept (n int)")
+            connection.execute("insert into kept values (1)")
+        killed = server.pid()
+        os.kill(killed, signal.SIGKILL)
+        server.wait_ready(other_than=killed)
+        with psycopg.connect(server.dsn) as connection:
+            assert connection.execute("select n from kept").fetchall() == [(1,)]
+
+
+def test_nothing_listens_on_tcp_and_a_password_is_asked_for() -> None:
+    with scratch_postgres() as server:
+        assert psutil.Process(server.pid()).net_connections("inet") == []
+        wrong = server.dsn.replace("postgres:", "postgres:x", 1).replace(
+            "//postgres:x", "//postgres:x"
+        )
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            psycopg.connect(wrong)
+
+
+def test_a_server_left_by_a_killed_supervisor_is_ended(folder: Path) -> None:
+    postgres = Postgres(folder / "pg", PASSWORD, durable=False)
+    postgres.prepare()
+    (folder / "run").mkdir()
+    first = Supervisor(ProcessRecords(folder / "run"), ignore)
+    second = Supervisor(ProcessRecords(folder / "run"), ignore)
+    try:
+        first.start([postgres.spec(folder / "log")])
+        orphan = first.pid("postgres")
+        # A start by somebody who has no record of it, only the cluster.
+        second.start([postgres.spec(folder / "log")])
+        assert not psutil.pid_exists(orphan) or second.pid("postgres") != orphan
+        with psycopg.connect(postgres.dsn()) as connection:
+            connection.execute("select 1")
+    finally:
+        first.stop()
+        second.stop()
+
+
+def test_a_broken_off_initdb_is_no_cluster(folder: Path) -> None:
+    (folder / "pg" / "init-broken" / "data").mkdir(parents=True)
+    (folder / "pg" / "init-broken" / "data" / "PG_VERSION").write_text("18\n")
+    postgres = Postgres(folder / "pg", PASSWORD, durable=False)
+    assert not Postgres.exists_in(folder / "pg")
+    postgres.prepare()
+    assert Postgres.exists_in(folder / "pg")
+    assert [path.name for path in (folder / "pg").glob("init-*")] == []
+
+
+def test_a_stale_pid_file_with_a_living_strangers_number_does_no_harm(folder: Path) -> None:
+    server = ScratchPostgres(folder)
+    try:
+        server.start()
+        server._supervisor.stop()
+        (folder / "pg" / "data" / "postmaster.pid").write_text(f"{os.getpid()}\n/x\n1\n5432\n")
+        server._supervisor = Supervisor(ProcessRecords(folder / "run"), ignore)
+        server.start()
+        assert psutil.pid_exists(os.getpid())
+    finally:
+        server.stop()
+
+
+@as_root
+def test_a_parent_that_cannot_be_passed_is_named_and_stays_as_it_is(folder: Path) -> None:
+    closed = folder / "closed"
+    closed.mkdir(mode=0o700)
+    with pytest.raises(NotPassableError) as caught:
+        Postgres(closed / "data" / "pg", PASSWORD, durable=False).prepare()
+    assert caught.value.culprit == closed
+    assert str(closed) in str(caught.value)
+    assert closed.stat().st_mode & 0o777 == 0o700
+
+
+@as_root
+def test_the_cluster_belongs_to_an_account_that_is_not_root(folder: Path) -> None:
+    postgres = Postgres(folder / "pg", PASSWORD, durable=False)
+    postgres.prepare()
+    found = postgres.cluster.stat()
+    assert found.st_uid != 0
+    assert found.st_mode & 0o777 == 0o700
+    account = database_account(postgres.cluster)
+    assert account is not None
+    assert account.uid == found.st_uid
+
+
+def test_a_deep_folder_gets_a_short_socket_that_is_gone_afterwards(folder: Path) -> None:
+    deep = folder / ("d" * 120)
+    postgres = Postgres(deep, PASSWORD, durable=False)
+    postgres.prepare()
+    (folder / "run").mkdir()
+    socket = SocketFolder(deep).path
+    assert len(str(socket)) < 60
+    supervisor = Supervisor(ProcessRecords(folder / "run"), ignore)
+    try:
+        supervisor.start([postgres.spec(folder / "log")])
+        with psycopg.connect(postgres.dsn()) as connection:
+            connection.execute("select 1")
+    finally:
+        supervisor.stop()
+        postgres.forget_socket()
+    assert not socket.exists()
+
+
+def test_unreadable_binaries_are_copied_once_and_repaired(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = folder / "closed" / "pg"
+    for part, name in (("bin", "postgres"), ("lib", "l.so"), ("share/postgresql", "postgres.bki")):
+        (source / part).mkdir(parents=True)
+        (source / part / name).write_text(name)
+    (source / "bin" / "postgres").chmod(0o700)
+    (folder / "closed").chmod(0o700)
+    monkeypatch.setattr(binaries, "wheel_installation", lambda: source)
+    copy = binaries.readable_installation(NOBODY, folder)
+    assert copy != source
+    assert (copy / "bin" / "postgres").stat().st_mode & 0o777 == 0o755
+    (copy / "lib" / "l.so").unlink()
+    assert binaries.readable_installation(NOBODY, folder) == copy
+    assert (copy / "lib" / "l.so").read_text() == "l.so"
+    assert [path.name for path in folder.iterdir() if path.name.startswith(copy.name)] == [
+        copy.name
+    ]
+    shutil.rmtree(copy)
