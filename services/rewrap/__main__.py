@@ -1,0 +1,151 @@
+"""`python -m services.rewrap`: server, dispatcher and worker, put together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import sys
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from coffer.rewrap.v1 import rewrap_pb2_grpc
+
+from services.common.authentication import Authenticator
+from services.common.database import Database
+from services.common.notifications import Listener
+from services.common.rpc.channel import open_channel
+from services.common.rpc.server import RpcServer, Served, run, stop_on_signals
+from services.common.telemetry import Metrics
+from services.common.tokens import TokenVerifier
+from services.rewrap.dispatcher import Dispatcher
+from services.rewrap.metrics import RewrapMetrics
+from services.rewrap.queue import ProcrastinateQueue
+from services.rewrap.rpc import DESCRIPTOR, RewrapServicer
+from services.rewrap.secrets_client import SecretsClient
+from services.rewrap.service import Rewraps
+from services.rewrap.settings import Settings
+from services.rewrap.store import (
+    CHANNEL,
+    PostgresLeaseReader,
+    PostgresLeaseStore,
+    PostgresLeaseWatch,
+)
+from services.rewrap.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_STOP_SECONDS: Final = 10.0
+_QUIET: Final = ("procrastinate", "psycopg.pool")
+
+
+class RewrapProcess:
+    """One process. Construction does no I/O; belongs to the event loop that runs it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._metrics = Metrics("rewrap")
+        observer = RewrapMetrics(self._metrics.registry)
+        self._database = Database(settings.database_url, name="rewrap", max_connections=12)
+        self._dispatch = Database(
+            settings.dispatch_database_url, name="rewrap dispatch", max_connections=2
+        )
+        self._queue = ProcrastinateQueue(
+            settings.queue_database_url,
+            heartbeat_seconds=settings.heartbeat_seconds,
+            stalled_seconds=settings.stalled_seconds,
+        )
+        self._dispatcher = Dispatcher(
+            PostgresLeaseWatch(self._dispatch),
+            self._queue,
+            observer,
+            every_seconds=settings.dispatch_seconds,
+            recover_seconds=settings.heartbeat_seconds,
+        )
+        self._listener = Listener(
+            settings.dispatch_database_url,
+            CHANNEL,
+            on_payload=lambda _: self._dispatcher.wake(),
+            on_gap=self._dispatcher.wake,
+        )
+        self._observer = observer
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve and work until `stop`, then let go of every lease. Raises RuntimeError: port taken."""
+        for name in _QUIET:
+            logging.getLogger(name).setLevel(logging.WARNING)
+        channel = open_channel(self._settings.secrets_target, self._settings.server.tls)
+        async with contextlib.AsyncExitStack() as undo:
+            undo.push_async_callback(channel.close)
+            for pool in (self._database, self._dispatch, self._queue):
+                await pool.open()
+                undo.push_async_callback(pool.close)
+            self._listener.start()
+            undo.push_async_callback(self._listener.stop)
+            secrets = SecretsClient(channel)
+            await self._serve(secrets, stop)
+
+    async def _serve(self, secrets: SecretsClient, stop: asyncio.Event) -> None:
+        dispatching = asyncio.create_task(self._dispatcher.run(), name="dispatcher")
+        working = asyncio.create_task(self._work(secrets, stop), name="worker")
+        try:
+            await self._server(secrets).serve(stop)
+        finally:
+            stop.set()
+            async with asyncio.timeout(2 * _STOP_SECONDS):
+                await working
+            dispatching.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await dispatching
+
+    async def _work(self, secrets: SecretsClient, stop: asyncio.Event) -> None:
+        if not self._settings.worker:
+            return
+        worker = Worker(
+            PostgresLeaseStore(self._database),
+            secrets,
+            self._queue,
+            self._observer,
+            self._settings.effort,
+        )
+        stopping = asyncio.create_task(_then(stop, worker.stop))
+        try:
+            await self._queue.work(worker.work, concurrency=self._settings.concurrency, stop=stop)
+        finally:
+            worker.stop()
+            stopping.cancel()
+
+    def _server(self, secrets: SecretsClient) -> RpcServer:
+        servicer = RewrapServicer(Rewraps(PostgresLeaseReader(self._database)))
+        return RpcServer(
+            "rewrap",
+            self._settings.server,
+            Served(
+                DESCRIPTOR,
+                partial(rewrap_pb2_grpc.add_RewrapServiceServicer_to_server, servicer),
+            ),
+            authentication=Authenticator(self._database, TokenVerifier(self._settings.tokens)),
+            ready=partial(self._ready, secrets),
+            metrics=self._metrics,
+        )
+
+    async def _ready(self, secrets: SecretsClient) -> bool:
+        """Whether the database, the queue and secrets answer."""
+        checks = (self._database.ping(), self._queue.ping(), secrets.reachable())
+        return all(await asyncio.gather(*checks))
+
+
+async def _then(stop: asyncio.Event, act: Callable[[], None]) -> None:
+    await stop.wait()
+    act()
+
+
+async def main() -> None:
+    """Read the settings and run until SIGTERM. Raises SettingsError."""
+    await RewrapProcess(Settings.read(os.environ)).run(stop_on_signals())
+
+
+if __name__ == "__main__":
+    sys.exit(run("rewrap", main))

@@ -1,0 +1,89 @@
+"""The dispatcher: gives every live lease its job, and dead workers' jobs to the living.
+
+Any number of them may run. Losing the whole queue loses nothing: the leases are the record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from services.common.errors import CofferError
+
+if TYPE_CHECKING:
+    from services.rewrap.ports import JobQueue, LeaseWatch, Observer
+
+_SHORTEST_SECONDS: Final = 0.1
+
+_log = structlog.get_logger(__name__)
+
+
+class Dispatcher:
+    """Looks at the live leases when woken, when a waiting one becomes due, and every few seconds."""
+
+    def __init__(
+        self,
+        watch: LeaseWatch,
+        queue: JobQueue,
+        observer: Observer,
+        *,
+        every_seconds: float,
+        recover_seconds: float,
+    ) -> None:
+        self._watch = watch
+        self._queue = queue
+        self._observer = observer
+        self._every = every_seconds
+        self._recover = recover_seconds
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look now: something was announced, or may have been missed."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Dispatch and recover until cancelled. An unreachable database is waited for."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._dispatch_for_ever())
+            group.create_task(self._recover_for_ever())
+
+    async def dispatch(self) -> float:
+        """Look once; returns in how many seconds to look again. Raises UnavailableError and its like."""
+        live = await self._watch.live()
+        self._observer.live_leases(live.by_state)
+        if live.due:
+            await self._queue.enqueue(live.due)
+        if live.next_due_seconds is None:
+            return self._every
+        return max(_SHORTEST_SECONDS, min(self._every, live.next_due_seconds))
+
+    async def recover(self) -> None:
+        """Take over the jobs of the dead once. Raises UnavailableError and its like."""
+        jobs = await self._queue.recover()
+        if jobs:
+            self._observer.recovered(jobs)
+            _log.warning("jobs_taken_over", jobs=jobs)
+
+    async def _dispatch_for_ever(self) -> None:
+        while True:
+            self._woken.clear()
+            pause = self._every
+            try:
+                pause = await self.dispatch()
+            except CofferError as error:
+                _log.warning("dispatch_failed", code=error.code)
+            try:
+                async with asyncio.timeout(pause):
+                    await self._woken.wait()
+            except TimeoutError:
+                continue
+
+    async def _recover_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(self._recover)
+            try:
+                await self.recover()
+            except CofferError as error:
+                _log.warning("recovery_failed", code=error.code)

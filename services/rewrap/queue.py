@@ -1,0 +1,233 @@
+"""The job queue: Procrastinate, and what it leaves to its user. The only module that knows it.
+
+A job says no more than which lease; its table holds no tenant data. One lease has at most one job waiting
+(`queueing_lock`) and one running (`lock`). Finished jobs are deleted, so the table does not grow.
+
+What Procrastinate 3.10 does not do by itself and is done here: the jobs of dead workers go back into the
+queue (`recover`); a worker that lost its database starts again (`work`); a job whose end could not be
+written, which its living worker would hold for ever, is taken from it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+import procrastinate
+import psycopg
+import structlog
+from procrastinate import exceptions as queue_errors
+from procrastinate.jobs import DeleteJobCondition, Status
+from psycopg.conninfo import conninfo_to_dict
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from services.common.database import require_secure
+from services.common.errors import UnavailableError
+from services.rewrap.model import LeaseRef
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
+
+    from procrastinate.jobs import Job
+
+QUEUE: Final = "rewrap"
+TASK: Final = "rewrap.lease"
+SEARCH_PATH: Final = "-c search_path=procrastinate"
+_POLL_SECONDS: Final = 1.0
+_DRAIN_SECONDS: Final = 8.0
+_RESTART_SECONDS: Final = 0.5
+_FORGET_WORKER_SECONDS: Final = 60.0
+_POOL_TIMEOUT_SECONDS: Final = 10.0
+
+_log = structlog.get_logger(__name__)
+
+
+class ProcrastinateQueue:
+    """The port `JobQueue`, and the loop that works on what is queued. Construction does no I/O."""
+
+    def __init__(self, dsn: str, *, heartbeat_seconds: float, stalled_seconds: float) -> None:
+        """A worker says every `heartbeat_seconds` that it lives; after `stalled_seconds` without a word
+        its jobs are taken over. Raises InsecureDatabaseUrlError.
+        """
+        given = conninfo_to_dict(require_secure(dsn)).get("options") or ""
+        self._pool: AsyncConnectionPool[Any] = AsyncConnectionPool(
+            dsn,
+            min_size=1,
+            max_size=6,
+            timeout=_POOL_TIMEOUT_SECONDS,
+            kwargs={
+                "application_name": "rewrap queue",
+                "connect_timeout": 5,
+                "options": f"{given} {SEARCH_PATH}".strip(),
+            },
+            check=AsyncConnectionPool.check_connection,
+            open=False,
+            name="rewrap queue",
+        )
+        self._app = procrastinate.App(connector=procrastinate.PsycopgConnector())
+        self._heartbeat = heartbeat_seconds
+        self._stalled = stalled_seconds
+        self._at_work: set[int] = set()
+        self._suspects: set[int] = set()
+        self._worker_id: int | None = None
+
+    async def open(self) -> None:
+        """Start the pool; does not wait for the database to answer."""
+        await self._pool.open(wait=False)
+        await self._app.open_async(pool=self._pool)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._pool.close()
+
+    async def ping(self) -> bool:
+        """Whether the queue can be used now."""
+        try:
+            return await self._app.check_connection_async()
+        except (queue_errors.ConnectorException, PoolTimeout):
+            return False
+
+    async def enqueue(self, refs: Sequence[LeaseRef]) -> int:
+        """As the port says: a lease with a job, waiting or running, gets none."""
+        with _translated():
+            present = {job.queueing_lock for job in await self._jobs()}
+            missing = [ref for ref in refs if _name(ref) not in present]
+            made = 0
+            for ref in missing:
+                with contextlib.suppress(queue_errors.AlreadyEnqueued):
+                    await self._defer(ref)
+                    made += 1
+        return made
+
+    async def requeue(self, ref: LeaseRef) -> None:
+        """Put a lease at the end of the queue, from within its own job."""
+        with _translated(), contextlib.suppress(queue_errors.AlreadyEnqueued):
+            await self._defer(ref)
+
+    async def recover(self) -> int:
+        """As the port says."""
+        with _translated():
+            stalled = list(
+                await self._app.job_manager.get_stalled_jobs(
+                    queue=QUEUE, seconds_since_heartbeat=self._stalled
+                )
+            )
+            stalled += await self._forgotten()
+            lost = [job for job in stalled if job.id not in self._at_work]
+            for job in lost:
+                await self._take_over(job)
+        return len(lost)
+
+    async def crowded(self) -> bool:
+        """As the port says: a job is queued whose lease no other job works on."""
+        with _translated():
+            jobs = await self._jobs()
+        at_work = {job.lock for job in jobs if job.status == Status.DOING.value}
+        return any(job.status == Status.TODO.value and job.lock not in at_work for job in jobs)
+
+    async def work(
+        self,
+        handle: Callable[[LeaseRef], Awaitable[object]],
+        *,
+        concurrency: int,
+        stop: asyncio.Event,
+    ) -> None:
+        """Hand jobs to `handle`, so many at once, until `stop`; then wait for those under way.
+
+        Whatever goes wrong with the queue is logged, and the worker starts again.
+        """
+        self._define(handle)
+        while not stop.is_set():
+            worker = asyncio.create_task(self._run_worker(concurrency))
+            stopped = asyncio.create_task(stop.wait())
+            try:
+                await asyncio.wait({worker, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                stopped.cancel()
+                worker.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await self._watch_end(worker)
+            if not stop.is_set():
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_RESTART_SECONDS):
+                        await stop.wait()
+
+    async def _run_worker(self, concurrency: int) -> None:
+        await self._app.run_worker_async(
+            queues=[QUEUE],
+            concurrency=concurrency,
+            fetch_job_polling_interval=_POLL_SECONDS,
+            shutdown_graceful_timeout=_DRAIN_SECONDS,
+            delete_jobs=DeleteJobCondition.ALWAYS,
+            install_signal_handlers=False,
+            update_heartbeat_interval=self._heartbeat,
+            stalled_worker_timeout=max(_FORGET_WORKER_SECONDS, self._stalled),
+        )
+
+    async def _watch_end(self, worker: asyncio.Task[None]) -> None:
+        try:
+            await worker
+        except (queue_errors.ProcrastinateException, psycopg.Error, PoolTimeout) as error:
+            _log.warning("queue_worker_lost", kind=type(error).__name__)
+
+    def _define(self, handle: Callable[[LeaseRef], Awaitable[object]]) -> None:
+        async def lease(
+            context: procrastinate.JobContext, *, tenant_id: str, lease_id: int
+        ) -> None:
+            job_id = context.job.id
+            self._worker_id = context.job.worker_id
+            if job_id is not None:
+                self._at_work.add(job_id)
+            try:
+                await handle(LeaseRef(UUID(tenant_id), lease_id))
+            finally:
+                self._at_work.discard(job_id or 0)
+
+        self._app.task(name=TASK, queue=QUEUE, pass_context=True)(lease)
+
+    async def _jobs(self) -> list[Job]:
+        return list(await self._app.job_manager.list_jobs_async(queue=QUEUE))
+
+    async def _defer(self, ref: LeaseRef) -> None:
+        name = _name(ref)
+        deferrer = self._app.configure_task(TASK, queue=QUEUE, lock=name, queueing_lock=name)
+        await deferrer.defer_async(tenant_id=str(ref.tenant_id), lease_id=ref.lease_id)
+
+    async def _forgotten(self) -> list[Job]:
+        """Jobs that this process's worker holds and does not work on, seen so twice in a row."""
+        if self._worker_id is None:
+            return []
+        held = await self._app.job_manager.list_jobs_async(
+            queue=QUEUE, status=Status.DOING.value, worker_id=self._worker_id
+        )
+        idle = {job.id: job for job in held if job.id is not None and job.id not in self._at_work}
+        sure = [job for job_id, job in idle.items() if job_id in self._suspects]
+        self._suspects = set(idle)
+        return sure
+
+    async def _take_over(self, job: Job) -> None:
+        """Back into the queue; away with it when its lease is queued already, or another was faster."""
+        try:
+            await self._app.job_manager.retry_job(job, retry_at=datetime.now(UTC))
+        except queue_errors.UniqueViolation:
+            if job.id is not None:
+                await self._app.job_manager.finish_job_by_id_async(
+                    job.id, Status.FAILED, delete_job=True
+                )
+        except queue_errors.ConnectorException as error:
+            _log.info("job_not_taken_over", job=job.id, kind=type(error).__name__)
+
+
+def _name(ref: LeaseRef) -> str:
+    return f"{ref.tenant_id}:{ref.lease_id}"
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (queue_errors.ConnectorException, psycopg.OperationalError, PoolTimeout) as error:
+        raise UnavailableError from error

@@ -1,0 +1,65 @@
+"""The settings of rewrap, from the environment; all are listed in docs/settings.md."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from services.common.rpc.server import ServerSettings
+from services.common.settings import Reader
+from services.common.tokens import TokenSettings
+from services.rewrap.run import Effort
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What rewrap is told. A worker that is silent for `stalled_seconds` is taken for dead."""
+
+    server: ServerSettings
+    tokens: TokenSettings
+    database_url: str = field(repr=False)
+    dispatch_database_url: str = field(repr=False)
+    queue_database_url: str = field(repr=False)
+    secrets_target: str
+    worker: bool
+    concurrency: int
+    effort: Effort
+    dispatch_seconds: float
+    heartbeat_seconds: float
+    stalled_seconds: float
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Settings:
+        """Raises SettingsError naming every variable that is missing or wrong."""
+        reader = Reader(environ)
+        settings = cls(
+            server=ServerSettings.read(reader, "COFFER_REWRAP"),
+            tokens=TokenSettings.read(reader),
+            database_url=reader.secret("COFFER_REWRAP_DATABASE_URL"),
+            dispatch_database_url=reader.secret("COFFER_REWRAP_DISPATCH_DATABASE_URL"),
+            queue_database_url=reader.secret("COFFER_REWRAP_QUEUE_DATABASE_URL"),
+            secrets_target=reader.text("COFFER_REWRAP_SECRETS_TARGET"),
+            worker=reader.flag("COFFER_REWRAP_WORKER", default=True),
+            concurrency=reader.integer("COFFER_REWRAP_CONCURRENCY", 4, minimum=1, maximum=64),
+            effort=Effort(
+                lanes=reader.integer("COFFER_REWRAP_LANES", 4, minimum=1, maximum=64),
+                batch=reader.integer("COFFER_REWRAP_BATCH", 1000, minimum=1, maximum=5000),
+                slice_seconds=reader.seconds(
+                    "COFFER_REWRAP_SLICE_SECONDS", 30, minimum=0.1, maximum=3600
+                ),
+            ),
+            dispatch_seconds=reader.seconds(
+                "COFFER_REWRAP_DISPATCH_SECONDS", 5, minimum=0.1, maximum=60
+            ),
+            heartbeat_seconds=reader.seconds(
+                "COFFER_REWRAP_HEARTBEAT_SECONDS", 1, minimum=0.1, maximum=60
+            ),
+            stalled_seconds=reader.seconds(
+                "COFFER_REWRAP_STALLED_SECONDS", 5, minimum=0.5, maximum=600
+            ),
+        )
+        reader.finish()
+        return settings

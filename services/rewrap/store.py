@@ -1,0 +1,304 @@
+"""Leases and lanes in PostgreSQL. Every method is one transaction, held to one tenant.
+
+Who may do what to a lease is decided by its row: `fence` says who holds it, `state` whether it runs. A
+statement that finds neither as expected changes nothing, and says so.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any, Final
+
+from services.common import audit
+from services.common.identity import Call
+from services.rewrap.model import (
+    RUNNABLE,
+    Lane,
+    Lease,
+    LeasePage,
+    LeaseRef,
+    LiveLeases,
+    Pace,
+    Settled,
+    Taken,
+    Verdict,
+    judge,
+    split_lanes,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
+    from services.common.database import Connection, Database
+
+CHANNEL: Final = "coffer_rewrap"
+"""Where leases are announced, as `<tenant>:<lease>`; `rewrap.issue_lease` does so too."""
+_ACTOR: Final = "service:rewrap"
+_UNMOVABLE: Final = (
+    "Some data keys could not be moved: {failed} are damaged, {left} are left in all."
+)
+
+# A rate is shown only while its worker is at work: a dead one's last word is no rate.
+_COLUMNS: Final = """
+    id, state, reason, target_version, total, done, skipped, failed,
+    case when state = 'running' and progressed_at > clock_timestamp() - interval '10 seconds'
+         then rate_per_second end,
+    throttle_per_second, created_at, started_at, finished_at, last_error
+"""
+
+
+class PostgresLeaseReader:
+    """Reads a tenant's leases."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def page(
+        self, tenant_id: UUID, state: str | None, *, offset: int, limit: int
+    ) -> LeasePage:
+        """As the port says."""
+        async with self._database.tenant(tenant_id) as connection:
+            counted = await connection.execute(
+                "select count(*) from rewrap.lease"
+                " where tenant_id = %s and (%s::text is null or state = %s)",
+                (tenant_id, state, state),
+            )
+            total = await counted.fetchone()
+            cursor = await connection.execute(
+                f"select {_COLUMNS} from rewrap.lease"  # noqa: S608 - a constant
+                " where tenant_id = %s and (%s::text is null or state = %s)"
+                " order by id desc limit %s offset %s",
+                (tenant_id, state, state, limit, offset),
+            )
+            rows = await cursor.fetchall()
+        return LeasePage([Lease(*row) for row in rows], total[0] if total else 0)
+
+    async def get(self, ref: LeaseRef) -> Lease | None:
+        """As the port says."""
+        async with self._database.tenant(ref.tenant_id) as connection:
+            cursor = await connection.execute(
+                f"select {_COLUMNS} from rewrap.lease where tenant_id = %s and id = %s",  # noqa: S608
+                (ref.tenant_id, ref.lease_id),
+            )
+            row = await cursor.fetchone()
+        return None if row is None else Lease(*row)
+
+
+class PostgresLeaseStore:
+    """Moves a lease along, for the worker that holds it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def take(self, ref: LeaseRef, *, lanes: int, batch: int) -> Taken | None:
+        """As the port says."""
+        async with self._database.tenant(ref.tenant_id) as connection:
+            row = await _one(
+                connection,
+                "update rewrap.lease set fence = fence + 1, state = 'running',"
+                " started_at = coalesce(started_at, clock_timestamp()), next_attempt_at = null"
+                " where tenant_id = %s and id = %s and state = any(%s)"
+                " and (next_attempt_at is null or next_attempt_at <= clock_timestamp())"
+                " returning fence, target_version, throttle_per_second, attempts, total",
+                (ref.tenant_id, ref.lease_id, list(RUNNABLE)),
+            )
+            if row is None:
+                return None
+            fence, target, throttle, attempts, total = row
+            if total is None:
+                total = await _stale(connection, ref, target)
+                await connection.execute(
+                    "update rewrap.lease set total = %s where tenant_id = %s and id = %s",
+                    (total, ref.tenant_id, ref.lease_id),
+                )
+                left = split_lanes(total, batch, lanes) if total else []
+                await _insert_lanes(connection, ref, left)
+            else:
+                left = await _unfinished_lanes(connection, ref)
+        return Taken(ref, fence, target, throttle, attempts, left)
+
+    async def report(self, ref: LeaseRef, fence: int, rate_per_second: float | None) -> Pace | None:
+        """As the port says."""
+        row = await self._held(
+            ref,
+            fence,
+            "rate_per_second = %s",
+            (rate_per_second,),
+        )
+        return None if row is None else Pace(row[0])
+
+    async def settle(self, ref: LeaseRef, fence: int, *, lanes: int, batch: int) -> Settled | None:
+        """As the port says. The event of the end is in the transaction of the end."""
+        async with self._database.tenant(ref.tenant_id) as connection:
+            row = await _one(
+                connection,
+                "select target_version, reason, total, done, skipped, failed, passes + 1"
+                " from rewrap.lease where tenant_id = %s and id = %s and fence = %s"
+                " and state = 'running' for update",
+                (ref.tenant_id, ref.lease_id, fence),
+            )
+            if row is None:
+                return None
+            target, reason, total, done, skipped, failed, passes = row
+            stale = await _stale(connection, ref, target)
+            verdict = judge(stale=stale, failed=failed, passes=passes)
+            if verdict is Verdict.AGAIN:
+                again = split_lanes(stale, batch, lanes)
+                await _restart(connection, ref, again, passes)
+                return Settled(verdict, again)
+            error = None
+            if verdict is Verdict.FAILED:
+                error = _UNMOVABLE.format(failed=failed, left=stale)
+            await _finish(connection, ref, verdict, error)
+            event = audit.Event(
+                f"rewrap.{verdict.value}",
+                "rewrap_lease",
+                str(ref.lease_id),
+                {
+                    "reason": reason,
+                    "target_version": target,
+                    "total": total,
+                    "done": done,
+                    "skipped": skipped,
+                    "failed": failed,
+                },
+            )
+            call = Call(actor=_ACTOR, request_id=str(uuid.uuid4()))
+            await audit.append(connection, ref.tenant_id, call, [event])
+        return Settled(verdict)
+
+    async def wait(
+        self, ref: LeaseRef, fence: int, *, attempts: int, delay_seconds: float, error: str
+    ) -> bool:
+        """As the port says."""
+        row = await self._held(
+            ref,
+            fence,
+            "state = 'waiting', rate_per_second = null, attempts = %s, last_error = %s,"
+            " next_attempt_at = clock_timestamp() + make_interval(secs => %s)",
+            (attempts, error, delay_seconds),
+            announce=True,
+        )
+        return row is not None
+
+    async def release(self, ref: LeaseRef, fence: int) -> bool:
+        """As the port says."""
+        row = await self._held(
+            ref, fence, "state = 'enqueued', rate_per_second = null", (), announce=True
+        )
+        return row is not None
+
+    async def _held(
+        self,
+        ref: LeaseRef,
+        fence: int,
+        changes: str,
+        values: Sequence[object],
+        *,
+        announce: bool = False,
+    ) -> tuple[Any, ...] | None:
+        """Change a lease that is held under this fence; its throttle, or None when it is not."""
+        async with self._database.tenant(ref.tenant_id) as connection:
+            row = await _one(
+                connection,
+                f"update rewrap.lease set {changes}"  # noqa: S608 - constants of this module
+                " where tenant_id = %s and id = %s and fence = %s and state = 'running'"
+                " returning throttle_per_second",
+                (*values, ref.tenant_id, ref.lease_id, fence),
+            )
+            if row is not None and announce:
+                payload = f"{ref.tenant_id}:{ref.lease_id}"
+                await connection.execute("select pg_notify(%s, %s)", (CHANNEL, payload))
+        return row
+
+
+class PostgresLeaseWatch:
+    """Sees the live leases of all tenants, and nothing else; `database` is the dispatcher's login."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def live(self) -> LiveLeases:
+        """As the port says. Oldest first."""
+        async with self._database.transaction() as connection:
+            cursor = await connection.execute(
+                "select tenant_id, id, state,"
+                " extract(epoch from next_attempt_at - clock_timestamp())::float8"
+                " from rewrap.lease where state in ('enqueued', 'running', 'waiting') order by id",
+                prepare=True,
+            )
+            rows = await cursor.fetchall()
+        due = [LeaseRef(row[0], row[1]) for row in rows if row[3] is None or row[3] <= 0]
+        later = [row[3] for row in rows if row[3] is not None and row[3] > 0]
+        by_state = dict.fromkeys(RUNNABLE, 0)
+        for row in rows:
+            by_state[row[2]] += 1
+        return LiveLeases(due, min(later, default=None), by_state)
+
+
+async def _one(
+    connection: Connection, query: str, values: Sequence[object]
+) -> tuple[Any, ...] | None:
+    cursor = await connection.execute(query.encode(), values, prepare=True)
+    return await cursor.fetchone()
+
+
+async def _stale(connection: Connection, ref: LeaseRef, target_version: int) -> int:
+    """How many data keys are still under another version that is not revoked."""
+    row = await _one(
+        connection,
+        "select coalesce(sum(data_keys), 0)::bigint from secrets.census(%s)"
+        " where key_version <> %s",
+        (ref.tenant_id, target_version),
+    )
+    return int(row[0]) if row else 0
+
+
+async def _unfinished_lanes(connection: Connection, ref: LeaseRef) -> list[Lane]:
+    cursor = await connection.execute(
+        "select lane, cursor, until from rewrap.lane"
+        " where tenant_id = %s and lease_id = %s and not finished order by lane",
+        (ref.tenant_id, ref.lease_id),
+        prepare=True,
+    )
+    return [Lane(*row) for row in await cursor.fetchall()]
+
+
+async def _insert_lanes(connection: Connection, ref: LeaseRef, lanes: Sequence[Lane]) -> None:
+    await connection.execute(
+        "insert into rewrap.lane (tenant_id, lease_id, lane, cursor, until)"
+        " select %s, %s, l.lane, l.cursor, l.until"
+        " from unnest(%s::smallint[], %s::uuid[], %s::uuid[]) as l (lane, cursor, until)",
+        (
+            ref.tenant_id,
+            ref.lease_id,
+            [lane.number for lane in lanes],
+            [lane.after for lane in lanes],
+            [lane.until for lane in lanes],
+        ),
+    )
+
+
+async def _restart(
+    connection: Connection, ref: LeaseRef, lanes: Sequence[Lane], passes: int
+) -> None:
+    """New lanes for what is left. What failed will be met again, so it is counted anew."""
+    key = (ref.tenant_id, ref.lease_id)
+    await connection.execute("delete from rewrap.lane where tenant_id = %s and lease_id = %s", key)
+    await _insert_lanes(connection, ref, lanes)
+    await connection.execute(
+        "update rewrap.lease set passes = %s, failed = 0, failed_ids = '{}'"
+        " where tenant_id = %s and id = %s",
+        (passes, *key),
+    )
+
+
+async def _finish(
+    connection: Connection, ref: LeaseRef, verdict: Verdict, error: str | None
+) -> None:
+    await connection.execute(
+        "update rewrap.lease set state = %s, finished_at = clock_timestamp(), last_error = %s,"
+        " rate_per_second = null, next_attempt_at = null where tenant_id = %s and id = %s",
+        (verdict.value, error, ref.tenant_id, ref.lease_id),
+    )
