@@ -9,6 +9,7 @@ from pathlib import Path
 
 import jwt
 import pytest
+from cryptography import x509
 
 from cli.local.directory import DataDirectory
 from cli.local.errors import AlreadyRunningError, DataDirectoryError, PortTakenError
@@ -110,8 +111,12 @@ def shake(server: Identity, client: Identity) -> list[str]:
                 done[end] = True
             except ssl.SSLWantReadError:
                 pass
-    names = (s.getpeercert() or {}).get("subjectAltName", ())
-    return [str(value) for kind, value in names if kind == "URI"]  # type: ignore[misc]
+    der = s.getpeercert(binary_form=True)
+    assert der is not None
+    names = x509.load_der_x509_certificate(der).extensions.get_extension_for_class(
+        x509.SubjectAlternativeName
+    )
+    return names.value.get_values_for_type(x509.UniformResourceIdentifier)
 
 
 def test_our_processes_can_prove_who_they_are(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,9 @@ from cli.local.errors import ChildFailedError, LocalError, StartCancelledError
 from cli.local.records import ProcessRecords, has_ended
 
 if TYPE_CHECKING:
-    from conftest import Bench
+    from collections.abc import Iterator
+
+    from tests.integration.local.conftest import Bench
 
 STAYS = "ready(READY)\ntime.sleep(600)"
 
