@@ -14,6 +14,7 @@ JSON_TYPE: Final = (b"content-type", b"application/json")
 _OPTIONAL: Final = ("reason", "hint", "retry_after", "provider")
 _CLOSING: Final = frozenset({408, 413})
 """Answers given before the body was read to its end: the connection is of no further use."""
+_UNAUTHENTICATED: Final = 401
 _RETRIED: Final = frozenset({429, 503})
 _DEFAULT_RETRY_SECONDS: Final = 1
 
@@ -44,6 +45,8 @@ def _headers(error: CofferError) -> list[tuple[bytes, bytes]]:
         retry_after = _DEFAULT_RETRY_SECONDS
     if retry_after is not None:
         headers.append((b"retry-after", str(retry_after).encode("ascii")))
+    if error.http_status == _UNAUTHENTICATED:
+        headers.append((b"www-authenticate", b"Bearer"))  # RFC 9110 section 15.5.2 asks for it
     if isinstance(error, MethodNotAllowedError):
         headers.append((b"allow", error.allow.encode("ascii")))
     if error.http_status in _CLOSING:

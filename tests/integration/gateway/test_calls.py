@@ -61,6 +61,7 @@ async def test_an_ambiguous_or_unusable_credential_is_none(stack: Stack, lines: 
     request = b"GET /v1/secrets HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + lines + b"\r\n"
     answer = await stack.raw(request)
     assert answer.startswith(b"HTTP/1.1 401 ")
+    assert b"\r\nwww-authenticate: Bearer\r\n" in answer
     assert stack.backend.received == []
 
 

@@ -33,7 +33,7 @@ def test_any_bytes_are_an_object_or_a_syntax_error(body: bytes) -> None:
     try:
         found = parse_object(body)
     except JsonSyntaxError as error:
-        str(error).encode("ascii")
+        str(error).encode("utf-8")
     else:
         assert type(found) is dict
 
