@@ -2,6 +2,7 @@
 
 import typer
 
+from cli import pki
 from cli.up import up
 
 
@@ -16,6 +17,7 @@ def application() -> typer.Typer:
     )
     app.callback()(_coffer)
     app.command("up")(up)
+    app.add_typer(pki.application(), name="pki")
     return app
 
 

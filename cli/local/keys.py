@@ -11,9 +11,9 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from cli.local.authority import pem_of
 from cli.local.errors import DataDirectoryError
 from cli.local.files import write_private
-from cli.local.pki import pem_of
 
 MASTER_KEY_BYTES = 32
 PASSWORD_BYTES = 24
