@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 import uuid
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import structlog
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from services.rewrap.model import Taken
     from services.rewrap.ports import Batches, JobQueue, LeaseStore, Observer
+
+T = TypeVar("T")
 
 ACTOR: Final = "service:rewrap"
 _UNEXPECTED: Final = "The work was interrupted; it goes on by itself."
@@ -82,8 +84,7 @@ class Worker:
         if self._stopping:
             run.halt(Ended.STOPPED)
         try:
-            ended = await run.work()
-            await self._let_go(taken, run, ended)
+            ended = await self._let_go(taken, run, await run.work())
         except asyncio.CancelledError:
             # Forced to stop: one last word, so that another worker need not wait for our silence.
             await self._quietly(self._around.store.release(taken.ref, taken.fence))
@@ -96,16 +97,18 @@ class Worker:
             self._runs.discard(run)
         return ended
 
-    async def _let_go(self, taken: Taken, run: Run, ended: Ended) -> None:
+    async def _let_go(self, taken: Taken, run: Run, ended: Ended) -> Ended:
         store = self._around.store
         if ended is Ended.WAITING:
             message = run.error.message if run.error else _UNEXPECTED
             delay = self._delay(taken, progressed=run.progressed)
-            await self._quietly(self._wait(taken, delay, message))
+            if await self._quietly(self._wait(taken, delay, message)) is False:
+                return Ended.LOST
         elif ended in {Ended.STOPPED, Ended.YIELDED}:
             await self._quietly(store.release(taken.ref, taken.fence))
             if ended is Ended.YIELDED:
                 await self._quietly(self._around.queue.requeue(taken.ref))
+        return ended
 
     def _delay(self, taken: Taken, *, progressed: bool) -> tuple[int, float]:
         attempts = 1 if progressed else taken.attempts + 1
@@ -116,9 +119,10 @@ class Worker:
             taken.ref, taken.fence, attempts=delay[0], delay_seconds=delay[1], error=message
         )
 
-    async def _quietly(self, step: Awaitable[object]) -> None:
+    async def _quietly(self, step: Awaitable[T]) -> T | None:
         """What fails here is made good by the dispatcher, who finds a live lease without a job."""
         try:
-            await step
+            return await step
         except CofferError as error:
             _log.warning("lease_not_let_go", code=error.code)
+            return None

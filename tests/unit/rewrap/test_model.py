@@ -1,0 +1,83 @@
+"""The decisions about leases, each named after what a wrong one would do."""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+
+import pytest
+
+from services.rewrap.model import MAX_PASSES, Verdict, judge, retry_delay, split_lanes
+from tests.fakes.rewrap_leases import lease
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 4, 7, 64])
+def test_lanes_leave_no_id_out_and_share_none(most: int) -> None:
+    lanes = split_lanes(1_000_000, 1000, most)
+    assert len(lanes) == most
+    assert lanes[0].after is None
+    assert lanes[-1].until == uuid.UUID(int=(1 << 128) - 1)
+    for before, lane in itertools.pairwise(lanes):
+        assert lane.after == before.until
+        assert before.until < lane.until
+
+
+def test_lanes_are_even() -> None:
+    lanes = split_lanes(1_000_000, 1000, 4)
+    assert [lane.until.int >> 126 for lane in lanes] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(("total", "lanes"), [(1, 1), (1000, 1), (1001, 2), (4000, 4), (9999, 4)])
+def test_a_small_lease_is_not_cut_into_more_lanes_than_it_has_batches(
+    total: int, lanes: int
+) -> None:
+    assert len(split_lanes(total, 1000, 4)) == lanes
+
+
+@pytest.mark.parametrize(
+    ("stale", "failed", "passes", "verdict"),
+    [
+        (0, 0, 1, Verdict.COMPLETED),
+        (2, 2, 1, Verdict.FAILED),
+        (1, 2, 1, Verdict.FAILED),
+        (0, 2, 1, Verdict.FAILED),
+        (3, 2, 1, Verdict.AGAIN),
+        (1, 0, MAX_PASSES - 1, Verdict.AGAIN),
+        (1, 0, MAX_PASSES, Verdict.FAILED),
+    ],
+)
+def test_a_lease_is_completed_only_when_nothing_is_stale(
+    stale: int, failed: int, passes: int, verdict: Verdict
+) -> None:
+    assert judge(stale=stale, failed=failed, passes=passes) is verdict
+
+
+def test_a_sealed_tenant_is_tried_less_and_less_often_but_at_least_every_40_seconds() -> None:
+    delays = [retry_delay(attempt, 0.5) for attempt in range(1, 9)]
+    assert delays == [1, 2, 4, 8, 16, 30, 30, 30]
+    assert retry_delay(10_000, 1.0) == pytest.approx(37.5)
+
+
+def test_many_leases_do_not_come_back_at_the_same_moment() -> None:
+    assert retry_delay(3, 0.0) == pytest.approx(3)
+    assert retry_delay(3, 1.0) == pytest.approx(5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "eta"),
+    [
+        ({}, 3),
+        ({"done": 41}, 3),
+        ({"done": 100}, 0),
+        ({"done": 90, "skipped": 20}, 0),
+        ({"rate_per_second": None}, None),
+        ({"rate_per_second": 0.0}, None),
+        ({"total": None}, None),
+        ({"state": "waiting"}, None),
+        ({"state": "completed"}, None),
+    ],
+)
+def test_time_left_is_told_only_when_it_can_be_believed(
+    changes: dict[str, object], eta: int | None
+) -> None:
+    assert lease(**changes).eta_seconds == eta
