@@ -36,7 +36,7 @@ class Tenancy(Protocol):
     def create_api_key(self, dsn: str, tenant_id: str, name: str, scopes: Sequence[str]) -> str:
         """Make a key that never expires; return the token, which is stored nowhere."""
 
-    def grant_consumer(self, dsn: str, tenant_id: str, consumer: str) -> None:
+    def grant_consumer(self, dsn: str, tenant_id: str, consumer: str) -> object:
         """Let `spiffe://coffer/consumer/<consumer>` fetch the tenant's values; may be repeated."""
 
 

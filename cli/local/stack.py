@@ -26,7 +26,7 @@ from cli.local.keys import LocalKeys
 from cli.local.pki import DevelopmentPki
 from cli.local.ports import PortReservations
 from cli.local.postgres import Postgres
-from cli.local.programs import Parts, product_parts
+from cli.local.programs import Parts, database_faults, product_parts
 from cli.local.records import ProcessRecords
 from cli.local.services import (
     GATEWAY,
@@ -166,8 +166,9 @@ class Stack:
             supervisor.start([postgres.spec(self.log_file("postgres"))], cancelled)
         self._admin_dsn = self._operator[DATABASE_URL] if postgres is None else postgres.dsn()
         passwords = {role: self.keys.password(role) for role in parts.roles}
-        parts.migrate(self._admin_dsn, passwords)
-        demo = ensure_demo_tenant(parts.tenancy, self._admin_dsn, self.keys.demo_tenant_file)
+        with database_faults():
+            parts.migrate(self._admin_dsn, passwords)
+            demo = ensure_demo_tenant(parts.tenancy, self._admin_dsn, self.keys.demo_tenant_file)
         if cancelled.is_set():
             raise StartCancelledError
         self._write_database_urls(self._admin_dsn, parts)

@@ -17,8 +17,9 @@ from cli.__main__ import application
 from cli.exits import Exit
 from cli.local.credentials import Credentials, NotRunningError
 from cli.local.directory import DataDirectory
-from cli.local.errors import AlreadyRunningError, ChildFailedError, PortTakenError
+from cli.local.errors import AlreadyRunningError, ChildFailedError, LocalError, PortTakenError
 from cli.local.ports import ReservedPort
+from cli.local.programs import product_parts
 from cli.local.stack import Stack
 
 PROGRAM = Path(__file__).with_name("small_stack.py")
@@ -117,6 +118,16 @@ def test_a_service_that_cannot_start_stops_the_others(folder: Path) -> None:
     assert not (folder / "data" / "credentials.json").exists()
     left = [path.name for path in (folder / "data" / "run").glob("*.process.json")]
     assert left == []
+
+
+def test_a_database_that_cannot_be_reached_is_said_so_without_its_password(folder: Path) -> None:
+    url = f"postgresql://admin:hunter2@/postgres?host={folder}/nowhere"
+    stack = Stack(
+        folder / "data", parts=product_parts(), operator={"COFFER_DATABASE_URL": url, "PATH": ""}
+    )
+    with pytest.raises(LocalError, match="could not be prepared") as caught:
+        stack.start()
+    assert "hunter2" not in str(caught.value)
 
 
 def test_up_on_a_directory_in_use_says_who_uses_it(folder: Path) -> None:
