@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
@@ -83,6 +84,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-i
             code = "ok"
             try:
                 peer = _peer(context)
+                if peer.service is None:
+                    # Only a service of ours knows on whose behalf it calls; others could forge it.
+                    call = replace(call, ip_address=None)
                 call = await self._enforcer.admit(method, _credentials(peer, metadata), call)
                 enter_call(call)
                 refusal = metadata.get(REFUSAL)

@@ -174,6 +174,14 @@ async def test_an_owner_is_let_in_and_known(frame: Frame, pki: TestPki, tenant: 
     assert (call.request_id, call.ip_address) == (request_id, "192.0.2.7")
 
 
+async def test_a_consumer_cannot_forge_the_address_that_the_audit_shows(
+    frame: Frame, pki: TestPki, tenant: UUID
+) -> None:
+    token = bearer(pki.issuer.admin_token(tenant))
+    await frame.call(peer="consumer/dev", authorization=token, coffer_client_ip="192.0.2.7")
+    assert frame.servicer.calls[0].ip_address is None
+
+
 def _forged(token: str) -> str:
     """The same claims, signed with nothing."""
     claims = jwt.decode(token, options={"verify_signature": False})

@@ -53,13 +53,13 @@ class CreateSecretRequest(_message.Message):
     strict_expiry_enforcement: _builtins.bool
     """Refuse access after `expires_at`; default false."""
     certificate_content: _builtins.str
-    """Certificates only: as in CreateCertificateRequest."""
+    """Certificates only: the certificate and its chain; up to 512 KiB decoded."""
     private_key: _builtins.str
-    """Certificates only: as in CreateCertificateRequest."""
+    """Certificates only: PEM: PKCS#8 (also encrypted), PKCS#1 or SEC1."""
     passphrase: _builtins.str
-    """Certificates only: as in CreateCertificateRequest."""
+    """Certificates only: decrypts the private key; stored encrypted, apart from it."""
     certificate_type: _builtins.str
-    """Certificates only: as in CreateCertificateRequest."""
+    """Certificates only: `pem` (default). Other types are refused by this version."""
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
         """When it expires."""
@@ -254,7 +254,7 @@ class CreateCertificateRequest(_message.Message):
     STRICT_EXPIRY_ENFORCEMENT_FIELD_NUMBER: _builtins.int
     SECRET_TYPE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """As in CreateSecretRequest."""
+    """Blanks at the ends are cut, inner runs become `_`, then `^[A-Za-z0-9_.-]{1,128}$`; unique in the tenant."""
     certificate_content: _builtins.str
     """The certificate and its chain; up to 512 KiB decoded."""
     private_key: _builtins.str
@@ -928,13 +928,13 @@ class PutSecretValueRequest(_message.Message):
     environment: _builtins.str
     """Name of the environment; default: the secret's base environment."""
     certificate_content: _builtins.str
-    """Certificates: as in CreateCertificateRequest."""
+    """Certificates: the certificate and its chain; up to 512 KiB decoded."""
     private_key: _builtins.str
-    """Certificates: as in CreateCertificateRequest."""
+    """Certificates: PEM: PKCS#8 (also encrypted), PKCS#1 or SEC1."""
     passphrase: _builtins.str
-    """Certificates: as in CreateCertificateRequest."""
+    """Certificates: decrypts the private key; stored encrypted, apart from it."""
     certificate_type: _builtins.str
-    """Certificates: as in CreateCertificateRequest."""
+    """Certificates: `pem` (default). Other types are refused by this version."""
     if_match: _builtins.int
     """Go on only if this is the current version there, else `version_mismatch`."""
     def __init__(
