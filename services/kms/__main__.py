@@ -1,0 +1,129 @@
+"""`python -m services.kms`: wires the process and serves."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+import uuid
+
+from coffer.kms.v1 import kms_pb2, kms_pb2_grpc
+
+from services.common.authentication import Authenticator
+from services.common.database import Database
+from services.common.notifications import Listener
+from services.common.rpc.server import RpcServer, Served, run, stop_on_signals
+from services.common.telemetry import Metrics
+from services.common.tokens import TokenVerifier
+from services.kms.announcements import CHANNEL, Announcement
+from services.kms.cache import MasterKeyCache, clock
+from services.kms.data_keys import DataKeys
+from services.kms.master_keys import MasterKeys
+from services.kms.metrics import KmsMetrics
+from services.kms.providers.aws import AwsProvider
+from services.kms.providers.catalog import Catalog
+from services.kms.providers.platform import PlatformKey
+from services.kms.rpc import KmsServicer
+from services.kms.sealing import Seals
+from services.kms.service import TenantKmsService
+from services.kms.settings import Settings
+from services.kms.store import Store
+
+NAME = "kms"
+
+
+class Process:
+    """One kms process, put together. Construction does no I/O but belongs into a running event loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        sender = uuid.uuid4().hex
+        metrics = Metrics(NAME)
+        kms_metrics = KmsMetrics(metrics)
+        self._database = Database(
+            settings.database_url,
+            name=f"coffer {NAME}",
+            max_connections=settings.database_connections,
+        )
+        self._listener = Listener(
+            settings.database_url,
+            CHANNEL,
+            on_payload=lambda payload: self._heard(payload, sender),
+            on_gap=self._forget_all,
+        )
+        self._aws = AwsProvider(
+            kms_metrics,
+            sts_endpoint_url=settings.aws.sts_endpoint_url,
+            kms_endpoint_url=settings.aws.kms_endpoint_url,
+            principal_arn=settings.setup.aws_principal_arn,
+        )
+        wrapping = Catalog(PlatformKey(settings.master_key, kms_metrics), {"aws": self._aws})
+        self._cache = MasterKeyCache(
+            trusted=lambda: self._listener.alive, clock=clock, max_keys=settings.cached_keys
+        )
+        seals = Seals(settings.sealed_retry_seconds, clock)
+        kms_metrics.watch(cached_keys=lambda: len(self._cache), sealed=lambda: len(seals))
+        store = Store(self._database, sender)
+        self._master_keys = MasterKeys(
+            store, wrapping, self._cache, seals, lifetimes=settings.lifetimes, clock=clock
+        )
+        tenant_kms = TenantKmsService(
+            store,
+            store,
+            wrapping,
+            self._master_keys,
+            rules=settings.rules,
+            setup=settings.setup,
+            clock=clock,
+        )
+        servicer = KmsServicer(tenant_kms, DataKeys(store, self._master_keys))
+        self.server = RpcServer(
+            NAME,
+            settings.server,
+            Served(
+                kms_pb2.DESCRIPTOR.services_by_name["KmsService"],
+                lambda server: kms_pb2_grpc.add_KmsServiceServicer_to_server(servicer, server),
+            ),
+            authentication=Authenticator(self._database, TokenVerifier(settings.tokens)),
+            ready=self._ready,
+            metrics=metrics,
+        )
+
+    async def serve(self, stop: asyncio.Event) -> None:
+        """Serve until `stop` is set, then leave nothing behind."""
+        await self._database.open()
+        self._listener.start()
+        background = asyncio.create_task(self._master_keys.run(), name="master keys")
+        try:
+            await self.server.serve(stop)
+        finally:
+            background.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await background
+            await self._listener.stop()
+            await self._database.close()
+            self._aws.close()
+            self._cache.flush()
+
+    def _forget_all(self) -> None:
+        self._cache.flush()
+
+    def _heard(self, payload: str, sender: str) -> None:
+        announcement = Announcement.parse(payload)
+        if announcement is None:
+            self._cache.flush()  # of a release that knows more than this one
+        elif announcement.sender != sender:
+            self._master_keys.heard(announcement)
+
+    async def _ready(self) -> bool:
+        return self._listener.alive and await self._database.ping()
+
+
+async def main() -> None:
+    """Serve until SIGTERM or SIGINT."""
+    settings = Settings.read(os.environ)
+    await Process(settings).serve(stop_on_signals())
+
+
+if __name__ == "__main__":
+    sys.exit(run(NAME, main))

@@ -1,0 +1,268 @@
+"""Open master keys: from the cache, else by one KMS call however many wait; sealing when that fails.
+
+Flow of a load: mark the cache, read the version and the ring's epoch, ask the provider, verify the check
+value, read the epoch again; kept only if neither mark nor epoch moved meanwhile. No database transaction is
+open during the cloud call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from services.common.errors import CofferError, KeyRevokedError, TenantSealedError
+from services.common.identity import Call, current_call
+from services.kms import hierarchy
+from services.kms.announcements import Announcement, Kind
+from services.kms.cache import CachedKey
+from services.kms.model import KeyStatus, Reason, UnknownVersionError, WrapError, WrapMethod
+from services.kms.proofs import Minted, mint
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from typing import Any
+    from uuid import UUID
+
+    from services.kms.cache import Mark, MasterKeyCache
+    from services.kms.model import KeyLookup, Wrapped
+    from services.kms.ports import Clock, KeyStore, WrappingKey, WrappingKeys
+    from services.kms.sealing import Ailing, Seals
+
+_ATTEMPTS: Final = 3
+"""Loads of one key before it is served without being kept, because its ring keeps moving."""
+_REFRESH_RETRY: Final = 0.05
+"""Part of the TTL between two tries to refresh a key whose provider does not answer."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """How long an open key may be used after its KMS request was sent, in seconds, by wrap method."""
+
+    customer: float
+    platform: float
+
+    def of(self, method: WrapMethod) -> float:
+        """The lifetime of keys wrapped so."""
+        return self.customer if method is WrapMethod.CUSTOMER_KMS else self.platform
+
+
+class MasterKeys:
+    """The only place where master keys are open. Belongs to one event loop."""
+
+    def __init__(
+        self,
+        store: KeyStore,
+        wrapping: WrappingKeys,
+        cache: MasterKeyCache,
+        seals: Seals,
+        *,
+        lifetimes: Lifetimes,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._wrapping = wrapping
+        self._cache = cache
+        self._seals = seals
+        self._lifetimes = lifetimes
+        self._clock = clock
+        self._flights: dict[tuple[UUID, int, Mark], asyncio.Task[CachedKey]] = {}
+        self._background: set[asyncio.Task[None]] = set()
+
+    async def open(self, tenant_id: UUID, version: int) -> CachedKey:
+        """The key of one version.
+
+        Raises TenantSealedError when its wrapping key cannot be used, KeyRevokedError,
+        UnknownVersionError, UnavailableError, DeadlineError.
+        """
+        entry = self._cache.get(tenant_id, version)
+        return entry or await self._fly(tenant_id, version)
+
+    async def active(self, tenant_id: UUID) -> CachedKey:
+        """The active key, made under the platform's wrapping key at a tenant's first use.
+
+        May be a version that has just been retired: who stores what it wraps checks (`kms.hold_active`).
+        Raises NotFoundError for no such tenant, and as `open`.
+        """
+        version = self._cache.active(tenant_id)
+        if version is None:
+            mark = self._cache.mark(tenant_id)
+            version = await self._store.active_version(tenant_id)
+            if version is None:
+                version = await self._create_first(tenant_id)
+            self._cache.keep_active(mark, tenant_id, version)
+        return await self.open(tenant_id, version)
+
+    def usable_ms(self, *entries: CachedKey) -> int:
+        """Milliseconds from now for which all of `entries` may be used."""
+        now = self._clock()
+        left = min((entry.expires_at - now for entry in entries), default=0.0)
+        return max(0, int(left * 1000))
+
+    def mark(self, tenant_id: UUID) -> Mark:
+        """As of the cache; to be taken before what `keep_new` will keep is minted."""
+        return self._cache.mark(tenant_id)
+
+    def keep_new(self, mark: Mark, minted: Minted, version: int, binding_id: UUID | None) -> None:
+        """Keep a key that its provider has just unwrapped and that is stored by now."""
+        new = minted.new
+        key = hierarchy.OpenMasterKey(minted.master_key, minted.tenant_id, version)
+        expires_at = minted.asked_at + self._lifetimes.of(new.wrap_method)
+        self._cache.keep(mark, CachedKey(key, binding_id, minted.asked_at, expires_at))
+
+    def heard(self, announcement: Announcement) -> None:
+        """What a change, here or in another process, makes invalid."""
+        tenant_id, binding_id = announcement.tenant_id, announcement.binding_id
+        match announcement.kind:
+            case Kind.ROTATED:
+                self._cache.forget_active(tenant_id)
+            case Kind.REPLACED:
+                self._cache.drop_tenant(tenant_id)
+            case Kind.REFUSED:
+                if binding_id is not None:
+                    self._cache.drop_binding(tenant_id, binding_id)
+            case Kind.UNSEALED:
+                if binding_id is not None:
+                    self._seals.forget(binding_id)
+
+    async def run(self) -> None:
+        """Refresh keys in use, and try sealed bindings again, until cancelled."""
+        shortest = min(self._lifetimes.customer, self._lifetimes.platform)
+        tick = min(1.0, max(0.05, shortest / 20))
+        try:
+            while True:
+                self.tend()
+                await asyncio.sleep(tick)
+        finally:
+            for task in (*self._background, *self._flights.values()):
+                task.cancel()
+
+    def tend(self) -> None:
+        """Start what is due."""
+        for tenant_id, version, entry in self._cache.due():
+            life = entry.expires_at - entry.asked_at
+            entry.refresh_at = self._clock() + life * _REFRESH_RETRY
+            self._start(self._refresh(tenant_id, version))
+        for ailing in self._seals.due():
+            self._start(self._retry(ailing))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _refresh(self, tenant_id: UUID, version: int) -> None:
+        try:
+            await self._fly(tenant_id, version, ahead=True)
+        except (CofferError, UnknownVersionError) as error:
+            _log.info("a master key was not refreshed: %s", type(error).__name__)
+
+    async def _retry(self, ailing: Ailing) -> None:
+        binding = ailing.binding
+        try:
+            await self._fly(binding.tenant_id, ailing.version, ahead=True)
+            self._seals.forget(binding.id)
+        except TenantSealedError as error:
+            _log.info("binding %s still cannot be used: %s", binding.id, error.reason)
+        except (KeyRevokedError, UnknownVersionError):
+            self._seals.forget(binding.id)
+        except CofferError as error:
+            _log.warning("binding %s could not be tried: %s", binding.id, error.code)
+
+    async def _fly(self, tenant_id: UUID, version: int, *, ahead: bool = False) -> CachedKey:
+        """Join the load that is under way, or begin one. A caller that gives up stops nobody else's."""
+        name = (tenant_id, version, self._cache.mark(tenant_id))
+        flight = self._flights.get(name)
+        if flight is None:
+            flight = asyncio.create_task(self._load(tenant_id, version, ahead=ahead))
+            self._flights[name] = flight
+            flight.add_done_callback(lambda done: self._landed(name, done))
+        return await asyncio.shield(flight)
+
+    def _landed(self, name: tuple[UUID, int, Mark], flight: asyncio.Task[CachedKey]) -> None:
+        self._flights.pop(name, None)
+        if not flight.cancelled():
+            flight.exception()  # it was looked at, also when every waiter has gone
+
+    async def _load(self, tenant_id: UUID, version: int, *, ahead: bool) -> CachedKey:
+        for _ in range(_ATTEMPTS):
+            mark = self._cache.mark(tenant_id)
+            lookup = await self._store.find_key(tenant_id, version)
+            if lookup is None:
+                raise UnknownVersionError
+            if lookup.row.status is KeyStatus.REVOKED or lookup.row.wrapped is None:
+                raise KeyRevokedError("The key version was erased; what it protected is gone.")
+            if lookup.binding is not None and not ahead:
+                self._seals.admit(lookup.binding, version)
+            entry = await self._unwrap(lookup, lookup.row.wrapped, ahead=ahead)
+            if await self._store.epoch(tenant_id) == lookup.epoch:
+                self._cache.keep(mark, entry)
+                await self._recovered(lookup)
+                return entry
+        return CachedKey(entry.key, entry.binding_id, entry.asked_at, entry.asked_at)
+
+    async def _unwrap(self, lookup: KeyLookup, wrapped: Wrapped, *, ahead: bool) -> CachedKey:
+        row = lookup.row
+        asked_at = self._clock()
+        try:
+            master_key = await self._key_of(lookup).unwrap(row.facts, wrapped)
+            if not hierarchy.is_this_key(master_key, row.tenant_id, row.id, row.check_value):
+                raise WrapError(Reason.ROUNDTRIP_MISMATCH, "The KMS gave back another key.")
+        except WrapError as error:
+            await self._refused(lookup, error.reason, ahead=ahead)
+            raise TenantSealedError(reason=error.reason) from None
+        binding_id = lookup.binding.id if lookup.binding else None
+        key = hierarchy.OpenMasterKey(master_key, row.tenant_id, row.version)
+        return CachedKey(key, binding_id, asked_at, asked_at + self._lifetimes.of(row.wrap_method))
+
+    def _key_of(self, lookup: KeyLookup) -> WrappingKey:
+        if lookup.binding is None:
+            return self._wrapping.platform()
+        return self._wrapping.customer(lookup.row.tenant_id, lookup.binding.target)
+
+    async def _refused(self, lookup: KeyLookup, reason: Reason, *, ahead: bool) -> None:
+        binding, version = lookup.binding, lookup.row.version
+        if binding is None:
+            _log.error("the platform key does not open version %s: %s", version, reason)
+            return
+        if reason.definite:
+            self._cache.drop_binding(binding.tenant_id, binding.id)
+        elif self._cache.lives(binding.id):
+            if not ahead:
+                self._seals.add(binding, version, reason, sealed=False)
+            return
+        self._seals.add(binding, version, reason, sealed=True)
+        _log.warning("binding %s is sealed: %s", binding.id, reason)
+        await self._store.seal(_own_call(), binding, reason)
+
+    async def _recovered(self, lookup: KeyLookup) -> None:
+        if lookup.binding is None:
+            return
+        self._seals.forget(lookup.binding.id)
+        if lookup.binding.sealed_since is not None:
+            await self._store.unseal(_own_call(), lookup.binding)
+
+    async def _create_first(self, tenant_id: UUID) -> int:
+        mark = self._cache.mark(tenant_id)
+        minted = await mint(
+            self._wrapping.platform(), WrapMethod.GLOBAL, tenant_id, clock=self._clock
+        )
+        row = await self._store.create_first(_present_call(), tenant_id, minted.new)
+        if row.id == minted.new.id:
+            self.keep_new(mark, minted, row.version, None)
+        return row.version
+
+
+def _own_call() -> Call:
+    return Call(actor="service:kms", request_id=str(uuid.uuid4()))
+
+
+def _present_call() -> Call:
+    try:
+        return current_call()
+    except LookupError:
+        return _own_call()

@@ -1,0 +1,247 @@
+"""The provider: sessions, bounded calls, one quick retry."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Final
+
+from services.kms.model import Reason, WrapError, Wrapped
+from services.kms.providers.aws.errors import (
+    SESSION_CODES,
+    Action,
+    AwsFault,
+    Parties,
+    reason_of,
+    wrap_error,
+)
+from services.kms.providers.aws.sdk import AwsFailedError, Threads
+from services.kms.providers.aws.sessions import SessionKey, SessionMaker
+from services.kms.turns import Turns
+from services.kms.validation import issued_external_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from uuid import UUID
+
+    from types_boto3_kms import KMSClient
+
+    from services.kms.model import KeyFacts, KmsTarget
+    from services.kms.ports import Meter, WrappingKey
+    from services.kms.providers.aws.sessions import Session
+
+PROVIDER: Final = "aws"
+TOTAL_SECONDS: Final = 10.0
+PER_TENANT: Final = 4
+"""Calls of one tenant under way at a time; the others wait within their deadline."""
+MAX_SESSIONS: Final = 512
+_QUICK_SECONDS: Final = 2.0
+"""A failure that came later than this is not tried again."""
+_RETRY_AFTER: Final = (0.05, 0.2)
+_MASTER_KEY_BYTES: Final = 32
+
+
+class AwsProvider:
+    """Customers' keys in AWS. Belongs to one event loop; construction does no I/O."""
+
+    def __init__(
+        self,
+        meter: Meter,
+        *,
+        sts_endpoint_url: str | None = None,
+        kms_endpoint_url: str | None = None,
+        principal_arn: str | None = None,
+        total_seconds: float = TOTAL_SECONDS,
+    ) -> None:
+        """Endpoints other than AWS's own come from the operator's settings and nowhere else."""
+        self._meter = meter
+        self._principal_arn = principal_arn
+        self._total_seconds = total_seconds
+        self._maker = SessionMaker(
+            sts_endpoint_url=sts_endpoint_url, kms_endpoint_url=kms_endpoint_url
+        )
+        self._threads = Threads()
+        self._turns = Turns(PER_TENANT)
+        self._sessions: OrderedDict[SessionKey, asyncio.Task[Session]] = OrderedDict()
+        self._under_way: set[asyncio.Task[Any]] = set()
+
+    def key(self, tenant_id: UUID, target: KmsTarget) -> WrappingKey:
+        """The key of a checked target. Does no I/O."""
+        config = target.config
+        region, role_arn = config["region"], config["role_arn"]
+        assert region is not None
+        assert role_arn is not None
+        external_id = config.get("external_id") or issued_external_id(tenant_id)
+        session = SessionKey(tenant_id, role_arn, external_id, region)
+        key_ref = target.resolved_key_ref or target.kms_key_ref
+        parties = Parties(self._principal_arn, role_arn, external_id, region, key_ref)
+        return AwsKey(self, session, parties)
+
+    def close(self) -> None:
+        """Begin no more calls."""
+        self._threads.close()
+        for task in self._sessions.values():
+            _close(task)
+        self._sessions.clear()
+        self._maker.close()
+
+    async def call(
+        self,
+        action: Action,
+        session: SessionKey,
+        parties: Parties,
+        work: Callable[[KMSClient], dict[str, Any]],
+    ) -> dict[str, Any]:
+        """What `work` answers. Ends within the total time, whatever AWS does. Raises WrapError.
+
+        A call that is given up keeps its place among the tenant's calls until its thread is done.
+        """
+        deadline = asyncio.get_running_loop().time() + self._total_seconds
+        task = asyncio.create_task(self._in_turn(action, session, work, deadline))
+        self._under_way.add(task)
+        task.add_done_callback(self._ended)
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await asyncio.shield(task)
+        except AwsFailedError as error:
+            raise wrap_error(error.fault, error.action, parties) from None
+        except TimeoutError:
+            raise wrap_error(AwsFault("", 0), action, parties) from None
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled():
+            task.exception()
+
+    async def _in_turn(
+        self,
+        action: Action,
+        session_key: SessionKey,
+        work: Callable[[KMSClient], dict[str, Any]],
+        deadline: float,
+    ) -> dict[str, Any]:
+        loop = asyncio.get_running_loop()
+        async with self._turns.take(session_key.tenant_id):
+            for last in (False, True):
+                began = loop.time()
+                if began >= deadline:
+                    break
+                try:
+                    return await self._once(action, session_key, work, deadline)
+                except AwsFailedError as error:
+                    if last or not self._again(error, session_key, loop.time() - began):
+                        raise
+                await asyncio.sleep(random.uniform(*_RETRY_AFTER))  # noqa: S311 - only a delay
+        raise AwsFailedError(action, AwsFault("", 0))
+
+    def _again(self, error: AwsFailedError, session_key: SessionKey, took: float) -> bool:
+        if error.action is not Action.ASSUME_ROLE and error.fault.code in SESSION_CODES:
+            self._forget(session_key)
+            return True
+        return not reason_of(error.fault).definite and took < _QUICK_SECONDS
+
+    async def _once(
+        self,
+        action: Action,
+        session_key: SessionKey,
+        work: Callable[[KMSClient], dict[str, Any]],
+        deadline: float,
+    ) -> dict[str, Any]:
+        session = await self._session(session_key)
+        if asyncio.get_running_loop().time() >= deadline:
+            raise AwsFailedError(action, AwsFault("", 0))
+        with self._counted(action):
+            return await self._threads.call(action, lambda: work(session.kms))
+
+    async def _session(self, key: SessionKey) -> Session:
+        """The role's session: one that is good, or a new one, made once however many wait."""
+        task = self._sessions.get(key)
+        if task is not None and task.done():
+            failed = task.cancelled() or task.exception() is not None
+            if failed or not task.result().good:
+                self._forget(key)
+                task = None
+        if task is None:
+            task = asyncio.create_task(self._make(key))
+            self._sessions[key] = task
+            while len(self._sessions) > MAX_SESSIONS:
+                self._forget(next(iter(self._sessions)))
+        self._sessions.move_to_end(key)
+        return await asyncio.shield(task)
+
+    async def _make(self, key: SessionKey) -> Session:
+        with self._counted(Action.ASSUME_ROLE):
+            return await self._threads.call(Action.ASSUME_ROLE, lambda: self._maker.make(key))
+
+    def _forget(self, key: SessionKey) -> None:
+        task = self._sessions.pop(key, None)
+        if task is not None:
+            _close(task)
+
+    @contextlib.contextmanager
+    def _counted(self, action: Action) -> Any:
+        outcome = "cancelled"
+        try:
+            yield
+            outcome = "ok"
+        except AwsFailedError as error:
+            outcome = reason_of(error.fault)
+            raise
+        finally:
+            self._meter.count(PROVIDER, action, outcome)
+
+
+def _close(task: asyncio.Task[Session]) -> None:
+    """Close idle connections; a call under way keeps its own until it ends."""
+    if task.done() and not task.cancelled() and task.exception() is None:
+        task.result().kms.close()
+    else:
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+
+class AwsKey:
+    """A `WrappingKey`."""
+
+    def __init__(self, provider: AwsProvider, session: SessionKey, parties: Parties) -> None:
+        self._provider = provider
+        self._session = session
+        self._parties = parties
+
+    async def wrap(self, facts: KeyFacts, master_key: bytes) -> Wrapped:
+        """Encrypt. Raises WrapError."""
+
+        def encrypt(kms: KMSClient) -> dict[str, Any]:
+            answer = kms.encrypt(
+                KeyId=self._parties.key_ref,
+                Plaintext=master_key,
+                EncryptionContext=_context(facts),
+            )
+            return {"blob": bytes(answer["CiphertextBlob"]), "key": str(answer["KeyId"])}
+
+        answer = await self._provider.call(Action.ENCRYPT, self._session, self._parties, encrypt)
+        return Wrapped(answer["blob"], answer["key"])
+
+    async def unwrap(self, facts: KeyFacts, wrapped: Wrapped) -> bytes:
+        """Decrypt with the very key that encrypted. Raises WrapError."""
+        key_ref = wrapped.key_ref or self._parties.key_ref
+
+        def decrypt(kms: KMSClient) -> dict[str, Any]:
+            answer = kms.decrypt(
+                KeyId=key_ref, CiphertextBlob=wrapped.blob, EncryptionContext=_context(facts)
+            )
+            return {"bytes": bytes(answer["Plaintext"]), "key": str(answer["KeyId"])}
+
+        answer = await self._provider.call(Action.DECRYPT, self._session, self._parties, decrypt)
+        if answer["key"] != key_ref or len(answer["bytes"]) != _MASTER_KEY_BYTES:
+            raise WrapError(
+                Reason.ROUNDTRIP_MISMATCH,
+                f"The key {key_ref} did not give back what was wrapped by it: it must not be used.",
+            )
+        opened: bytes = answer["bytes"]
+        return opened
+
+
+def _context(facts: KeyFacts) -> dict[str, str]:
+    return {"coffer-tenant": str(facts.tenant_id), "coffer-key": str(facts.key_id)}

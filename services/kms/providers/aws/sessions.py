@@ -1,0 +1,129 @@
+"""The customer's role, assumed: one KMS client per tenant, role, external id and region.
+
+boto3 is synchronous: everything here that does I/O is to be called in a thread.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from types_boto3_kms import KMSClient
+    from types_boto3_sts import STSClient
+
+CONNECT_SECONDS: Final = 3.0
+READ_SECONDS: Final = 4.0
+SESSION_NAME: Final = "coffer-kms"
+SESSION_SECONDS: Final = 900
+"""The shortest that AWS knows."""
+REUSE: Final = timedelta(seconds=60)
+"""No session is used for longer, although it lives for 15 minutes: AWS honours a session until its end, even
+after the customer took the trust policy away, and taking the grant away has to seal soon."""
+_MAX_STS_CLIENTS: Final = 64
+_BEFORE_EXPIRY: Final = 0.2
+"""Part of a session's life, at its end, in which it is not used any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionKey:
+    """What a session is for."""
+
+    tenant_id: UUID
+    role_arn: str
+    external_id: str
+    region: str
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A client with temporary credentials. `good_until` is wall-clock time."""
+
+    kms: KMSClient = field(repr=False)
+    good_until: datetime
+
+    @property
+    def good(self) -> bool:
+        """Whether to use it for another call."""
+        return datetime.now(UTC) < self.good_until
+
+
+class SessionMaker:
+    """Makes sessions with the process's ambient AWS identity (boto3's own chain)."""
+
+    def __init__(self, *, sts_endpoint_url: str | None, kms_endpoint_url: str | None) -> None:
+        self._sts_endpoint_url = sts_endpoint_url
+        self._kms_endpoint_url = kms_endpoint_url
+        self._config = Config(
+            connect_timeout=CONNECT_SECONDS,
+            read_timeout=READ_SECONDS,
+            # The one retry is ours, and only where the first answer came quickly.
+            retries={"mode": "standard", "total_max_attempts": 1},
+            max_pool_connections=16,
+        )
+        # boto3's sessions are not thread-safe, its clients are.
+        self._lock = threading.Lock()
+        self._session: boto3.session.Session | None = None
+        self._sts: OrderedDict[str, STSClient] = OrderedDict()
+
+    def make(self, key: SessionKey) -> Session:
+        """Assume the role. Raises what boto3 raises. Takes a thread for as long as STS takes."""
+        answer = self._sts_client(key.region).assume_role(
+            RoleArn=key.role_arn,
+            RoleSessionName=SESSION_NAME,
+            ExternalId=key.external_id,
+            DurationSeconds=SESSION_SECONDS,
+        )
+        credentials = answer["Credentials"]
+        now = datetime.now(UTC)
+        life = credentials["Expiration"] - now
+        client: KMSClient = self._client(
+            "kms",
+            key.region,
+            self._kms_endpoint_url,
+            aws_access_key_id=credentials["AccessKeyId"],
+            aws_secret_access_key=credentials["SecretAccessKey"],
+            aws_session_token=credentials["SessionToken"],
+        )
+        return Session(client, now + min(REUSE, life * (1 - _BEFORE_EXPIRY)))
+
+    def close(self) -> None:
+        """Close the clients for STS."""
+        with self._lock:
+            clients = list(self._sts.values())
+            self._sts.clear()
+        for client in clients:
+            client.close()
+
+    def _sts_client(self, region: str) -> STSClient:
+        with self._lock:
+            client = self._sts.get(region)
+        if client is None:
+            client = self._client("sts", region, self._sts_endpoint_url)
+            with self._lock:
+                self._sts[region] = client
+                # Regions come from tenants, and not every name that looks like one is one.
+                while len(self._sts) > _MAX_STS_CLIENTS:
+                    self._sts.popitem(last=False)[1].close()
+        return client
+
+    def _client(self, service: str, region: str, endpoint_url: str | None, **more: Any) -> Any:
+        with self._lock:
+            if self._session is None:
+                self._session = boto3.session.Session()
+            make: Any = self._session.client
+            return make(
+                service,
+                region_name=region,
+                endpoint_url=endpoint_url,
+                config=self._config,
+                **more,
+            )

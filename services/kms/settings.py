@@ -1,0 +1,149 @@
+"""The settings of kms."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+from services.common.rpc.server import ServerSettings
+from services.common.settings import Reader, SettingsError
+from services.common.tokens import TokenSettings
+from services.kms.master_keys import Lifetimes
+from services.kms.service import SetupFacts
+from services.kms.validation import Rules
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from services.common.sensitive import SecretBytes
+
+PREFIX: Final = "COFFER_KMS"
+_DAY: Final = 86_400.0
+_ENV_VAR: Final = re.compile(r"[A-Z][A-Z0-9_]{0,127}")
+
+
+@dataclass(frozen=True, slots=True)
+class AwsSettings:
+    """COFFER_KMS_AWS_STS_ENDPOINT_URL, COFFER_KMS_AWS_KMS_ENDPOINT_URL: other endpoints than AWS's own, for
+    emulators and private networks; a tenant never names one. AWS credentials come from boto3's own chain.
+    """
+
+    sts_endpoint_url: str | None = None
+    kms_endpoint_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything kms is told by its environment.
+
+    ============================================ ============== ========= ==================================
+    variable                                     unit           default   meaning
+    ============================================ ============== ========= ==================================
+    COFFER_KMS_LISTEN, _METRICS_LISTEN,          host:port,               see `ServerSettings`
+    _READY_FILE, _TLS_*, COFFER_LOG_LEVEL        paths
+    COFFER_ADMIN_JWT_*, COFFER_ADMIN_JWKS_*                               see `TokenSettings`
+    COFFER_KMS_DATABASE_URL (_FILE)              postgresql://  required  login role coffer_kms
+    COFFER_KMS_DATABASE_CONNECTIONS              connections    16        at most, 2 to 200
+    COFFER_MASTER_KEY_B64 (_FILE)                base64         required  32 bytes: the platform's key
+    COFFER_KMS_CUSTOMER_TTL_SECONDS              seconds        300       how long a master key wrapped by a
+                                                                          customer's KMS may be used, 1 to 300
+    COFFER_KMS_PLATFORM_TTL_SECONDS              seconds        3600      the platform's, 1 to 3600
+    COFFER_KMS_SEALED_RETRY_SECONDS              seconds        30        pause between tries of a sealed
+                                                                          binding, 0.1 to 30
+    COFFER_KMS_CACHED_KEYS                       keys           10000     open master keys held at most
+    COFFER_KMS_AWS_STS_ENDPOINT_URL, ...                                  see `AwsSettings`
+    COFFER_KMS_AWS_PRINCIPAL_ARN                 ARN            none      what customers' roles must trust
+    COFFER_KMS_GCP_PRINCIPAL                     e-mail         none      shown by GET .../setup
+    COFFER_KMS_AZURE_APPLICATION_ID              uuid           none      shown by GET .../setup
+    COFFER_KMS_REFUSED_AWS_ACCOUNTS              account ids    none      the operator's own: refused
+    COFFER_KMS_REFUSED_GCP_PROJECTS              project ids    none      the same
+    COFFER_KMS_REFUSED_AZURE_TENANTS             tenant ids     none      the same
+    COFFER_KMS_CLIENT_SECRET_ENV_VARS            JSON           {}        {"<tenant id>": ["<VARIABLE>", ...]}
+    ============================================ ============== ========= ==================================
+    """
+
+    server: ServerSettings
+    tokens: TokenSettings
+    database_url: str
+    database_connections: int
+    master_key: SecretBytes
+    lifetimes: Lifetimes
+    sealed_retry_seconds: float
+    cached_keys: int
+    aws: AwsSettings
+    setup: SetupFacts
+    rules: Rules
+
+    def __repr__(self) -> str:
+        return f"Settings(listen={self.server.listen})"
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Settings:
+        """From the environment. Raises SettingsError naming every variable that is wrong."""
+        reader = Reader(environ)
+        settings = cls(
+            server=ServerSettings.read(reader, PREFIX),
+            tokens=TokenSettings.read(reader),
+            database_url=reader.secret(f"{PREFIX}_DATABASE_URL"),
+            database_connections=reader.integer(
+                f"{PREFIX}_DATABASE_CONNECTIONS", 16, minimum=2, maximum=200
+            ),
+            master_key=reader.key_bytes("COFFER_MASTER_KEY_B64", 32),
+            lifetimes=_lifetimes(reader),
+            sealed_retry_seconds=reader.seconds(
+                f"{PREFIX}_SEALED_RETRY_SECONDS", 30.0, minimum=0.1, maximum=30.0
+            ),
+            cached_keys=reader.integer(
+                f"{PREFIX}_CACHED_KEYS", 10_000, minimum=1, maximum=1_000_000
+            ),
+            aws=AwsSettings(
+                sts_endpoint_url=reader.optional(f"{PREFIX}_AWS_STS_ENDPOINT_URL"),
+                kms_endpoint_url=reader.optional(f"{PREFIX}_AWS_KMS_ENDPOINT_URL"),
+            ),
+            setup=SetupFacts(
+                aws_principal_arn=reader.optional(f"{PREFIX}_AWS_PRINCIPAL_ARN"),
+                gcp_principal=reader.optional(f"{PREFIX}_GCP_PRINCIPAL"),
+                azure_application_id=reader.optional(f"{PREFIX}_AZURE_APPLICATION_ID"),
+            ),
+            rules=_rules(reader),
+        )
+        reader.finish()
+        return settings
+
+
+def _lifetimes(reader: Reader) -> Lifetimes:
+    return Lifetimes(
+        customer=reader.seconds(
+            f"{PREFIX}_CUSTOMER_TTL_SECONDS", 300.0, minimum=1.0, maximum=300.0
+        ),
+        platform=reader.seconds(
+            f"{PREFIX}_PLATFORM_TTL_SECONDS", 3600.0, minimum=1.0, maximum=3600.0
+        ),
+    )
+
+
+def _rules(reader: Reader) -> Rules:
+    tenants = reader.names(f"{PREFIX}_REFUSED_AZURE_TENANTS")
+    return Rules(
+        refused_aws_accounts=frozenset(reader.names(f"{PREFIX}_REFUSED_AWS_ACCOUNTS")),
+        refused_gcp_projects=frozenset(reader.names(f"{PREFIX}_REFUSED_GCP_PROJECTS")),
+        refused_azure_tenants=frozenset(name.lower() for name in tenants),
+        client_secret_env_vars=_env_vars(reader),
+    )
+
+
+def _env_vars(reader: Reader) -> dict[UUID, frozenset[str]]:
+    name = f"{PREFIX}_CLIENT_SECRET_ENV_VARS"
+    try:
+        document = json.loads(reader.optional(name) or "{}")
+        allowed = {UUID(tenant): frozenset(names) for tenant, names in document.items()}
+        if not all(_ENV_VAR.fullmatch(one) for names in allowed.values() for one in names):
+            raise ValueError
+    except (ValueError, TypeError, AttributeError):
+        raise SettingsError(
+            f'{name} must be JSON: {{"<tenant id>": ["<NAME OF A VARIABLE>", ...]}}'
+        ) from None
+    return allowed

@@ -1,0 +1,344 @@
+"""Checking the body of POST /admin/tenant-kms for all three providers. Pure.
+
+Order (wire contract): static credentials first, whatever else is wrong; then every fault of every field at
+once. What passes is of the right form; whether the key exists and may be used only a probe tells.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from services.common.errors import ValidationError
+from services.kms import static_credentials
+from services.kms.model import KmsTarget
+from services.kms.static_credentials import safe_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+PROVIDERS: Final = ("aws", "gcp", "azure")
+SUPPORTED: Final = ("aws",)
+_TOP: Final = ("provider", "kms_key_ref", "config")
+_MAX_TEXT: Final = 2048
+
+CONFIG_FIELDS: Final[dict[str, tuple[str, ...]]] = {
+    "aws": ("region", "role_arn", "external_id"),
+    "gcp": ("impersonate_service_account", "project_id"),
+    "azure": ("vault_url", "azure_tenant_id", "client_id", "client_secret_env_var"),
+}
+"""Every field of each provider's config, the required ones first."""
+_REQUIRED: Final = {
+    "aws": ("region", "role_arn"),
+    "gcp": ("impersonate_service_account",),
+    "azure": ("vault_url",),
+}
+
+# AWS: partitions and the regions that belong to them, by prefix; anything else is `aws`.
+_PARTITIONS: Final = {
+    "cn-": "aws-cn",
+    "us-gov-": "aws-us-gov",
+    "us-iso-": "aws-iso",
+    "us-isob-": "aws-iso-b",
+    "eu-isoe-": "aws-iso-e",
+    "us-isof-": "aws-iso-f",
+    "eusc-": "aws-eusc",
+}
+_PARTITION: Final = r"(?P<partition>aws(?:-cn|-us-gov|-iso(?:-[a-z])?|-eusc)?)"
+_REGION: Final = re.compile(r"[a-z]{2,4}(?:-[a-z]{2,12}){1,3}-\d{1,2}")
+_AWS_KEY: Final = re.compile(
+    rf"arn:{_PARTITION}:kms:(?P<region>[a-z0-9-]{{1,32}}):(?P<account>\d{{12}})"
+    r":(?:key/[A-Za-z0-9-]{1,64}|alias/(?P<alias>[A-Za-z0-9/_-]{1,250}))"
+)
+_AWS_ROLE: Final = re.compile(
+    rf"arn:{_PARTITION}:iam::(?P<account>\d{{12}}):role/(?:[!-~]{{1,510}}/)?[A-Za-z0-9_+=,.@-]{{1,64}}"
+)
+_EXTERNAL_ID: Final = re.compile(r"[A-Za-z0-9_+=,.@:/-]{2,1224}")
+_ISSUED: Final = re.compile(
+    r"(?i)coffer-([0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12})"
+)
+
+_GCP_PROJECT: Final = r"(?:[a-z][a-z0-9.-]{0,61}:)?[a-z][a-z0-9-]{4,28}[a-z0-9]"
+_GCP_KEY: Final = re.compile(
+    rf"projects/(?P<project>{_GCP_PROJECT}|\d{{6,20}})/locations/[a-z0-9-]{{1,40}}"
+    r"/keyRings/[A-Za-z0-9_-]{1,63}/cryptoKeys/[A-Za-z0-9_-]{1,63}"
+)
+_GCP_ACCOUNT: Final = re.compile(
+    r"[a-z0-9][a-z0-9-]{1,62}@(?P<project>[a-z0-9][a-z0-9.-]{1,100})\.gserviceaccount\.com"
+)
+
+_AZURE_SUFFIXES: Final = (
+    "vault.azure.net",
+    "vault.azure.cn",
+    "vault.usgovcloudapi.net",
+    "vault.microsoftazure.de",
+    "managedhsm.azure.net",
+    "managedhsm.azure.cn",
+    "managedhsm.usgovcloudapi.net",
+)
+_AZURE_HOST: Final = re.compile(
+    r"[a-z0-9](?:[a-z0-9-]{1,22}[a-z0-9])\.(?:" + "|".join(map(re.escape, _AZURE_SUFFIXES)) + ")"
+)
+_AZURE_KEY_PATH: Final = re.compile(r"/keys/[A-Za-z0-9-]{1,127}")
+_AZURE_TENANT: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+_ENV_VAR: Final = re.compile(r"[A-Z][A-Z0-9_]{0,127}")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the operator's settings add. Accounts, projects and tenants are his own, and refused."""
+
+    refused_aws_accounts: frozenset[str] = frozenset()
+    refused_gcp_projects: frozenset[str] = frozenset()
+    refused_azure_tenants: frozenset[str] = frozenset()
+    client_secret_env_vars: Mapping[UUID, frozenset[str]] = field(default_factory=dict)
+
+
+def parse(body: Mapping[str, object], tenant_id: UUID, rules: Rules) -> KmsTarget:
+    """The key that a body asks for.
+
+    Raises StaticCredentialsRejectedError, or ValidationError with every fault by its JSON path. `config` of
+    the result has every field of the provider.
+    """
+    static_credentials.refuse(body)
+    return _Check(tenant_id, rules).target(body)
+
+
+def issued_external_id(tenant_id: UUID) -> str:
+    """The external id that is sent when the tenant names none of its own."""
+    return f"coffer-{tenant_id}"
+
+
+def aws_partition(region: str) -> str:
+    """The partition that a region belongs to."""
+    for prefix, partition in _PARTITIONS.items():
+        if region.startswith(prefix):
+            return partition
+    return "aws"
+
+
+class _Check:
+    """Collects the faults of one body."""
+
+    def __init__(self, tenant_id: UUID, rules: Rules) -> None:
+        self._tenant_id = tenant_id
+        self._rules = rules
+        self._faults: dict[str, list[str]] = {}
+
+    def target(self, body: Mapping[str, object]) -> KmsTarget:
+        for name in body:
+            if name not in _TOP:
+                self._fault(safe_name(name), "is not a known field")
+        provider = self._text(body, "provider", "provider", required=True)
+        if provider is not None and provider not in PROVIDERS:
+            self._fault("provider", f"must be one of {', '.join(PROVIDERS)}")
+        key_ref = self._text(body, "kms_key_ref", "kms_key_ref", required=True)
+        config = body.get("config")
+        if not isinstance(config, dict):
+            self._fault("config", "is required" if config is None else "must be an object")
+            config = None
+        if provider in PROVIDERS:
+            fields = {} if config is None else self._config(provider, config)
+            checks: dict[str, Callable[[str | None, dict[str, str | None]], None]] = {
+                "aws": self._aws,
+                "gcp": self._gcp,
+                "azure": self._azure,
+            }
+            checks[provider](key_ref, fields)
+        self._finish(provider)
+        assert provider is not None
+        assert key_ref is not None
+        return KmsTarget(provider, key_ref, fields)
+
+    def _finish(self, provider: str | None) -> None:
+        if self._faults:
+            text = "; ".join(f"{path} {'; '.join(said)}" for path, said in self._faults.items())
+            raise ValidationError(f"The request is not valid: {text}.", fields=self._faults)
+        if provider not in SUPPORTED:
+            raise ValidationError.of(
+                "provider",
+                f"{provider} is not supported by this version; supported so far: "
+                + ", ".join(SUPPORTED),
+            )
+
+    def _config(self, provider: str, config: dict[str, object]) -> dict[str, str | None]:
+        known = CONFIG_FIELDS[provider]
+        for name in config:
+            if name not in known:
+                self._fault(f"config.{safe_name(name)}", f"is not a known field of {provider}")
+        return {
+            name: self._text(config, name, f"config.{name}", required=name in _REQUIRED[provider])
+            for name in known
+        }
+
+    def _text(
+        self, members: Mapping[str, object], name: str, path: str, *, required: bool
+    ) -> str | None:
+        value = members.get(name)
+        if value is None:
+            if required:
+                self._fault(path, "is required")
+            return None
+        if not isinstance(value, str) or not value:
+            self._fault(path, "must be a string that is not empty")
+            return None
+        if len(value) > _MAX_TEXT:
+            self._fault(path, f"must not be longer than {_MAX_TEXT} characters")
+            return None
+        return value
+
+    def _aws(self, key_ref: str | None, config: dict[str, str | None]) -> None:
+        key = self._match(
+            _AWS_KEY,
+            key_ref,
+            "kms_key_ref",
+            "must be the full ARN of a KMS key or alias:"
+            " arn:aws:kms:REGION:ACCOUNT:key/ID or arn:aws:kms:REGION:ACCOUNT:alias/NAME",
+        )
+        region = config.get("region")
+        known_region = self._match(
+            _REGION, region, "config.region", "must be the name of an AWS region, as eu-central-1"
+        )
+        role = self._match(
+            _AWS_ROLE,
+            config.get("role_arn"),
+            "config.role_arn",
+            "must be the full ARN of an IAM role: arn:aws:iam::ACCOUNT:role/NAME",
+        )
+        if key is not None:
+            self._aws_key(key, region if known_region else None)
+        if role is not None:
+            if key is not None and role["partition"] != key["partition"]:
+                self._fault("config.role_arn", "must be in the same AWS partition as the key")
+            if role["account"] in self._rules.refused_aws_accounts:
+                self._fault("config.role_arn", "must not be in an account of the operator")
+        self._external_id(config.get("external_id"))
+
+    def _aws_key(self, key: re.Match[str], region: str | None) -> None:
+        if region is not None and key["region"] != region:
+            self._fault("config.region", "must equal the region in kms_key_ref")
+        if not _REGION.fullmatch(key["region"]):
+            self._fault("kms_key_ref", "must name an AWS region, as eu-central-1")
+        elif key["partition"] != aws_partition(key["region"]):
+            self._fault("kms_key_ref", "names a partition that its region is not in")
+        if (key["alias"] or "").startswith("aws/"):
+            self._fault("kms_key_ref", "must not be a key that AWS manages (alias/aws/...)")
+        if key["account"] in self._rules.refused_aws_accounts:
+            self._fault("kms_key_ref", "must not be in an account of the operator")
+
+    def _external_id(self, value: str | None) -> None:
+        path = "config.external_id"
+        form = "must be 2 to 1224 characters of letters, digits and _+=,.@:/-"
+        if self._match(_EXTERNAL_ID, value, path, form) is None or value is None:
+            return
+        issued = _ISSUED.fullmatch(value)
+        if issued and UUID(issued[1]) != self._tenant_id:
+            self._fault(path, "is the external id of another tenant")
+
+    def _gcp(self, key_ref: str | None, config: dict[str, str | None]) -> None:
+        key = self._match(
+            _GCP_KEY,
+            key_ref,
+            "kms_key_ref",
+            "must be projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY",
+        )
+        account = self._match(
+            _GCP_ACCOUNT,
+            config.get("impersonate_service_account"),
+            "config.impersonate_service_account",
+            "must be the e-mail address of a service account (...gserviceaccount.com)",
+        )
+        self._match(
+            re.compile(_GCP_PROJECT),
+            config.get("project_id"),
+            "config.project_id",
+            "must be the id of a Google Cloud project",
+        )
+        refused = self._rules.refused_gcp_projects
+        if key is not None and key["project"] in refused:
+            self._fault("kms_key_ref", "must not be in a project of the operator")
+        if account is not None and account["project"].removesuffix(".iam") in refused:
+            self._fault(
+                "config.impersonate_service_account", "must not be in a project of the operator"
+            )
+
+    def _azure(self, key_ref: str | None, config: dict[str, str | None]) -> None:
+        key_host = self._azure_url(
+            key_ref,
+            "kms_key_ref",
+            _AZURE_KEY_PATH,
+            "must be https://VAULT.vault.azure.net/keys/NAME, without a version",
+        )
+        vault_host = self._azure_url(
+            config.get("vault_url"),
+            "config.vault_url",
+            re.compile("/?"),
+            "must be https://VAULT.vault.azure.net",
+        )
+        if key_host and vault_host and key_host != vault_host:
+            self._fault("config.vault_url", "must be the vault of kms_key_ref")
+        tenant = config.get("azure_tenant_id")
+        form = "must be the id or domain of an Azure tenant"
+        self._match(_AZURE_TENANT, tenant, "config.azure_tenant_id", form)
+        if tenant is not None and tenant.lower() in self._rules.refused_azure_tenants:
+            self._fault("config.azure_tenant_id", "must not be a tenant of the operator")
+        client_id = config.get("client_id")
+        if client_id is not None and not _is_uuid(client_id):
+            self._fault("config.client_id", "must be the application (client) id, a UUID")
+        self._env_var(config.get("client_secret_env_var"))
+
+    def _azure_url(
+        self, value: str | None, path: str, url_path: re.Pattern[str], form: str
+    ) -> str | None:
+        if value is None:
+            return None
+        try:
+            parts = urlsplit(value)
+            host = parts.netloc.lower()
+        except ValueError:
+            host = ""
+        good = (
+            value.isascii()
+            and value.isprintable()
+            and " " not in value
+            and _AZURE_HOST.fullmatch(host)
+            and parts.scheme == "https"
+            and url_path.fullmatch(parts.path)
+            and "?" not in value
+            and "#" not in value
+        )
+        if not good:
+            self._fault(path, form)
+            return None
+        return host
+
+    def _env_var(self, value: str | None) -> None:
+        path = "config.client_secret_env_var"
+        form = "must be the NAME of an environment variable: ^[A-Z][A-Z0-9_]{0,127}$"
+        if self._match(_ENV_VAR, value, path, form) is None:
+            return
+        if value not in self._rules.client_secret_env_vars.get(self._tenant_id, frozenset()):
+            self._fault(path, "is not a variable that the operator allows for this tenant")
+
+    def _match(
+        self, pattern: re.Pattern[str], value: str | None, path: str, form: str
+    ) -> re.Match[str] | None:
+        if value is None:
+            return None
+        found = pattern.fullmatch(value)
+        if found is None:
+            self._fault(path, form)
+        return found
+
+    def _fault(self, path: str, text: str) -> None:
+        self._faults.setdefault(path, []).append(text)
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text.lower()
+    except ValueError:
+        return False
