@@ -28,6 +28,8 @@ from services.secrets.store import PostgresAccesses, PostgresSecrets, PostgresSt
 if TYPE_CHECKING:
     import asyncio
 
+    from services.secrets.ports import Certificates
+
 NAME = "secrets"
 
 
@@ -43,7 +45,7 @@ async def main() -> None:
         await certificates.aclose()
 
 
-async def serve(settings: Settings, certificates: CertificateReader, stop: asyncio.Event) -> None:
+async def serve(settings: Settings, certificates: Certificates, stop: asyncio.Event) -> None:
     """Wire the service and serve until `stop` is set."""
     metrics = Metrics(NAME)
     observation = Observation(metrics)
@@ -57,9 +59,7 @@ async def serve(settings: Settings, certificates: CertificateReader, stop: async
     pool = DataKeyPool(kms, observation, max_stock=settings.data_key_stock)
     store = PostgresSecrets(database)
     creator = Creator(store, kms, pool, observation)
-    service = SecretsService(
-        store=store, kms=kms, pool=pool, creator=creator, certificates=certificates
-    )
+    service = SecretsService(store=store, pool=pool, creator=creator, certificates=certificates)
     servicer = SecretsServicer(
         service,
         Accessor(PostgresAccesses(database), kms, observation),

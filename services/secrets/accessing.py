@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 from services.common.envelope import CannotOpenError
 from services.common.errors import (
+    CofferError,
     ForbiddenError,
     InternalError,
     InvalidStateError,
+    KeyRevokedError,
     NotFoundError,
+    TenantSealedError,
 )
 from services.secrets import sealing
-from services.secrets.creating import fault_error
 from services.secrets.grouping import Grouping
 from services.secrets.model import AccessWarning, Answer, KeyFault, SealedAnswer, Withheld
 
@@ -106,12 +108,18 @@ class Accessor:
         if isinstance(key, KeyFault):
             if key is KeyFault.DAMAGED:
                 self._observer.cannot_open(tenant_id, answer.value.key.id, "data key")
-            raise fault_error(key)
+            raise _fault(key)
         try:
             return sealing.open_(tenant_id, answer, key)
         except CannotOpenError:
             self._observer.cannot_open(tenant_id, answer.value.key.id, "value")
             raise InternalError from None
+
+
+def _fault(fault: KeyFault) -> CofferError:
+    if fault is KeyFault.REVOKED:
+        return KeyRevokedError("The key version that protected this value was revoked.")
+    return TenantSealedError() if fault is KeyFault.SEALED else InternalError()
 
 
 def _refusal(found: SealedAnswer | Withheld, now: datetime) -> Exception | None:

@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING
 from services.common.errors import (
     CofferError,
     InternalError,
-    KeyRevokedError,
-    TenantSealedError,
     UnavailableError,
 )
 from services.secrets.grouping import Grouping
-from services.secrets.model import KeyFault, StaleKeyVersionError, WrappedKey
+from services.secrets.model import KeyFault, Refused, StaleKeyVersionError, WrappedKey
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
 
     from services.secrets.data_keys import DataKeyPool
     from services.secrets.grouping import GroupLimits
-    from services.secrets.model import NewSecret, Refused
+    from services.secrets.model import NewSecret
     from services.secrets.ports import Kms, Observer, Secrets
 
 _TRIES = 2
@@ -118,38 +116,17 @@ class Creator:
         placed: Sequence[_Placed],
         outcomes: list[datetime | Refused | Exception],
     ) -> list[_Placed]:
-        """The data keys in hand under the active version; what cannot be moved gets its error."""
-        wrapped = await rewrap_in_hand(
-            self._kms, tenant_id, [item.secret.value.key for item in placed]
+        """The data keys in hand under the version that is active now; what cannot be moved is lost."""
+        packed = b"".join(
+            item.secret.value.key.id.bytes + item.secret.value.key.wrapped for item in placed
         )
+        answer = await self._kms.rewrap(tenant_id, packed)
         moved = []
-        for item, key in zip(placed, wrapped, strict=True):
-            if isinstance(key, CofferError):
-                outcomes[item.index] = key
-            else:
-                value = replace(item.secret.value, key=key)
-                moved.append(_Placed(item.index, replace(item.secret, value=value)))
+        for item, result in zip(placed, answer.results, strict=True):
+            if isinstance(result, KeyFault):
+                outcomes[item.index] = Refused.KEY_LOST
+                continue
+            key = WrappedKey(item.secret.value.key.id, result, answer.key_version)
+            value = replace(item.secret.value, key=key)
+            moved.append(_Placed(item.index, replace(item.secret, value=value)))
         return moved
-
-
-async def rewrap_in_hand(
-    kms: Kms, tenant_id: UUID, keys: Sequence[WrappedKey]
-) -> list[WrappedKey | CofferError]:
-    """Data keys that are not stored yet, under the version that is active now."""
-    packed = b"".join(key.id.bytes + key.wrapped for key in keys)
-    answer = await kms.rewrap(tenant_id, packed)
-    return [
-        fault_error(result)
-        if isinstance(result, KeyFault)
-        else WrappedKey(key.id, result, answer.key_version)
-        for key, result in zip(keys, answer.results, strict=True)
-    ]
-
-
-def fault_error(fault: KeyFault) -> CofferError:
-    """What a caller is told about a data key that kms could not open."""
-    if fault is KeyFault.REVOKED:
-        return KeyRevokedError("The key version that protected this value was revoked.")
-    if fault is KeyFault.SEALED:
-        return TenantSealedError()
-    return InternalError()

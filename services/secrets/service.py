@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
@@ -16,7 +15,6 @@ from services.common.errors import (
     VersionMismatchError,
 )
 from services.secrets import sealing, values
-from services.secrets.creating import rewrap_in_hand
 from services.secrets.environments import KnownEnvironments
 from services.secrets.model import (
     NewSecret,
@@ -25,7 +23,6 @@ from services.secrets.model import (
     SecretRow,
     StaleKeyVersionError,
     StaleVersionError,
-    WrappedKey,
 )
 from services.secrets.naming import parse_id
 from services.secrets.payloads import Payloads
@@ -52,10 +49,10 @@ if TYPE_CHECKING:
         Standing,
         StoredVersion,
     )
-    from services.secrets.ports import Certificates, Kms, Secrets
+    from services.secrets.ports import Certificates, Secrets
 
 _PUT_TRIES: Final = 8
-"""How often other writers of the same value may come first before we give up."""
+"""How often another writer or a rotation may come first before we give up."""
 
 
 class SecretsService:
@@ -65,13 +62,11 @@ class SecretsService:
         self,
         *,
         store: Secrets,
-        kms: Kms,
         pool: DataKeyPool,
         creator: Creator,
         certificates: Certificates,
     ) -> None:
         self._store = store
-        self._kms = kms
         self._pool = pool
         self._creator = creator
         self._payloads = Payloads(certificates)
@@ -92,11 +87,7 @@ class SecretsService:
         faults.raise_any()
         assert payload is not None
         assert environment is not None
-        secret = await self._sealed(call, draft, payload, environment)
-        made = await self._creator.create(call.tenant, secret)
-        if made is Refused.NO_ENVIRONMENT:
-            secret = await self._placed_anew(call, draft, payload)
-            made = await self._creator.create(call.tenant, secret)
+        secret, made = await self._create(call, draft, payload, environment)
         if isinstance(made, Refused):
             raise _refusal(made, draft)
         return _row(secret, made)
@@ -159,13 +150,22 @@ class SecretsService:
             faults.add("collection_id", values.NO_COLLECTION)
         return environment
 
-    async def _placed_anew(self, call: Call, draft: Draft, payload: Payload) -> NewSecret:
-        """The environment that was known is another one by now."""
-        self._environments.forget(call.tenant)
-        environment = await self._environments.find(call.tenant, draft.environment)
-        if environment is None:
-            raise ValidationError.of("environment", values.NO_ENVIRONMENT)
-        return await self._sealed(call, draft, payload, environment)
+    async def _create(
+        self, call: Call, draft: Draft, payload: Payload, environment: Environment
+    ) -> tuple[NewSecret, datetime | Refused]:
+        """Seal and write; once more when what was sealed for or with is not there any more."""
+        secret = await self._sealed(call, draft, payload, environment)
+        made = await self._creator.create(call.tenant, secret)
+        if made is Refused.NO_ENVIRONMENT:
+            self._environments.forget(call.tenant)
+            found = await self._environments.find(call.tenant, draft.environment)
+            if found is None:
+                return secret, made
+            environment = found
+        elif made is not Refused.KEY_LOST:
+            return secret, made
+        secret = await self._sealed(call, draft, payload, environment)
+        return secret, await self._creator.create(call.tenant, secret)
 
     async def _sealed(
         self, call: Call, draft: Draft, payload: Payload, environment: Environment
@@ -197,12 +197,12 @@ class SecretsService:
                 )
             try:
                 stored = await self._write(call, secret_id, standing, payload)
-            except StaleVersionError:
+            except (StaleVersionError, StaleKeyVersionError):
                 continue
             if stored is None:
                 raise _no_secret()
             return stored
-        raise UnavailableError("Too many writers of this value at once.")
+        raise UnavailableError("Too many writers of this value, or rotations, at once.")
 
     async def _write(
         self, call: Call, secret_id: UUID, standing: Standing, payload: Payload
@@ -212,13 +212,12 @@ class SecretsService:
         key = await self._pool.take(call.tenant)
         version = standing.value_version + 1
         environment = standing.environment
-        sealed = sealing.seal(key, call.tenant, secret_id, environment.id, version, payload)
         value = NewValue(
             call=call,
             secret_id=secret_id,
             environment=environment,
             replaces=standing.value_version,
-            value=sealed,
+            value=sealing.seal(key, call.tenant, secret_id, environment.id, version, payload),
             certificate_type=payload.certificate_type,
             metadata=payload.metadata,
         )
@@ -226,15 +225,7 @@ class SecretsService:
             return await self._store.put(call.tenant, value)
         except StaleKeyVersionError:
             self._pool.drop(call.tenant)
-        (moved,) = await rewrap_in_hand(self._kms, call.tenant, [sealed.key])
-        if not isinstance(moved, WrappedKey):
-            raise moved
-        try:
-            return await self._store.put(
-                call.tenant, replace(value, value=replace(sealed, key=moved))
-            )
-        except StaleKeyVersionError:
-            raise UnavailableError("The tenant's keys are being rotated.") from None
+            raise
 
 
 def _path_id(text: str) -> UUID:
@@ -253,6 +244,8 @@ def _refusal(refused: Refused, draft: Draft) -> CofferError:
         return ValidationError.of("collection_id", values.NO_COLLECTION)
     if refused is Refused.NO_ENVIRONMENT:
         return ValidationError.of("environment", values.NO_ENVIRONMENT)
+    if refused is Refused.KEY_LOST:
+        return UnavailableError("The tenant's keys are being rotated.")
     if refused is Refused.PLAN_LIMIT:
         return PlanLimitError("The tenant's plan allows no more secrets.")
     return ConflictError(f"There is a secret with the name {draft.name} already.")

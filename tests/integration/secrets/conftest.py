@@ -1,0 +1,73 @@
+"""The whole secrets service in this process, on a real PostgreSQL, with a kms over real gRPC."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from services.common.rpc.server import ServerSettings
+from services.common.settings import Address
+from services.secrets.__main__ import serve
+from services.secrets.settings import Settings
+from tests.fakes import secrets_kms
+from tests.fakes.secrets_certificates import InlineCertificates
+from tests.integration.secrets.stand import Stand
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from tests.fixtures.database import TestDatabase
+    from tests.fixtures.pki import TestPki
+
+
+@pytest.fixture
+async def stand(database: TestDatabase, pki: TestPki, tmp_path: Path) -> AsyncIterator[Stand]:
+    """A running service."""
+    kms = secrets_kms.FakeKms(database)  # type: ignore[abstract]
+    kms_server, kms_port = await secrets_kms.start(kms, pki.tls("kms"))
+    ready_file = tmp_path / "ready.json"
+    settings = Settings(
+        server=ServerSettings(
+            listen=Address("127.0.0.1", 0),
+            metrics_listen=Address("127.0.0.1", 0),
+            ready_file=ready_file,
+            tls=pki.tls("secrets"),
+            log_level="info",
+        ),
+        database_url=database.dsn("coffer_secrets"),
+        kms_target=Address("127.0.0.1", kms_port),
+        certificate_workers=1,
+        data_key_stock=64,
+        database_connections=8,
+    )
+    stop = asyncio.Event()
+    serving = asyncio.create_task(serve(settings, InlineCertificates(), stop))
+    try:
+        target = await _target(ready_file, serving)
+        stand = Stand(database, pki, kms, target)
+        yield stand
+        await stand.aclose()
+    finally:
+        stop.set()
+        await serving
+        await kms_server.stop(None)
+
+
+async def _target(ready_file: Path, serving: asyncio.Task[None]) -> str:
+    async with asyncio.timeout(30):
+        while (listen := _listen(ready_file)) is None:
+            if serving.done():
+                await serving
+            await asyncio.sleep(0.01)
+    return listen
+
+
+def _listen(ready_file: Path) -> str | None:
+    if not ready_file.exists():
+        return None
+    listen: str = json.loads(ready_file.read_text())["listen"]
+    return listen

@@ -1,0 +1,108 @@
+"""What must hold when many calls come at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pytest
+from coffer.secrets.v1 import secrets_pb2
+
+from services.common.errors import CofferError
+from tests.integration.secrets.stand import outcomes
+
+if TYPE_CHECKING:
+    from tests.integration.secrets.stand import Stand
+
+
+async def test_a_plan_admits_exactly_its_limit(stand: Stand) -> None:
+    client = stand.tenant(plan="starter")
+    found = await outcomes([client.create(f"S{number}") for number in range(60)])
+    assert found.count("plan_limit") == 35
+    assert client.live_secrets() == 25
+    assert (await client.list()).page.total == 25
+
+
+async def test_a_taken_name_takes_no_slot_of_the_plan(stand: Stand) -> None:
+    client = stand.tenant(plan="starter")
+    await outcomes([client.create(f"S{number}") for number in range(20)])
+    names = [f"S{number}" for number in range(20)] + [f"NEW{number}" for number in range(10)]
+    found = await outcomes([client.create(name) for name in names])
+    assert sum(not isinstance(outcome, str) for outcome in found) == 5
+    assert client.live_secrets() == 25
+
+
+async def test_of_many_creates_of_one_name_one_wins(stand: Stand) -> None:
+    client = stand.tenant()
+    found = await outcomes([client.create("SAME") for _ in range(40)])
+    assert found.count("conflict") == 39
+    assert client.live_secrets() == 1
+
+
+async def test_one_bad_create_does_not_fail_its_neighbours(stand: Stand) -> None:
+    client = stand.tenant()
+    calls = [client.create(f"S{number}") for number in range(30)]
+    calls.insert(15, client.create("S0", collection_id=str(uuid4())))
+    found = await outcomes(calls)
+    assert sum(not isinstance(outcome, str) for outcome in found) == 30
+    assert found[15] == "validation_error"
+    events = stand.database.rows("select count(*) from audit.event")
+    assert events == [(30,)]
+
+
+async def test_first_creates_at_once_make_one_default_environment(stand: Stand) -> None:
+    client = stand.tenant()
+    found = await outcomes([client.create(f"S{number}") for number in range(20)])
+    assert not any(isinstance(outcome, str) for outcome in found)
+    rows = stand.database.rows("select name, is_default from secrets.environment")
+    assert rows == [("production", True)]
+
+
+async def test_concurrent_puts_lose_no_version_and_repeat_none(stand: Stand) -> None:
+    client = stand.tenant()
+    stand.database.grant_consumer(client.tenant_id, "dev")
+    made = await client.create("ONE")
+    found = await outcomes([client.put(made.id, f"value-{number}") for number in range(30)])
+    versions = {reply.value_version: number for number, reply in enumerate(found)}
+    assert sorted(versions) == list(range(2, 32))
+    for version in (2, 17, 31):
+        reply = await stand.access(client.tenant_id, name="ONE", value_version=version)
+        assert reply.value == f"value-{versions[version]}"
+
+
+async def test_of_puts_with_the_same_if_match_one_wins(stand: Stand) -> None:
+    client = stand.tenant()
+    made = await client.create("ONE")
+    found = await outcomes([client.put(made.id, "x", if_match=1) for _ in range(10)])
+    assert found.count("version_mismatch") == 9
+    assert (await client.get(made.id)).value_version == 2
+
+
+async def test_a_deleted_name_is_free_at_once_and_so_is_its_slot(stand: Stand) -> None:
+    client = stand.tenant()
+    made = await client.create("ONE")
+    found = await outcomes([client.delete(made.id) for _ in range(5)])
+    assert found.count("not_found") == 4
+    assert client.live_secrets() == 0
+    again = await client.create("ONE")
+    assert again.id != made.id
+    with pytest.raises(CofferError) as caught:
+        await client.get(made.id)
+    assert caught.value.code == "not_found"
+
+
+async def test_a_put_makes_the_first_value_of_another_environment(stand: Stand) -> None:
+    client = stand.tenant()
+    made = await client.create("ONE")
+    stand.database.execute(
+        "insert into secrets.environment (tenant_id, id, name, display_name)"
+        " values (%s, %s, 'staging', 'Staging')",
+        (client.tenant_id, uuid4()),
+    )
+    reply = await client.put(made.id, "staged", environment="staging")
+    assert (reply.environment, reply.value_version) == ("staging", 1)
+    shown = await client.get(made.id)
+    assert [found.environment_name for found in shown.environments] == ["production", "staging"]
+    assert (shown.environment_count, shown.value_version) == (2, 1)
+    request = secrets_pb2.PutSecretValueRequest(id=made.id, value="x", environment="nowhere")
+    assert await outcomes([client.call("PutSecretValue", request)]) == ["validation_error"]

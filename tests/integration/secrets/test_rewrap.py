@@ -1,0 +1,169 @@
+"""Batches of a rewrap move data keys and nothing else, once, under their lease's fence."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import pytest
+from coffer.secrets.v1 import secrets_pb2
+
+from services.common.errors import CofferError
+from tests.integration.secrets.stand import answered, outcomes
+
+if TYPE_CHECKING:
+    from tests.integration.secrets.stand import Client, Stand
+
+LAST = UUID(int=2**128 - 1)
+
+
+@dataclass
+class Lease:
+    """A running lease with one lane, as rewrap would hold it."""
+
+    stand: Stand
+    tenant_id: UUID
+    target: int
+    id: int = 0
+    fence: int = 1
+    after: bytes = b""
+
+    def issue(self) -> Lease:
+        database = self.stand.database
+        rows = database.rows(
+            "insert into rewrap.lease (tenant_id, reason, target_version, state, fence)"
+            " values (%s, 'rotate', %s, 'running', %s) returning id",
+            (self.tenant_id, self.target, self.fence),
+        )
+        self.id = int(str(rows[0][0]))
+        database.execute(
+            "insert into rewrap.lane (tenant_id, lease_id, lane, until) values (%s, %s, 0, %s)",
+            (self.tenant_id, self.id, LAST),
+        )
+        return self
+
+    async def batch(self, limit: int = 1000, **fields: Any) -> Any:
+        request = secrets_pb2.RewrapBatchRequest(
+            tenant_id=str(self.tenant_id),
+            lease_id=self.id,
+            fence=fields.get("fence", self.fence),
+            lane=0,
+            target_version=self.target,
+            after=fields.get("after", self.after),
+            until=LAST.bytes,
+            limit=limit,
+        )
+        return await answered(self.stand.stub("rewrap").RewrapBatch(request, timeout=30))
+
+    async def run(self, limit: int) -> list[Any]:
+        replies: list[Any] = []
+        while not replies or not replies[-1].lane_finished:
+            replies.append(await self.batch(limit))
+            self.after = replies[-1].cursor
+        return replies
+
+    def row(self) -> tuple[object, ...]:
+        return self.stand.database.rows(
+            "select done, skipped, failed from rewrap.lease where id = %s", (self.id,)
+        )[0]
+
+
+async def _rotated(stand: Stand, count: int = 25) -> tuple[Client, Lease]:
+    client = stand.tenant()
+    stand.database.grant_consumer(client.tenant_id, "dev")
+    await outcomes([client.create(f"S{number}", f"v{number}") for number in range(count)])
+    target = stand.kms.rotate(client.tenant_id)
+    return client, Lease(stand, client.tenant_id, target).issue()
+
+
+def _census(stand: Stand) -> dict[object, object]:
+    rows = stand.database.rows("select key_version, count(*) from secrets.data_key group by 1")
+    return {row[0]: row[1] for row in rows}
+
+
+async def test_everything_moves_and_still_opens_and_nothing_else_changes(stand: Stand) -> None:
+    client, lease = await _rotated(stand)
+    still = (
+        "select s.updated_at, v.* from secrets.value_version v"
+        " join secrets.secret s on s.id = v.secret_id order by v.secret_id"
+    )
+    before = stand.database.rows(still)
+    replies = await lease.run(limit=10)
+    assert [reply.done for reply in replies] == [10, 10, 5]
+    assert _census(stand) == {2: 25}
+    assert lease.row() == (25, 0, 0)
+    assert stand.database.rows(still) == before
+    stand.kms.revoke(client.tenant_id, 1)
+    calls = [stand.access(client.tenant_id, name=f"S{number}") for number in range(25)]
+    assert [reply.value for reply in await outcomes(calls)] == [f"v{n}" for n in range(25)]
+
+
+async def test_the_same_batch_twice_at_once_counts_once(stand: Stand) -> None:
+    _, lease = await _rotated(stand)
+    found = await outcomes([lease.batch(10) for _ in range(4)])
+    assert found.count("invalid_state") == 3
+    assert lease.row() == (10, 0, 0)
+    assert _census(stand) == {1: 15, 2: 10}
+
+
+@pytest.mark.parametrize("wrong", [{"fence": 7}, {"after": bytes(15) + b"\x01"}])
+async def test_a_worker_that_was_overtaken_changes_nothing(
+    stand: Stand, wrong: dict[str, Any]
+) -> None:
+    _, lease = await _rotated(stand)
+    with pytest.raises(CofferError) as caught:
+        await lease.batch(**wrong)
+    assert (caught.value.code, caught.value.reason) == ("invalid_state", "fence")
+    assert _census(stand) == {1: 25}
+    assert lease.row() == (0, 0, 0)
+
+
+async def test_a_newer_rotation_stops_the_older_lease(stand: Stand) -> None:
+    client, lease = await _rotated(stand)
+    stand.kms.rotate(client.tenant_id)
+    with pytest.raises(CofferError) as caught:
+        await lease.batch()
+    assert (caught.value.code, caught.value.reason) == ("invalid_state", "lease_superseded")
+    assert _census(stand) == {1: 25}
+
+
+async def test_a_sealed_tenants_lease_is_told_to_wait(stand: Stand) -> None:
+    client, lease = await _rotated(stand)
+    stand.kms.sealed.add(client.tenant_id)
+    assert await outcomes([lease.batch()]) == ["tenant_sealed"]
+    stand.kms.sealed.clear()
+    assert (await lease.batch()).done == 25
+
+
+async def test_a_damaged_key_is_recorded_and_passed_over(stand: Stand) -> None:
+    _, lease = await _rotated(stand)
+    rows = stand.database.rows(
+        "update secrets.data_key set wrapped = overlay(wrapped placing '\\x0000'::bytea from 40)"
+        " where id in (select id from secrets.data_key order by id offset 3 limit 2) returning id"
+    )
+    replies = await lease.run(limit=4)
+    assert sum(reply.failed for reply in replies) == 2
+    assert lease.row() == (23, 0, 2)
+    recorded = stand.database.rows("select unnest(failed_ids) from rewrap.lease")
+    assert {row[0] for row in recorded} == {row[0] for row in rows}
+    assert _census(stand) == {1: 2, 2: 23}
+
+
+async def test_new_values_during_a_rewrap_are_neither_lost_nor_moved_twice(stand: Stand) -> None:
+    client, lease = await _rotated(stand, count=40)
+    made = (await client.list(per_page=40)).secrets
+    puts = [client.put(row.id, f"new-{row.name}") for row in made]
+    found: list[Any]
+    _, found = await asyncio.gather(lease.run(limit=5), outcomes(puts))
+    assert {reply.value_version for reply in found} == {2}
+    assert _census(stand) == {2: 80}
+    for row in made[::7]:
+        reply = await stand.access(client.tenant_id, name=row.name)
+        assert reply.value == f"new-{row.name}"
+
+
+async def test_a_limit_beyond_the_contract_is_refused(stand: Stand) -> None:
+    _, lease = await _rotated(stand, count=1)
+    assert await outcomes([lease.batch(0), lease.batch(5001)]) == ["validation_error"] * 2
