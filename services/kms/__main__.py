@@ -49,7 +49,7 @@ class Process:
             settings.database_url,
             CHANNEL,
             on_payload=lambda payload: self._heard(payload, sender),
-            on_gap=self._forget_all,
+            on_gap=self.forget_all,
         )
         self._aws = AwsProvider(
             kms_metrics,
@@ -85,7 +85,7 @@ class Process:
                 lambda server: kms_pb2_grpc.add_KmsServiceServicer_to_server(servicer, server),
             ),
             authentication=Authenticator(self._database, TokenVerifier(settings.tokens)),
-            ready=self._ready,
+            ready=self.ready,
             metrics=metrics,
         )
 
@@ -105,8 +105,13 @@ class Process:
             self._aws.close()
             self._cache.flush()
 
-    def _forget_all(self) -> None:
+    def forget_all(self) -> None:
+        """Drop every open key; they are asked for again."""
         self._cache.flush()
+
+    async def ready(self) -> bool:
+        """Whether the database answers, and changes made elsewhere would be heard."""
+        return self._listener.alive and await self._database.ping()
 
     def _heard(self, payload: str, sender: str) -> None:
         announcement = Announcement.parse(payload)
@@ -114,9 +119,6 @@ class Process:
             self._cache.flush()  # of a release that knows more than this one
         elif announcement.sender != sender:
             self._master_keys.heard(announcement)
-
-    async def _ready(self) -> bool:
-        return self._listener.alive and await self._database.ping()
 
 
 async def main() -> None:
