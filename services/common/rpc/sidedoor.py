@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -35,7 +36,7 @@ class SideDoor:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin to serve."""
+        """Begin to serve. Raises OSError when the address cannot be had."""
         app = Starlette(
             routes=[
                 Route("/metrics", self._show_metrics),
@@ -45,8 +46,6 @@ class SideDoor:
         )
         config = uvicorn.Config(
             app,
-            host=self._listen.host,
-            port=self._listen.port,
             log_config=None,
             access_log=False,
             server_header=False,
@@ -54,7 +53,8 @@ class SideDoor:
         )
         self._server = uvicorn.Server(config)
         self._server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
-        self._task = asyncio.create_task(self._server.serve(), name="side door")
+        serving = self._server.serve(sockets=[_open_socket(self._listen)])
+        self._task = asyncio.create_task(serving, name="side door")
 
     async def stop(self) -> None:
         """Stop serving."""
@@ -72,3 +72,21 @@ class SideDoor:
     async def _readiness(self, _request: Request) -> Response:
         ready = self._ready()
         return PlainTextResponse("ready\n" if ready else "not ready\n", 200 if ready else 503)
+
+
+def _open_socket(address: Address) -> socket.socket:
+    # SO_REUSEPORT: a supervisor holds the port by a bound socket of its own that never listens.
+    family, kind, protocol, _, where = socket.getaddrinfo(
+        address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    opened = socket.socket(family, kind, protocol)
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "SO_REUSEPORT"):
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        opened.bind(where)
+        opened.setblocking(False)
+    except OSError:
+        opened.close()
+        raise
+    return opened
