@@ -191,3 +191,22 @@ async def test_a_process_without_worker_only_dispatches(stand: Stand, worker: st
                 "the lease has its job",
             )
             assert stand.lease(lease)["state"] == "enqueued"
+
+
+async def test_a_job_whose_end_could_not_be_written_does_not_block_its_lease(stand: Stand) -> None:
+    tenant = stand.tenant("acme", 10)
+    first = stand.issue(tenant)
+    async with stand.within():
+        await stand.until_state(first, "completed")
+        expected = first + 1
+        name = f"{tenant}:{expected}"
+        with psycopg.connect(stand.database.dsn("coffer_queue")) as connection:
+            connection.execute(
+                "insert into procrastinate_jobs"
+                " (queue_name, task_name, args, status, worker_id, lock, queueing_lock)"
+                " select 'rewrap', 'rewrap.lease', jsonb_build_object('tenant_id', %s::text,"
+                " 'lease_id', %s::bigint), 'doing', id, %s, %s from procrastinate_workers",
+                (str(tenant), expected, name, name),
+            )
+        assert stand.issue(tenant, version=3) == expected
+        await stand.until_state(expected, "completed")
