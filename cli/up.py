@@ -21,6 +21,7 @@ from cli.local.supervisor import Event
 
 DEFAULT_DATA_DIR = Path(".coffer")
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SIGNAL_POLL_SECONDS = 0.2
 
 
 def up(
@@ -74,7 +75,8 @@ def _run(data_dir: Path, http_port: int, devcloud: bool, stop: threading.Event) 
         console.print(
             f"ready; credentials in {stack.directory.credentials_file}; Ctrl-C stops", markup=False
         )
-        stop.wait()
+        while not stop.wait(SIGNAL_POLL_SECONDS):
+            pass  # Python runs signal handlers in this thread, which must wake up for it
     finally:
         console.print("stopping ...")
         stack.stop()
