@@ -1,0 +1,128 @@
+"""The pool of unused data keys: small, short-lived, wiped, each key handed out once."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import uuid4
+
+import pytest
+
+from services.common.errors import TenantSealedError
+from services.secrets.data_keys import MAX_STOCK, DataKeyPool
+from tests.fakes.secrets_ports import MemoryKms, Watching
+
+TENANT = uuid4()
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def test_the_first_key_of_a_quiet_tenant_is_asked_for_alone() -> None:
+    kms = MemoryKms()
+    pool = DataKeyPool(kms, Watching())
+    await pool.take(TENANT)
+    assert kms.generated == [1]
+    assert pool.stock(TENANT) == 0
+    await pool.aclose()
+
+
+async def test_many_takers_share_calls_and_no_key_is_given_twice() -> None:
+    kms = MemoryKms()
+    pool = DataKeyPool(kms, Watching())
+    keys = await asyncio.gather(*(pool.take(TENANT) for _ in range(200)))
+    assert len({key.id for key in keys}) == 200
+    assert len(kms.generated) <= 3
+    await pool.aclose()
+
+
+async def test_stock_never_grows_beyond_its_bound() -> None:
+    kms = MemoryKms()
+    pool = DataKeyPool(kms, Watching())
+    for _ in range(10):
+        await asyncio.gather(*(pool.take(TENANT) for _ in range(300)))
+        assert pool.stock(TENANT) <= MAX_STOCK
+    await pool.aclose()
+
+
+async def test_a_key_past_its_time_is_wiped_and_never_handed_out() -> None:
+    clock = Clock()
+    kms = MemoryKms(usable_until=clock.now + 20)
+    pool = DataKeyPool(kms, Watching(), clock=clock)
+    taken = await asyncio.gather(*(pool.take(TENANT) for _ in range(5)))
+    assert pool.stock(TENANT) > 0
+    clock.now += 21
+    kms.usable_until = clock.now + 20
+    fresh = await pool.take(TENANT)
+    assert fresh.usable_until > clock.now
+    old = {key.id for key in taken}
+    for key in kms.made:
+        if key.usable_until < clock.now and key.id not in old:
+            assert len(key.plaintext) == 0
+    await pool.aclose()
+
+
+async def test_dropped_keys_are_wiped() -> None:
+    kms = MemoryKms()
+    watching = Watching()
+    pool = DataKeyPool(kms, watching)
+    taken = await asyncio.gather(*(pool.take(TENANT) for _ in range(5)))
+    left = [key for key in kms.made if key not in taken]
+    assert left
+    pool.drop(TENANT)
+    assert all(len(key.plaintext) == 0 for key in left)
+    assert pool.stock(TENANT) == 0
+    assert watching.counts["wiped"] == len(left)
+    await pool.aclose()
+
+
+async def test_closing_wipes_everything() -> None:
+    kms = MemoryKms()
+    pool = DataKeyPool(kms, Watching())
+    taken = await asyncio.gather(*(pool.take(TENANT) for _ in range(5)))
+    await pool.aclose()
+    assert all(len(key.plaintext) == 0 for key in kms.made if key not in taken)
+
+
+async def test_a_refusal_of_kms_reaches_every_taker_and_is_not_remembered() -> None:
+    kms = MemoryKms()
+    kms.fault = TenantSealedError()
+    pool = DataKeyPool(kms, Watching())
+    found = await asyncio.gather(*(pool.take(TENANT) for _ in range(5)), return_exceptions=True)
+    assert all(isinstance(error, TenantSealedError) for error in found)
+    kms.fault = None
+    assert (await pool.take(TENANT)).key_version == 1
+    await pool.aclose()
+
+
+async def test_one_tenants_slow_kms_does_not_hold_up_another() -> None:
+    kms = MemoryKms()
+    kms.gate.clear()
+    slow = DataKeyPool(kms, Watching())
+    waiting = asyncio.create_task(slow.take(TENANT))
+    await asyncio.sleep(0)
+    other = asyncio.create_task(slow.take(uuid4()))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert len(kms.generated) == 2
+    kms.gate.set()
+    await asyncio.gather(waiting, other)
+    await slow.aclose()
+
+
+async def test_a_taker_that_goes_away_costs_the_others_nothing() -> None:
+    kms = MemoryKms()
+    kms.gate.clear()
+    pool = DataKeyPool(kms, Watching())
+    first, second = (asyncio.create_task(pool.take(TENANT)) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    kms.gate.set()
+    assert (await second).key_version == 1
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    await pool.aclose()
