@@ -3,6 +3,7 @@
 import typer
 
 from cli import pki
+from cli.demo.command import demo
 from cli.up import up
 
 
@@ -17,6 +18,7 @@ def application() -> typer.Typer:
     )
     app.callback()(_coffer)
     app.command("up")(up)
+    app.command("demo")(demo)
     app.add_typer(pki.application(), name="pki")
     return app
 

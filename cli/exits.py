@@ -19,3 +19,5 @@ class Exit(IntEnum):
     """Another supervisor holds this data directory."""
     NOT_STARTED = 6
     """The stack could not be started: a child died, a port is taken, a folder is not passable."""
+    INTERRUPTED = 130
+    """A person or a supervisor ended it before it was done (128 + SIGINT, as shells have it)."""

@@ -1,11 +1,7 @@
 """`coffer up`: the stack in the foreground."""
 
-import contextlib
-import signal
 import threading
-from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -17,10 +13,10 @@ from cli.local.credentials import Credentials
 from cli.local.errors import AlreadyRunningError, LocalError, StartCancelledError
 from cli.local.services import GRPC_SERVICES
 from cli.local.stack import Stack
+from cli.local.stopping import set_by_signals
 from cli.local.supervisor import Event
 
 DEFAULT_DATA_DIR = Path(".coffer")
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SIGNAL_POLL_SECONDS = 0.2
 
 
@@ -48,7 +44,7 @@ def up(
     Exit status: 0 stopped as asked, 5 already running on that directory, 6 could not start.
     """
     stop = threading.Event()
-    with _set_by_signals(stop):
+    with set_by_signals(stop):
         _run(data_dir, http_port, devcloud, stop)
 
 
@@ -80,19 +76,6 @@ def _run(data_dir: Path, http_port: int, devcloud: bool, stop: threading.Event) 
     finally:
         console.print("stopping ...")
         stack.stop()
-
-
-@contextlib.contextmanager
-def _set_by_signals(stop: threading.Event) -> Iterator[None]:
-    def ask(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - signal's signature
-        stop.set()
-
-    before = {number: signal.signal(number, ask) for number in STOP_SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _show_event(console: Console, event: Event) -> None:

@@ -1,0 +1,106 @@
+"""What the steps work on: the running stack, one tenant of it, its cloud and its consumer."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from cli import tenancy
+from cli.demo.consumer import Consumer
+from cli.demo.lanes import LANES
+from cli.demo.rest import Rest
+from cli.local.credentials import DevcloudKey
+from cli.local.demo_tenant import CONSUMER, SCOPES
+from cli.local.devcloud import ready_file
+from cli.local.issuer import DevelopmentIssuer
+from devcloud.control import Control
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cli.demo.display import Display
+    from cli.demo.steps import Stop
+    from cli.local.credentials import Credentials
+    from cli.local.stack import Stack
+
+SLUG = "acme"
+NAME = "Acme Corporation"
+PLAN = "enterprise"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A tenant on a running stack. `ttl_seconds` is how long kms may use a customer's master key."""
+
+    credentials: Credentials
+    rest: Rest
+    consumer: Consumer
+    control: Control
+    issuer: DevelopmentIssuer
+    display: Display
+    stop: Stop
+    ttl_seconds: float
+
+    @property
+    def aws(self) -> DevcloudKey:
+        """The tenant's own key, role and external id."""
+        if self.credentials.devcloud is None:
+            raise LookupError("the stack runs without its cloud stand-in")
+        return self.credentials.devcloud
+
+    def step_up(self) -> str:
+        """A fresh step-up token of the tenant's owner."""
+        return self.issuer.step_up(self.credentials.tenant_id)
+
+
+def create_tenant(stack: Stack) -> Credentials:
+    """A tenant with an API key, a granted consumer, and an AWS account with a key and a role.
+
+    From then on it is the tenant of `credentials.json`. Raises TenancyError, ControlError.
+    """
+    dsn = stack.admin_dsn
+    tenant_id = tenancy.create_tenant(dsn, SLUG, NAME, PLAN)
+    api_key = tenancy.create_api_key(dsn, tenant_id, "coffer demo", SCOPES)
+    tenancy.grant_consumer(dsn, tenant_id, CONSUMER)
+    with cloud_control(stack) as control:
+        customer = control.create_customer(external_id=f"coffer-{tenant_id}")
+    credentials = replace(
+        stack.credentials,
+        tenant_id=tenant_id,
+        tenant_slug=SLUG,
+        api_key=api_key,
+        admin_jwt=DevelopmentIssuer(stack.keys.issuer_key_file).admin(tenant_id),
+        devcloud=DevcloudKey(
+            aws_endpoint_url=stack.devcloud.key.aws_endpoint_url,
+            aws_key_arn=customer.key_arn,
+            aws_role_arn=customer.role_arn,
+            aws_external_id=customer.external_id,
+        ),
+    )
+    credentials.write(stack.directory)
+    return credentials
+
+
+@contextlib.contextmanager
+def set_up(
+    stack: Stack, credentials: Credentials, display: Display, stop: Stop, ttl_seconds: float
+) -> Iterator[Stage]:
+    """The clients of that tenant, closed at the end."""
+    rest = Rest(credentials.base_url, credentials.api_key, credentials.admin_jwt, connections=LANES)
+    with rest, Consumer(credentials) as consumer, cloud_control(stack) as control:
+        yield Stage(
+            credentials=credentials,
+            rest=rest,
+            consumer=consumer,
+            control=control,
+            issuer=DevelopmentIssuer(stack.keys.issuer_key_file),
+            display=display,
+            stop=stop,
+            ttl_seconds=ttl_seconds,
+        )
+
+
+def cloud_control(stack: Stack) -> Control:
+    """The control side of the stack's cloud stand-in."""
+    return Control.from_ready_file(ready_file(stack.directory).path)
