@@ -3,64 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import signal
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from services.common.errors import CofferError
 from tests.fakes import secrets_kms
+from tests.integration.secrets.process import Process
 from tests.integration.secrets.stand import Client, Stand
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from tests.fixtures.database import TestDatabase
     from tests.fixtures.pki import TestPki
 
 ENOUGH = 200
-ROOT = Path(__file__).resolve().parents[3]
-
-
-class Process:
-    """`python -m services.secrets`, started anew as often as a test likes."""
-
-    def __init__(self, environ: dict[str, str], ready_file: Path) -> None:
-        self._environ = environ
-        self._ready_file = ready_file
-        self._process: asyncio.subprocess.Process | None = None
-
-    async def start(self) -> str:
-        self._ready_file.unlink(missing_ok=True)
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "services.secrets",
-            cwd=ROOT,
-            env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT}/protos/gen"} | self._environ,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-        async with asyncio.timeout(60):
-            while (listen := self._listen()) is None:
-                assert self._process.returncode is None, "the process ended before it was ready"
-                await asyncio.sleep(0.02)
-        return listen
-
-    async def end(self, number: signal.Signals) -> int:
-        assert self._process is not None
-        if self._process.returncode is None:
-            self._process.send_signal(number)
-        return await self._process.wait()
-
-    def _listen(self) -> str | None:
-        if not self._ready_file.exists():
-            return None
-        listen: str = json.loads(self._ready_file.read_text())["listen"]
-        return listen
 
 
 @pytest.fixture
@@ -69,18 +29,16 @@ async def started(
 ) -> AsyncIterator[tuple[Stand, Process]]:
     kms = secrets_kms.FakeKms(database)  # type: ignore[abstract]
     server, port = await secrets_kms.start(kms, pki.tls("kms"))
-    tls = pki.tls("secrets")
-    environ = {
-        "COFFER_SECRETS_LISTEN": "127.0.0.1:0",
-        "COFFER_SECRETS_READY_FILE": str(tmp_path / "ready.json"),
-        "COFFER_SECRETS_TLS_CERT_FILE": str(tls.certificate),
-        "COFFER_SECRETS_TLS_KEY_FILE": str(tls.key),
-        "COFFER_SECRETS_TLS_CA_FILE": str(tls.ca),
-        "COFFER_SECRETS_DATABASE_URL": database.dsn("coffer_secrets"),
-        "COFFER_SECRETS_KMS_TARGET": f"127.0.0.1:{port}",
-        "COFFER_SECRETS_CERTIFICATE_WORKERS": "1",
-    }
-    process = Process(environ, tmp_path / "ready.json")
+    process = Process(
+        "secrets",
+        tmp_path,
+        pki.tls("secrets"),
+        {
+            "COFFER_SECRETS_DATABASE_URL": database.dsn("coffer_secrets"),
+            "COFFER_SECRETS_KMS_TARGET": f"127.0.0.1:{port}",
+            "COFFER_SECRETS_CERTIFICATE_WORKERS": "1",
+        },
+    )
     stand = Stand(database, pki, kms, await process.start())
     try:
         yield stand, process
