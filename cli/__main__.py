@@ -2,8 +2,9 @@
 
 import typer
 
-from cli import pki
+from cli import apikeys, grants, kms, pki, rewraps, stored_secrets, tenants, tokens
 from cli.demo.command import demo
+from cli.migrate import migrate
 from cli.up import up
 
 
@@ -19,6 +20,14 @@ def application() -> typer.Typer:
     app.callback()(_coffer)
     app.command("up")(up)
     app.command("demo")(demo)
+    app.command("migrate")(migrate)
+    app.add_typer(tenants.application(), name="tenant")
+    app.add_typer(tokens.application(), name="token")
+    app.add_typer(apikeys.application(), name="apikey")
+    app.add_typer(grants.application(), name="grant")
+    app.add_typer(kms.application(), name="kms")
+    app.add_typer(rewraps.application(), name="rewraps")
+    app.add_typer(stored_secrets.application(), name="secrets")
     app.add_typer(pki.application(), name="pki")
     return app
 

@@ -1,0 +1,122 @@
+"""What every administrative command has: its options, its output, its exit codes."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from cli.api import ApiError, UnreachableError
+from cli.connection import StackNotFoundError, UnknownTenantError
+from cli.exits import Exit
+from cli.local.errors import LocalError
+from cli.tenancy import RegistryUnreachableError, TenancyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        help="Data directory of `coffer up`. Default: COFFER_... variables, else .coffer.",
+        show_default=False,
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+OfTenant = Annotated[str, typer.Option("--tenant", help="The tenant, by slug or id.")]
+OtherTenant = Annotated[
+    str | None,
+    typer.Option(
+        "--tenant",
+        help="A tenant by slug or id, for the development issuer to sign for. Default: the token's.",
+        show_default=False,
+    ),
+]
+
+
+def group(summary: str) -> typer.Typer:
+    """A group of commands."""
+    return typer.Typer(
+        no_args_is_help=True,
+        add_completion=False,
+        help=summary,
+        pretty_exceptions_enable=False,
+    )
+
+
+@contextlib.contextmanager
+def exit_codes() -> Iterator[None]:
+    """Turn what can go wrong into a sentence on standard error and an exit code of `cli.exits`."""
+    try:
+        yield
+    except (StackNotFoundError, UnreachableError, RegistryUnreachableError) as error:
+        fail(str(error), Exit.UNREACHABLE)
+    except (UnknownTenantError, TenancyError) as error:
+        fail(str(error), Exit.REFUSED)
+    except ApiError as error:
+        fail("\n".join(error.lines()), Exit.REFUSED if error.refused else Exit.FAILED)
+    except (LocalError, OSError) as error:
+        fail(str(error), Exit.FAILED)
+
+
+def fail(message: str, code: Exit) -> NoReturn:
+    """Say what went wrong and leave."""
+    typer.echo(message, err=True)
+    raise typer.Exit(code)
+
+
+def show_json(value: object) -> None:
+    """Print for a script: one JSON document."""
+    typer.echo(json.dumps(value, default=_plain, indent=2, ensure_ascii=False))
+
+
+def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
+    """Print for a person: a table, or a sentence when there are no rows."""
+    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row))
+    if table.row_count:
+        # A row is cut by no terminal's width: what is piped is read by programs too.
+        console = Console(highlight=False)
+        width = None if console.is_terminal else 10_000
+        console.print(table, width=width, markup=False, soft_wrap=not console.is_terminal)
+    else:
+        typer.echo(empty)
+
+
+def show_facts(facts: Iterable[tuple[str, object]]) -> None:
+    """Print for a person: names and values."""
+    pairs = [(name, _cell(value)) for name, value in facts]
+    width = max(len(name) for name, _ in pairs)
+    for name, value in pairs:
+        typer.echo(f"{name:<{width}}  {value}")
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, datetime):
+        return _moment(value)
+    if isinstance(value, list | tuple):
+        return ", ".join(str(part) for part in value) or "-"
+    return str(value)
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, datetime):
+        return _moment(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    raise TypeError(f"not JSON: {type(value).__name__}")
+
+
+def _moment(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
