@@ -8,6 +8,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from coffer.kms.v1 import kms_pb2, kms_pb2_grpc
 from google.protobuf import json_format, struct_pb2
 from grpc import aio
@@ -143,12 +144,11 @@ async def called(call: Awaitable[Any]) -> Any:
 
 async def refused(code: str, call: Awaitable[Any]) -> CofferError:
     """Assert that a call is refused with this code; the error."""
-    try:
-        answer = await call
-    except CofferError as error:
-        assert error.code == code, f"{error.code} instead of {code}: {error.message}"
-        return error
-    raise AssertionError(f"not refused but answered: {type(answer).__name__}")
+    with pytest.raises(CofferError) as caught:
+        await call
+    error = caught.value
+    assert error.code == code, f"{error.code} instead of {code}: {error.message}"
+    return error
 
 
 def onboarding(customer: Customer, **config: Any) -> dict[str, Any]:

@@ -1,0 +1,233 @@
+"""What happens to a tenant, and to nobody else, when its key cannot be used."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from coffer.kms.v1 import kms_pb2
+
+from services.common.errors import CofferError
+from tests.fakes.kms_stand import onboarding, refused, running_kms
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from uuid import UUID
+
+    from devcloud.aws.seed import Customer
+    from devcloud.aws.server import AwsServer
+    from devcloud.control import Control
+    from tests.fakes.kms_stand import KmsStand
+    from tests.fixtures.database import TestDatabase
+    from tests.fixtures.pki import TestPki
+
+TTL = 2.0
+
+
+@pytest.fixture
+async def kms(database: TestDatabase, pki: TestPki, aws: AwsServer) -> AsyncIterator[KmsStand]:
+    """Keys live for two seconds, and a sealed binding is tried again soon."""
+    async with running_kms(database, pki, aws, customer_ttl=TTL, sealed_retry=0.3) as stand:
+        yield stand
+
+
+@pytest.fixture
+def cloud(aws: AwsServer) -> Any:
+    with aws.control() as control:
+        yield control
+
+
+async def onboarded(kms: KmsStand, cloud: Control) -> tuple[UUID, Customer]:
+    tenant = kms.database.create_tenant(f"t-{uuid.uuid4().hex[:8]}")
+    customer = await kms.cloud(cloud.create_customer, external_id=f"coffer-{tenant}")
+    await kms.put(tenant, onboarding(customer))
+    return tenant, customer
+
+
+async def until(look: Callable[[], Awaitable[bool]], seconds: float, what: str) -> float:
+    started = time.monotonic()
+    while not await look():
+        assert time.monotonic() - started < seconds, f"not within {seconds} s: {what}"
+        await asyncio.sleep(0.03)
+    return time.monotonic() - started
+
+
+async def is_sealed(kms: KmsStand, tenant: UUID) -> bool:
+    try:
+        await kms.generate(tenant)
+    except CofferError as error:
+        assert error.code == "tenant_sealed"
+        assert error.http_status == 503
+        assert error.retry_after == 30
+        return True
+    return False
+
+
+async def test_a_disabled_key_seals_within_the_ttl_and_enabling_it_unseals(
+    kms: KmsStand, cloud: Control
+) -> None:
+    tenant, customer = await onboarded(kms, cloud)
+    key = (await kms.generate(tenant)).data_keys[0]
+    await kms.cloud(cloud.disable, customer.key_arn)
+    await until(lambda: is_sealed(kms, tenant), TTL, "sealed")
+    config = (await kms.get(tenant))["config"]
+    assert config["last_verify_error"] == "key_disabled"
+    assert config["sealed_since"]
+    opened = await kms.unwrap(tenant, (key.id, key.wrapped))
+    assert opened.results[0].fault == kms_pb2.DATA_KEY_FAULT_SEALED
+    error = await refused("tenant_sealed", kms.rotate(tenant))
+    assert error.http_status == 409
+    await kms.cloud(cloud.enable, customer.key_arn)
+
+    async def open_again() -> bool:
+        return not await is_sealed(kms, tenant)
+
+    await until(open_again, 5, "unsealed")
+    config = (await kms.get(tenant))["config"]
+    assert "sealed_since" not in config
+    assert "last_verify_error" not in config
+    opened = await kms.unwrap(tenant, (key.id, key.wrapped))
+    assert opened.results[0].plaintext == key.plaintext
+    actions = [row[0] for row in kms.database.rows("select action from audit.event order by seq")]
+    assert actions == ["kms.onboarded", "kms.sealed", "kms.unsealed"]
+
+
+async def test_a_sealed_tenant_costs_no_cloud_calls_and_no_other_tenant_anything(
+    database: TestDatabase, pki: TestPki, aws: AwsServer, cloud: Control
+) -> None:
+    async with running_kms(database, pki, aws, customer_ttl=1.0, sealed_retry=30.0) as kms:
+        sealed, customer = await onboarded(kms, cloud)
+        other, _ = await onboarded(kms, cloud)
+        await kms.cloud(cloud.disable, customer.key_arn)
+        await until(lambda: is_sealed(kms, sealed), 1.5, "sealed")
+        calls = await kms.cloud(cloud.count, "Decrypt", customer.key_arn)
+        for _ in range(50):
+            assert await is_sealed(kms, sealed)
+        assert await kms.cloud(cloud.count, "Decrypt", customer.key_arn) == calls
+        await kms.generate(other)
+        # Looking needs no key.
+        assert (await kms.get(sealed))["config"]["sealed_since"]
+
+
+async def test_a_slow_cloud_of_one_tenant_slows_no_other(kms: KmsStand, cloud: Control) -> None:
+    slow, customer = await onboarded(kms, cloud)
+    other, _ = await onboarded(kms, cloud)
+    await kms.cloud(cloud.slow, customer.key_arn, 3.0)
+    kms.process.forget_all()
+    waiting = [asyncio.create_task(kms.verify(slow)) for _ in range(30)]
+    await until(lambda: kms.cloud(lambda: cloud.count("Encrypt", customer.key_arn) > 1), 5, "slow")
+    started = time.monotonic()
+    for _ in range(5):
+        kms.process.forget_all()
+        await kms.generate(other)
+    assert time.monotonic() - started < 2.5
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_throttling_serves_until_the_ttl_and_seals_only_then(
+    kms: KmsStand, cloud: Control
+) -> None:
+    tenant, customer = await onboarded(kms, cloud)
+    await kms.generate(tenant)
+    await kms.cloud(cloud.throttle, customer.key_arn)
+    asked = time.monotonic()
+    refreshes = await kms.cloud(cloud.count, "Decrypt", customer.key_arn)
+    sealed_after = await until(lambda: is_sealed(kms, tenant), TTL + 2, "sealed")
+    # The refresh at 80 % of the TTL was refused, and the key went on serving.
+    assert sealed_after > 0.85 * TTL - (time.monotonic() - asked - sealed_after)
+    assert await kms.cloud(cloud.count, "Decrypt", customer.key_arn) > refreshes
+    assert (await kms.get(tenant))["config"]["last_verify_error"] == "throttled"
+    await kms.cloud(cloud.clear_faults)
+
+    async def open_again() -> bool:
+        return not await is_sealed(kms, tenant)
+
+    await until(open_again, 5, "unsealed")
+
+
+async def test_a_refusal_seen_by_one_process_stops_the_others_at_once(
+    database: TestDatabase, pki: TestPki, aws: AwsServer, cloud: Control
+) -> None:
+    async with (
+        running_kms(database, pki, aws, customer_ttl=300.0, sealed_retry=0.3) as one,
+        running_kms(database, pki, aws, customer_ttl=300.0, sealed_retry=0.3) as two,
+    ):
+        tenant, customer = await onboarded(one, cloud)
+        await two.generate(tenant)
+        await one.cloud(cloud.disable, customer.key_arn)
+        one.process.forget_all()
+        assert await is_sealed(one, tenant)
+        await until(lambda: is_sealed(two, tenant), 2, "the other one stopped")
+        await one.cloud(cloud.enable, customer.key_arn)
+        for stand in (one, two):
+            await until(lambda s=stand: _open(s, tenant), 5, "unsealed")  # type: ignore[misc]
+
+
+async def _open(kms: KmsStand, tenant: UUID) -> bool:
+    return not await is_sealed(kms, tenant)
+
+
+async def test_a_new_version_in_one_process_is_used_by_the_others_at_once(
+    database: TestDatabase, pki: TestPki, aws: AwsServer, cloud: Control
+) -> None:
+    async with (
+        running_kms(database, pki, aws) as one,
+        running_kms(database, pki, aws) as two,
+    ):
+        tenant, _ = await onboarded(one, cloud)
+        assert (await two.generate(tenant)).key_version == 1
+        await one.rotate(tenant)
+
+        async def moved() -> bool:
+            return bool((await two.generate(tenant)).key_version == 2)
+
+        await until(moved, 2, "the other one uses version 2")
+
+
+async def test_500_requests_at_once_are_one_kms_call(
+    database: TestDatabase, pki: TestPki, aws: AwsServer, cloud: Control
+) -> None:
+    async with running_kms(database, pki, aws) as kms:
+        tenant, customer = await onboarded(kms, cloud)
+        await kms.cloud(cloud.slow, customer.key_arn, 0.3)
+        kms.process.forget_all()
+        before = await kms.cloud(cloud.count, "Decrypt", customer.key_arn)
+        done = await asyncio.gather(*(kms.generate(tenant) for _ in range(500)))
+        assert len(done) == 500
+        assert await kms.cloud(cloud.count, "Decrypt", customer.key_arn) == before + 1
+
+
+async def test_keys_in_use_are_refreshed_before_they_end_and_no_more_often(
+    kms: KmsStand, cloud: Control
+) -> None:
+    tenant, customer = await onboarded(kms, cloud)
+    await kms.cloud(cloud.reset_ledger)
+    started = time.monotonic()
+    slowest = 0.0
+    await kms.cloud(cloud.slow, customer.key_arn, 0.25)
+    while time.monotonic() - started < 2.5 * TTL:
+        asked = time.monotonic()
+        await kms.generate(tenant)
+        slowest = max(slowest, time.monotonic() - asked)
+        await asyncio.sleep(0.02)
+    lasted = time.monotonic() - started
+    calls = await kms.cloud(cloud.count, "Decrypt", customer.key_arn)
+    assert 1 <= calls <= 1 + lasted / (0.8 * TTL)
+    assert slowest < 0.25, "a request waited for the refresh"
+
+
+async def test_an_expired_session_is_made_anew(kms: KmsStand, cloud: Control) -> None:
+    await kms.cloud(cloud.set_session_lifetime, 1.0)
+    tenant, customer = await onboarded(kms, cloud)
+
+    async def made_anew() -> bool:
+        kms.process.forget_all()
+        await kms.generate(tenant)
+        return bool(await kms.cloud(cloud.count, "AssumeRole", customer.role_arn) >= 3)
+
+    await until(made_anew, 10, "three sessions")

@@ -1,0 +1,161 @@
+"""Write a golden vector file for each format of stored bytes: `python -m tests.vectors.generate`.
+
+A file that exists is never written again: what a release once stored must open for ever. A new format
+gets a new file. Everything here is made up for the purpose; no key of any deployment is in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from services.common import aad, envelope
+from services.common.sensitive import SecretBytes
+from services.kms import hierarchy
+from services.kms.model import KeyFacts
+from services.kms.providers.platform import PlatformKey
+
+FOLDER = Path(__file__).resolve().parent
+
+
+class NoMeter:
+    """Counts nothing."""
+
+    def count(self, provider: str, operation: str, outcome: str) -> None:
+        """See Meter."""
+
+
+def sample(name: str, length: int = 32) -> bytes:
+    """Bytes that look random and are always the same."""
+    return sha256(f"coffer test vector: {name}".encode()).digest()[:length]
+
+
+def sample_id(name: str) -> uuid.UUID:
+    """A UUID that is always the same."""
+    return uuid.UUID(bytes=sample(name, 16), version=4)
+
+
+TENANT, DATA_KEY_ID, KEY_ID = sample_id("tenant"), sample_id("data key"), sample_id("key")
+SECRET, ENVIRONMENT = sample_id("secret"), sample_id("environment")
+
+
+def aad_1() -> list[dict[str, Any]]:
+    """AAD format 1: purposes and facts with their canonical bytes."""
+    cases = [
+        ("coffer/empty", []),
+        ("coffer/one", [b""]),
+        ("coffer/two", [b"a", b"bc"]),
+        ("coffer/two", [b"ab", b"c"]),
+        ("coffer/long", [bytes(300)]),
+    ]
+    plain = [
+        {"purpose": p, "facts": [f.hex() for f in facts], "encoded": aad.encode(p, *facts).hex()}
+        for p, facts in cases
+    ]
+    header = hierarchy.header(7)
+    field = aad.field(TENANT, SECRET, ENVIRONMENT, 3, DATA_KEY_ID, "content", envelope.FIELD_HEADER)
+    named = [
+        {"name": "data_key", "encoded": aad.data_key(TENANT, DATA_KEY_ID, header).hex()},
+        {
+            "name": "data_key_derivation",
+            "encoded": aad.data_key_derivation(TENANT, DATA_KEY_ID).hex(),
+        },
+        {"name": "field", "encoded": field.hex()},
+    ]
+    return plain + named
+
+
+def kct_1() -> list[dict[str, Any]]:
+    """Wrapped data keys, `KCT1`."""
+    vectors = []
+    for version in (1, 7, 2**32 - 1):
+        master_key = sample(f"master key {version}")
+        key = hierarchy.OpenMasterKey(master_key, TENANT, version)
+        data_key = sample(f"data key {version}")
+        vectors.append(
+            {
+                "tenant_id": str(TENANT),
+                "data_key_id": str(DATA_KEY_ID),
+                "version": version,
+                "master_key": master_key.hex(),
+                "data_key": data_key.hex(),
+                "wrapped": key.wrap([(DATA_KEY_ID.bytes, data_key)])[0].hex(),
+            }
+        )
+    return vectors
+
+
+def kcf_1() -> list[dict[str, Any]]:
+    """Sealed fields, `KCF1`."""
+    facts = envelope.FieldFacts(TENANT, SECRET, ENVIRONMENT, 3, DATA_KEY_ID)
+    data_key = sample("data key of fields")
+    values = {"value": b"hunter2", "content": b"-----BEGIN CERTIFICATE-----\n", "passphrase": b""}
+    return [
+        {
+            "tenant_id": str(TENANT),
+            "secret_id": str(SECRET),
+            "environment_id": str(ENVIRONMENT),
+            "value_version": 3,
+            "data_key_id": str(DATA_KEY_ID),
+            "data_key": data_key.hex(),
+            "name": name,
+            "plaintext": plaintext.hex(),
+            "sealed": envelope.seal(data_key, facts, name, plaintext).hex(),
+        }
+        for name, plaintext in values.items()
+    ]
+
+
+def check_value_1() -> list[dict[str, Any]]:
+    """Check values of master keys."""
+    return [
+        {
+            "tenant_id": str(TENANT),
+            "key_id": str(KEY_ID),
+            "master_key": sample(name).hex(),
+            "check_value": hierarchy.check_value(sample(name), TENANT, KEY_ID).hex(),
+        }
+        for name in ("one", "two")
+    ]
+
+
+def kcg_1() -> list[dict[str, Any]]:
+    """Master keys wrapped under the platform key, `KCG1`."""
+    platform_key, master_key = sample("platform key"), sample("master key")
+    key = PlatformKey(SecretBytes(platform_key), NoMeter())
+    wrapped = asyncio.run(key.wrap(KeyFacts(TENANT, KEY_ID), master_key))
+    return [
+        {
+            "tenant_id": str(TENANT),
+            "key_id": str(KEY_ID),
+            "platform_key": platform_key.hex(),
+            "master_key": master_key.hex(),
+            "wrapped": wrapped.blob.hex(),
+        }
+    ]
+
+
+FORMATS = {
+    "aad-1.json": aad_1,
+    "kct-1.json": kct_1,
+    "kcf-1.json": kcf_1,
+    "kcg-1.json": kcg_1,
+    "check-value-1.json": check_value_1,
+}
+
+
+def main() -> None:
+    """Write the files that are missing."""
+    for name, make in FORMATS.items():
+        path = FOLDER / name
+        if not path.exists():
+            path.write_text(json.dumps(make(), indent=2) + "\n", encoding="utf-8")
+            print(f"wrote {name}")
+
+
+if __name__ == "__main__":
+    main()
