@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from services.common.envelope import CannotOpenError
 from services.common.errors import (
@@ -16,7 +16,7 @@ from services.common.errors import (
     TenantSealedError,
 )
 from services.secrets import sealing
-from services.secrets.grouping import Grouping
+from services.secrets.grouping import Grouping, GroupLimits
 from services.secrets.model import AccessWarning, Answer, KeyFault, SealedAnswer, Withheld
 
 if TYPE_CHECKING:
@@ -24,9 +24,12 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from services.common.sensitive import SecretBytes
-    from services.secrets.grouping import GroupLimits
     from services.secrets.model import FieldName, Question
     from services.secrets.ports import Accesses, Kms, Observer
+
+
+MAX_ITEMS: Final = 32
+"""Of one group: a certificate with its key takes up to 577 KiB, twice while it is opened."""
 
 
 def _now() -> datetime:
@@ -53,7 +56,9 @@ class Accessor:
         self._kms = kms
         self._observer = observer
         self._clock = clock
-        self._groups: Grouping[Question, Answer] = Grouping(self._serve, limits=limits)
+        self._groups: Grouping[Question, Answer] = Grouping(
+            self._serve, limits=limits or GroupLimits(items=MAX_ITEMS)
+        )
 
     async def access(self, tenant_id: UUID, question: Question) -> Answer:
         """The value in clear, recorded. Raises forbidden, not_found, invalid_state, key_revoked..."""

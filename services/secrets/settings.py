@@ -21,7 +21,21 @@ DEFAULT_CONNECTIONS: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the service is told. `database_url` may hold a password."""
+    """Everything secrets is told by its environment. `database_url` may hold a password.
+
+    ========================================= ============= ========= =====================================
+    variable                                  unit          default   meaning
+    ========================================= ============= ========= =====================================
+    COFFER_SECRETS_LISTEN, _METRICS_LISTEN,   host:port,              see `ServerSettings`
+    _READY_FILE, _TLS_*, COFFER_LOG_LEVEL     paths
+    COFFER_SECRETS_DATABASE_URL (_FILE)       postgresql:// required  login role coffer_secrets
+    COFFER_SECRETS_DATABASE_CONNECTIONS       connections   16        at most, 2 to 200
+    COFFER_SECRETS_KMS_TARGET                 host:port     required  the kms service
+    COFFER_SECRETS_CERTIFICATE_WORKERS        processes     2         that read certificates, 1 to 32
+    COFFER_SECRETS_DATA_KEY_STOCK             data keys     64        unused ones of a busy tenant at most,
+                                                                      0 to 128
+    ========================================= ============= ========= =====================================
+    """
 
     server: ServerSettings
     database_url: str
