@@ -50,13 +50,23 @@ class Answer:
 class Rest:
     """A client of one tenant. Safe for use by several threads. Use as a context manager."""
 
-    def __init__(self, base_url: str, api_key: str, admin_jwt: str, *, connections: int) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str,
+        admin_jwt: str,
+        *,
+        connections: int,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        """Does no I/O. `transport` takes the place of the network."""
         self._client = httpx.Client(
             base_url=base_url,
             timeout=TIMEOUT_SECONDS,
             limits=httpx.Limits(max_connections=connections),
             # A proxy of the environment has no business between us and the loopback.
             trust_env=False,
+            transport=transport,
         )
         self._bearer = {"/v1": api_key, "/admin": admin_jwt}
 

@@ -102,7 +102,7 @@ class _Performance:
             credentials = Credentials.read(stack.directory.root)
         except LocalError:
             return  # it never came up: nothing to keep
-        text = examples(credentials, stack.directory.credentials_file)
+        text = examples(credentials, stack.directory.root)
         self._console.print(text, markup=False, soft_wrap=True)
         self._console.print("Running until Ctrl-C; then everything is stopped and removed.")
         # Not one long wait: a signal that another thread gets would not end it.
