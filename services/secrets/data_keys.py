@@ -74,7 +74,13 @@ class DataKeyPool:
         future: asyncio.Future[DataKey] = asyncio.get_running_loop().create_future()
         shelf.waiting.append(future)
         self._fetch(tenant_id, shelf)
-        return await future
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled() and future.exception() is None:
+                future.result().plaintext.wipe()
+                self._observer.keys_wiped(1)
+            raise
 
     def drop(self, tenant_id: UUID) -> None:
         """Wipe a tenant's unused keys: their master-key version is not active any more."""
@@ -175,16 +181,19 @@ class DataKeyPool:
             if self._clock() - shelf.taken_since > _RECENT_SECONDS:
                 self._shelves.pop(tenant_id, None)
                 return
-            delay = _RECENT_SECONDS * 2
+            delay = _RECENT_SECONDS
         else:
-            delay = max(0.0, shelf.stock[-1].usable_until - self._clock())
+            delay = max(0.0, shelf.stock[0].usable_until - self._clock())
         shelf.expiry = asyncio.get_running_loop().call_later(delay, self._expire, tenant_id, shelf)
 
     def _expire(self, tenant_id: UUID, shelf: _Shelf) -> None:
         shelf.expiry = None
-        self._wipe(shelf)
+        now = self._clock()
+        while shelf.stock and shelf.stock[0].usable_until <= now:
+            shelf.stock.popleft().plaintext.wipe()
+            self._observer.keys_wiped(1)
         if shelf.fetch is None and self._shelves.get(tenant_id) is shelf:
-            del self._shelves[tenant_id]
+            self._watch_expiry(tenant_id, shelf)
 
     def _wipe(self, shelf: _Shelf) -> None:
         if shelf.expiry is not None:

@@ -48,6 +48,7 @@ class MemoryKms:
         self.fault: Exception | None = None
         self.gate = asyncio.Event()
         self.gate.set()
+        self.answered = asyncio.Event()
 
     async def generate(self, tenant_id: UUID, count: int) -> list[DataKey]:
         self.generated.append(count)
@@ -65,6 +66,7 @@ class MemoryKms:
             for _ in range(count)
         ]
         self.made.extend(keys)
+        self.answered.set()
         return keys
 
     async def unwrap(
@@ -144,6 +146,7 @@ class Watching:
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
+        self.wiped = asyncio.Event()
 
     def grouped(self, kind: str, items: int) -> None:
         self.counts[f"group {kind}"] += items
@@ -156,6 +159,8 @@ class Watching:
 
     def keys_wiped(self, count: int) -> None:
         self.counts["wiped"] += count
+        if count:
+            self.wiped.set()
 
     def cannot_open(self, tenant_id: UUID, data_key_id: UUID, where: str) -> None:
         self.counts[f"cannot open {where}"] += 1

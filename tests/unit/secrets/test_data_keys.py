@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from services.common.errors import TenantSealedError
+from services.secrets.clock import boot_seconds
 from services.secrets.data_keys import MAX_STOCK, DataKeyPool
 from tests.fakes.secrets_ports import MemoryKms, Watching
 
@@ -64,6 +65,34 @@ async def test_a_key_past_its_time_is_wiped_and_never_handed_out() -> None:
         if key.usable_until < clock.now and key.id not in old:
             assert len(key.plaintext) == 0
     await pool.aclose()
+
+
+async def test_keys_nobody_takes_are_wiped_when_their_time_is_over() -> None:
+    kms = MemoryKms(usable_until=boot_seconds() + 0.05)
+    watching = Watching()
+    pool = DataKeyPool(kms, watching)
+    taken = await asyncio.gather(*(pool.take(TENANT) for _ in range(5)))
+    left = [key for key in kms.made if key not in taken]
+    assert left
+    await asyncio.wait_for(watching.wiped.wait(), 10)
+    assert pool.stock(TENANT) == 0
+    assert all(len(key.plaintext) == 0 for key in left)
+    await pool.aclose()
+
+
+async def test_a_key_for_a_caller_that_goes_away_at_that_moment_is_wiped() -> None:
+    kms = MemoryKms()
+    kms.gate.clear()
+    pool = DataKeyPool(kms, Watching())
+    taker = asyncio.create_task(pool.take(TENANT))
+    await asyncio.sleep(0)
+    kms.gate.set()
+    await kms.answered.wait()
+    taker.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await taker
+    await pool.aclose()
+    assert all(len(key.plaintext) == 0 for key in kms.made)
 
 
 async def test_dropped_keys_are_wiped() -> None:
