@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 def as_table(records: Sequence[StepRecord], seconds: float) -> Table:
     """A row for each step that was tried."""
-    table = Table("", "step", "what happened", title="What happened")
+    table = Table("", "step", title="What happened")
+    table.add_column("what happened", overflow="fold")
     table.add_column("seconds", justify="right")
     table.add_column("held")
     for number, record in enumerate(records, start=1):

@@ -77,7 +77,8 @@ def run(
                 set_up(stack, credentials, display, stop, options.ttl_seconds)
             )
             require(not list_rows(stage), "the new tenant is not empty")
-            told.tell(f"tenant {credentials.tenant_slug}, {stage.aws.aws_key_arn}", tenants=1)
+            key_id = stage.aws.aws_key_arn.rpartition("/")[2]
+            told.tell(f"tenant {credentials.tenant_slug}, AWS key {key_id}", tenants=1)
         stored = _store(stage, options, recorder)
         _move(stage, stored, recorder)
         _seal(stage, stored, recorder)

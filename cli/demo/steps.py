@@ -93,7 +93,7 @@ class Recorder:
     def step(self, name: str, title: str) -> Iterator[StepRecord]:
         """Run the block as the step `name`. Raises StepFailedError when it raises anything.
 
-        InterruptedByPersonError passes as it is.
+        InterruptedByPersonError passes as it is, and nobody is told that the step failed.
         """
         record = StepRecord(name, title)
         self.records.append(record)
@@ -103,14 +103,14 @@ class Recorder:
             yield record
             record.ok = True
         except InterruptedByPersonError:
-            record.detail = "interrupted"
             raise
         except Exception as error:
             record.detail = _words(error)
             raise StepFailedError(name, record.detail) from error
         finally:
             record.seconds = time.monotonic() - began
-            self._announcer.end(record)
+            if record.ok or record.detail:
+                self._announcer.end(record)
 
 
 def require(holds: bool, claim: str) -> None:

@@ -54,10 +54,11 @@ def test_a_defect_of_ours_fails_the_step_too() -> None:
 
 
 def test_an_interruption_is_no_failure_of_the_product() -> None:
-    recorder, stop = Recorder(Heard()), Stop()
+    heard, stop = Heard(), Stop()
     stop.asked.set()
-    with pytest.raises(InterruptedByPersonError), recorder.step("a", "A"):
+    with pytest.raises(InterruptedByPersonError), Recorder(heard).step("a", "A"):
         stop.check()
+    assert not heard.ended
 
 
 def test_a_wait_ends_as_soon_as_the_end_is_asked_for() -> None:
