@@ -7,10 +7,11 @@ import dataclasses
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from cli.api import ApiError, UnreachableError
@@ -21,6 +22,9 @@ from cli.tenancy import RegistryUnreachableError, TenancyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+_PIPE_WIDTH: Final = 10_000
+"""Columns of what is not a terminal: rows read by programs are not folded."""
 
 DataDir = Annotated[
     Path | None,
@@ -79,17 +83,19 @@ def show_json(value: object) -> None:
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
-    """Print for a person: a table, or a sentence when there are no rows."""
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    """Print for a person: a table, or a sentence when there are no rows. No cell is cut."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(_cell(value) for value in row))
-    if table.row_count:
-        # A row is cut by no terminal's width: what is piped is read by programs too.
-        console = Console(highlight=False)
-        width = None if console.is_terminal else 10_000
-        console.print(table, width=width, markup=False, soft_wrap=not console.is_terminal)
-    else:
+        table.add_row(*(escape(_cell(value)) for value in row))
+    if not table.row_count:
         typer.echo(empty)
+        return
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=_PIPE_WIDTH)
+    console.print(table)
 
 
 def show_facts(facts: Iterable[tuple[str, object]]) -> None:

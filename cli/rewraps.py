@@ -196,7 +196,8 @@ class Display:
             completed=lease["done"] + lease["skipped"] + lease["failed"],
             pace=pace(lease),
         )
-        if not self._console.is_terminal and lease["state"] != self._state:
+        new = lease["state"] != self._state and lease["state"] not in FINAL
+        if new and not self._console.is_terminal:
             self._console.print(f"rewrap {lease['id']} {lease['state']} {pace(lease)}".rstrip())
         self._state = lease["state"]
 
