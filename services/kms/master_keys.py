@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from services.kms.cache import Mark, MasterKeyCache
-    from services.kms.model import KeyLookup, Wrapped
+    from services.kms.model import Binding, KeyLookup, Wrapped
     from services.kms.ports import Clock, KeyStore, WrappingKey, WrappingKeys
     from services.kms.sealing import Ailing, Seals
 
@@ -113,6 +113,10 @@ class MasterKeys:
         key = hierarchy.OpenMasterKey(minted.master_key, minted.tenant_id, version)
         expires_at = minted.asked_at + self._lifetimes.of(new.wrap_method)
         self._cache.keep(mark, CachedKey(key, binding_id, minted.asked_at, expires_at))
+
+    def watch(self, binding: Binding, version: int) -> None:
+        """A binding was read as sealed: try it in the background, as if a request had met it."""
+        self._seals.watch(binding, version)
 
     def heard(self, announcement: Announcement) -> None:
         """What a change, here or in another process, makes invalid."""
@@ -235,7 +239,7 @@ class MasterKeys:
             if not ahead:
                 self._seals.add(binding, version, reason, sealed=False)
             return
-        self._seals.add(binding, version, reason, sealed=True)
+        self._seals.add(binding, version, reason, sealed=True, asked=not ahead)
         _log.warning("binding %s is sealed: %s", binding.id, reason)
         await self._store.seal(_own_call(), binding, reason)
 

@@ -97,11 +97,15 @@ class KmsTarget:
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """The immutable record of one tenant's wrapping key, and its state."""
+    """The immutable record of one tenant's wrapping key, and its state.
+
+    A replaced one stays for as long as a key version needs it.
+    """
 
     tenant_id: UUID
     id: UUID
     target: KmsTarget
+    replaced: bool = False
     sealed_since: datetime | None = None
     last_verified_at: datetime | None = None
     last_verify_error: str | None = None

@@ -35,6 +35,8 @@ class Ailing:
     reason: Reason | None
     sealed: bool
     retry_at: float
+    asked: bool
+    """Whether a request has asked for it since it was last tried."""
 
 
 class Seals:
@@ -68,22 +70,44 @@ class Seals:
         elif known.sealed and binding.sealed_since is None:
             del self._known[binding.id]
             return
+        else:
+            known.asked = True
         raise TenantSealedError(reason=known.reason if known else binding.last_verify_error)
 
-    def add(self, binding: Binding, version: int, reason: Reason | None, *, sealed: bool) -> None:
-        """It could not be used just now."""
+    def watch(self, binding: Binding, version: int) -> None:
+        """Take note of a binding that was read as sealed, so that this process tries it too."""
+        if binding.id not in self._known:
+            self.add(binding, version, None, sealed=True)
+
+    def add(
+        self,
+        binding: Binding,
+        version: int,
+        reason: Reason | None,
+        *,
+        sealed: bool,
+        asked: bool = True,
+    ) -> None:
+        """It could not be used just now; `asked` says whether a request wanted it."""
         wait = self._retry_seconds if sealed else min(PAUSE_SECONDS, self._retry_seconds)
         wait *= self._jitter(1 - _JITTER, 1 + _JITTER)
-        self._known[binding.id] = Ailing(binding, version, reason, sealed, self._clock() + wait)
+        retry_at = self._clock() + wait
+        self._known[binding.id] = Ailing(binding, version, reason, sealed, retry_at, asked)
 
     def forget(self, binding_id: UUID) -> None:
         """It can be used, or nobody needs it any more."""
         self._known.pop(binding_id, None)
 
     def due(self) -> list[Ailing]:
-        """Those to be tried now; each is put off, so that it is not due again at once."""
+        """Those to be tried now; each is put off, so that it is not due again at once.
+
+        A replaced binding that nobody asks for is forgotten: its customer has moved away.
+        """
         now = self._clock()
         due = [ailing for ailing in self._known.values() if now >= ailing.retry_at]
         for ailing in due:
+            if ailing.binding.replaced and not ailing.asked:
+                self.forget(ailing.binding.id)
             ailing.retry_at = now + self._retry_seconds
-        return due
+            ailing.asked = False
+        return [ailing for ailing in due if ailing.binding.id in self._known]

@@ -18,7 +18,7 @@ from services.common.errors import (
 )
 from services.kms import validation
 from services.kms.announcements import Announcement, Kind
-from services.kms.model import Binding, Proof, WrapError, WrapMethod
+from services.kms.model import Binding, KeyStatus, Proof, WrapError, WrapMethod
 from services.kms.proofs import mint, probe
 from services.kms.turns import Turns
 
@@ -97,6 +97,10 @@ class TenantKmsService:
         found = await self._store.describe(call.tenant)
         if found is None:
             raise NoKmsConfigError
+        if found.binding.sealed_since is not None:
+            for key in found.keys:
+                if key.status is KeyStatus.ACTIVE and key.wrap_method is WrapMethod.CUSTOMER_KMS:
+                    self._master_keys.watch(found.binding, key.version)
         return found
 
     async def verify(self, call: Call, body: Mapping[str, object]) -> Proof:

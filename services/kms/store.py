@@ -43,7 +43,7 @@ _KEY_COLUMNS: Final = (
 _KEY_WIDTH: Final = 8
 _BINDING_COLUMNS: Final = (
     "b.tenant_id, b.id, b.provider, b.kms_key_ref, b.config, b.resolved_key_ref,"
-    " b.sealed_since, b.last_verified_at, b.last_verify_error"
+    " b.replaced_at is not null, b.sealed_since, b.last_verified_at, b.last_verify_error"
 )
 
 _FIND_KEY: Final = f"""

@@ -23,9 +23,9 @@ from services.kms.model import (
     MasterKeyRow,
     NewMasterKey,
     Reason,
-    Wrapped,
     WrapError,
     WrapMethod,
+    Wrapped,
 )
 from services.kms.sealing import Seals
 

@@ -21,7 +21,7 @@ from services.common.envelope import CannotOpenError
 from services.common.sensitive import SecretBytes
 from services.kms import hierarchy
 from services.kms.hierarchy import OpenMasterKey
-from services.kms.model import KeyFacts, Wrapped, WrapError
+from services.kms.model import KeyFacts, WrapError, Wrapped
 from services.kms.providers.platform import PlatformKey
 from tests.fakes.kms_keys import CountingMeter
 

@@ -74,13 +74,15 @@ async def test_an_epoch_that_moved_meanwhile_asks_again(world: World) -> None:
     assert len(world.cache) == 0
 
 
-async def test_a_ring_that_keeps_moving_is_served_but_never_kept(world: World) -> None:
+async def test_a_ring_that_keeps_moving_is_served_but_never_kept(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tenant, key = await world.tenant()
 
     async def moving(_tenant: uuid.UUID) -> int:
         return 99
 
-    world.store.epoch = moving  # type: ignore[method-assign]
+    monkeypatch.setattr(world.store, "epoch", moving)
     entry = await world.master_keys.open(tenant, 1)
     assert world.master_keys.usable_ms(entry) == 0
     assert key.unwraps == 3
@@ -225,6 +227,46 @@ async def test_an_unsealing_that_was_not_heard_is_seen_in_the_database(world: Wo
         await world.master_keys.open(tenant, 1)
     key.trouble = None
     await world.store.unseal(None, next(iter(world.store.bindings.values())))  # type: ignore[arg-type]
+    await world.master_keys.open(tenant, 1)
+
+
+async def test_a_replaced_binding_that_nobody_asks_for_is_left_in_peace(world: World) -> None:
+    tenant, key = await world.tenant()
+    binding = next(iter(world.store.bindings.values()))
+    world.store.bindings[binding.id] = replace(binding, replaced=True)
+    key.trouble = Reason.KEY_NOT_FOUND
+    with pytest.raises(TenantSealedError):
+        await world.master_keys.open(tenant, 1)
+    for _ in range(10):
+        world.clock.now += 1.2 * RETRY
+        world.master_keys.tend()
+        await world.settle()
+    assert key.unwraps == 2
+    assert len(world.seals) == 0
+
+
+async def test_a_current_binding_is_tried_again_for_as_long_as_it_takes(world: World) -> None:
+    tenant, key = await world.tenant()
+    key.trouble = Reason.KEY_NOT_FOUND
+    with pytest.raises(TenantSealedError):
+        await world.master_keys.open(tenant, 1)
+    for _ in range(10):
+        world.clock.now += 1.2 * RETRY
+        world.master_keys.tend()
+        await world.settle()
+    assert key.unwraps == 11
+
+
+async def test_a_seal_that_was_only_looked_at_is_tried_too(world: World) -> None:
+    tenant, key = await world.tenant()
+    binding = next(iter(world.store.bindings.values()))
+    await world.store.seal(None, binding, Reason.ACCESS_DENIED)  # type: ignore[arg-type]
+    world.master_keys.watch(world.store.bindings[binding.id], 1)
+    world.clock.now += 1.2 * RETRY
+    world.master_keys.tend()
+    await world.settle()
+    assert world.store.unsealed == [binding.id]
+    assert key.unwraps == 1
     await world.master_keys.open(tenant, 1)
 
 

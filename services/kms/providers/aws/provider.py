@@ -195,10 +195,10 @@ class AwsProvider:
 
 def _close(task: asyncio.Task[Session]) -> None:
     """Close idle connections; a call under way keeps its own until it ends."""
-    if task.done() and not task.cancelled() and task.exception() is None:
+    if not task.done():
+        task.add_done_callback(_close)
+    elif not task.cancelled() and task.exception() is None:
         task.result().kms.close()
-    else:
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())
 
 
 class AwsKey:

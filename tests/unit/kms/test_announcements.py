@@ -1,0 +1,24 @@
+"""What is heard from other processes, and from nobody we know."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.kms.announcements import Announcement, Kind
+
+
+@given(st.sampled_from(Kind), st.uuids(), st.none() | st.uuids())
+def test_what_is_said_is_what_is_heard(
+    kind: Kind, tenant: uuid.UUID, binding: uuid.UUID | None
+) -> None:
+    said = Announcement(kind, tenant, binding, "process-1")
+    assert Announcement.parse(said.encode()) == said
+
+
+@pytest.mark.parametrize("payload", ["", "x", "rotated:x:-:s", f"exploded:{uuid.uuid4()}:-:s"])
+def test_what_is_not_ours_is_nothing(payload: str) -> None:
+    assert Announcement.parse(payload) is None

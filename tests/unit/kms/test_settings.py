@@ -1,0 +1,91 @@
+"""Settings that are missing or wrong stop the process with a word about which."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import pytest
+
+from services.common.settings import SettingsError
+from services.kms.settings import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TENANT = "11111111-1111-4111-8111-111111111111"
+MASTER_KEY = bytes(range(32))
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    file = tmp_path / "file"
+    file.write_text("x", encoding="utf-8")
+    return {
+        "COFFER_KMS_LISTEN": "127.0.0.1:0",
+        "COFFER_KMS_TLS_CERT_FILE": str(file),
+        "COFFER_KMS_TLS_KEY_FILE": str(file),
+        "COFFER_KMS_TLS_CA_FILE": str(file),
+        "COFFER_KMS_DATABASE_URL": "postgresql://u:hunter2@/db?host=/tmp",
+        "COFFER_MASTER_KEY_B64": base64.b64encode(MASTER_KEY).decode(),
+        "COFFER_ADMIN_JWT_ISSUER": "i",
+        "COFFER_ADMIN_JWT_AUDIENCE": "a",
+        "COFFER_ADMIN_JWKS_FILE": str(file),
+    }
+
+
+def test_what_is_not_set_has_the_documented_default(environ: dict[str, str]) -> None:
+    settings = Settings.read(environ)
+    assert settings.lifetimes.customer == 300.0
+    assert settings.lifetimes.platform == 3600.0
+    assert settings.sealed_retry_seconds == 30.0
+    assert settings.aws.kms_endpoint_url is None
+    assert settings.rules.refused_aws_accounts == frozenset()
+    assert settings.rules.client_secret_env_vars == {}
+
+
+def test_no_secret_is_in_the_repr(environ: dict[str, str]) -> None:
+    text = repr(Settings.read(environ))
+    assert "hunter2" not in text
+    assert environ["COFFER_MASTER_KEY_B64"] not in text
+    assert MASTER_KEY.hex() not in text
+
+
+def test_every_fault_is_told_at_once_by_its_name_and_never_by_its_value() -> None:
+    wrong = {
+        "COFFER_MASTER_KEY_B64": "c2hvcnQtc2VjcmV0",
+        "COFFER_KMS_CUSTOMER_TTL_SECONDS": "301",
+        "COFFER_KMS_PLATFORM_TTL_SECONDS": "0",
+        "COFFER_KMS_SEALED_RETRY_SECONDS": "31",
+    }
+    with pytest.raises(SettingsError) as caught:
+        Settings.read(wrong)
+    text = str(caught.value)
+    for name in (*wrong, "COFFER_KMS_DATABASE_URL", "COFFER_KMS_LISTEN"):
+        assert name in text
+    assert "c2hvcnQ" not in text
+    assert "short-secret" not in text
+
+
+@pytest.mark.parametrize(
+    "value", ["x", "[]", '{"x": ["A"]}', f'{{"{TENANT}": ["lower"]}}', f'{{"{TENANT}": 1}}']
+)
+def test_a_broken_list_of_variables_is_refused(environ: dict[str, str], value: str) -> None:
+    environ["COFFER_KMS_CLIENT_SECRET_ENV_VARS"] = value
+    with pytest.raises(SettingsError, match="COFFER_KMS_CLIENT_SECRET_ENV_VARS"):
+        Settings.read(environ)
+
+
+def test_the_operators_rules_are_read(environ: dict[str, str]) -> None:
+    environ |= {
+        "COFFER_KMS_CUSTOMER_TTL_SECONDS": "1",
+        "COFFER_KMS_REFUSED_AWS_ACCOUNTS": "111122223333, 444455556666",
+        "COFFER_KMS_CLIENT_SECRET_ENV_VARS": f'{{"{TENANT}": ["A_SECRET"]}}',
+        "COFFER_KMS_AWS_PRINCIPAL_ARN": "arn:aws:iam::111122223333:role/coffer",
+    }
+    settings = Settings.read(environ)
+    assert settings.lifetimes.customer == 1.0
+    assert settings.rules.refused_aws_accounts == {"111122223333", "444455556666"}
+    assert settings.rules.client_secret_env_vars == {UUID(TENANT): {"A_SECRET"}}
+    assert settings.setup.aws_principal_arn == "arn:aws:iam::111122223333:role/coffer"

@@ -1,0 +1,405 @@
+"""The body of POST /admin/tenant-kms: what is refused, where, and what is said about it."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.common.errors import CofferError, StaticCredentialsRejectedError, ValidationError
+from services.kms.validation import CONFIG_FIELDS, Rules, parse
+
+if TYPE_CHECKING:
+    from services.kms.model import KmsTarget
+
+TENANT = UUID("aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa")
+OTHER = UUID("bbbbbbbb-bbbb-4bbb-8bbb-bbbbbbbbbbbb")
+KEY_ID = "1234abcd-12ab-34cd-56ef-1234567890ab"
+RULES = Rules(
+    refused_aws_accounts=frozenset({"111122223333"}),
+    refused_gcp_projects=frozenset({"operator-project"}),
+    refused_azure_tenants=frozenset({"72f988bf-86f1-41af-91ab-2d7cd011db47"}),
+    client_secret_env_vars={TENANT: frozenset({"CUSTOMER_A_SECRET"})},
+)
+
+
+def aws(**config: Any) -> dict[str, Any]:
+    return {
+        "provider": "aws",
+        "kms_key_ref": f"arn:aws:kms:eu-central-1:444455556666:key/{KEY_ID}",
+        "config": {
+            "region": "eu-central-1",
+            "role_arn": "arn:aws:iam::444455556666:role/coffer",
+            **config,
+        },
+    }
+
+
+def gcp(**config: Any) -> dict[str, Any]:
+    return {
+        "provider": "gcp",
+        "kms_key_ref": "projects/acme-prod/locations/europe-west3/keyRings/r/cryptoKeys/k_1",
+        "config": {
+            "impersonate_service_account": "coffer@acme-prod.iam.gserviceaccount.com",
+            **config,
+        },
+    }
+
+
+def azure(**config: Any) -> dict[str, Any]:
+    return {
+        "provider": "azure",
+        "kms_key_ref": "https://acme-vault.vault.azure.net/keys/coffer",
+        "config": {"vault_url": "https://acme-vault.vault.azure.net", **config},
+    }
+
+
+def accepted(body: dict[str, Any]) -> KmsTarget:
+    return parse(body, TENANT, RULES)
+
+
+def faults(body: dict[str, Any]) -> dict[str, list[str]]:
+    with pytest.raises(ValidationError) as caught:
+        parse(body, TENANT, RULES)
+    return caught.value.fields
+
+
+def only_unsupported(body: dict[str, Any]) -> bool:
+    """Whether everything is right but the provider, which this version does not support."""
+    found = faults(body)
+    return list(found) == ["provider"] and "not supported by this version" in found["provider"][0]
+
+
+def test_a_good_aws_body_is_taken_with_every_field_of_its_config() -> None:
+    target = accepted(aws())
+    assert target.provider == "aws"
+    assert dict(target.config) == {
+        "region": "eu-central-1",
+        "role_arn": "arn:aws:iam::444455556666:role/coffer",
+        "external_id": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("key_ref", "region"),
+    [
+        (
+            "arn:aws:kms:us-east-1:444455556666:key/mrk-1234abcd12ab34cd56ef1234567890ab",
+            "us-east-1",
+        ),
+        ("arn:aws:kms:eu-central-1:444455556666:alias/team/prod_1", "eu-central-1"),
+        ("arn:aws-cn:kms:cn-north-1:444455556666:key/x", "cn-north-1"),
+        ("arn:aws-us-gov:kms:us-gov-west-1:444455556666:alias/a", "us-gov-west-1"),
+        ("arn:aws-iso:kms:us-iso-east-1:444455556666:key/x", "us-iso-east-1"),
+        ("arn:aws-iso-b:kms:us-isob-east-1:444455556666:key/x", "us-isob-east-1"),
+        ("arn:aws-eusc:kms:eusc-de-east-1:444455556666:key/x", "eusc-de-east-1"),
+    ],
+)
+def test_keys_and_aliases_of_every_partition_are_taken(key_ref: str, region: str) -> None:
+    partition = key_ref.split(":")[1]
+    role = f"arn:{partition}:iam::444455556666:role/service-role/coffer"
+    accepted(aws(region=region, role_arn=role) | {"kms_key_ref": key_ref})
+
+
+@pytest.mark.parametrize(
+    "key_ref",
+    [
+        KEY_ID,
+        "alias/coffer",
+        f"arn:aws:kms:eu-central-1:44445555666:key/{KEY_ID}",
+        f"arn:aws:kms::444455556666:key/{KEY_ID}",
+        f"arn:aws:s3:eu-central-1:444455556666:key/{KEY_ID}",
+        f"arn:aws:kms:eu-central-1:444455556666:key/{KEY_ID} ",
+        f"arn:aws:kms:eu-central-1:444455556666:key/{KEY_ID}\n",
+        "arn:aws:kms:eu-central-1:444455556666:alias/aws/s3",
+        f"arn:aws-cn:kms:eu-central-1:444455556666:key/{KEY_ID}",
+        f"arn:aws:kms:eu.evil.example:444455556666:key/{KEY_ID}",
+        f"arn:aws:kms:eu-central-1:111122223333:key/{KEY_ID}",
+    ],
+)
+def test_what_is_no_full_arn_of_a_customers_key_is_refused(key_ref: str) -> None:
+    assert "kms_key_ref" in faults(aws() | {"kms_key_ref": key_ref})
+
+
+@pytest.mark.parametrize(
+    "role_arn",
+    [
+        "coffer",
+        "arn:aws:iam::444455556666:user/coffer",
+        "arn:aws:iam::4444:role/coffer",
+        "arn:aws:sts::444455556666:assumed-role/coffer/x",
+        "arn:aws-cn:iam::444455556666:role/coffer",
+        "arn:aws:iam::111122223333:role/coffer",
+    ],
+)
+def test_what_is_no_role_of_the_customers_is_refused(role_arn: str) -> None:
+    assert list(faults(aws(role_arn=role_arn))) == ["config.role_arn"]
+
+
+def test_the_region_must_be_the_keys_and_must_be_one() -> None:
+    assert list(faults(aws(region="us-east-1"))) == ["config.region"]
+    for region in ("eu-central-1.evil.example", "EU-CENTRAL-1", "eu central 1", "@evil", "x"):
+        assert "config.region" in faults(aws(region=region))
+
+
+@pytest.mark.parametrize("external_id", ["x", "with blank", "a" * 1225, "ümlaut", "semi;colon"])
+def test_an_external_id_that_aws_would_refuse_is_refused(external_id: str) -> None:
+    assert list(faults(aws(external_id=external_id))) == ["config.external_id"]
+
+
+def test_another_tenants_issued_external_id_is_refused_and_ones_own_is_taken() -> None:
+    for stolen in (f"coffer-{OTHER}", f"coffer-{OTHER}".upper(), f"coffer-{OTHER.hex}"):
+        assert list(faults(aws(external_id=stolen))) == ["config.external_id"]
+    for own in (f"coffer-{TENANT}", "my:own=id/2"):
+        assert accepted(aws(external_id=own)).config["external_id"] == own
+
+
+def test_every_fault_is_told_at_once_by_its_path() -> None:
+    body = {
+        "provider": "aws",
+        "kms_key_ref": 5,
+        "config": {"region": "", "passphrse": "x", "external_id": "!"},
+        "note": "x",
+    }
+    assert set(faults(body)) == {
+        "kms_key_ref",
+        "config.region",
+        "config.role_arn",
+        "config.passphrse",
+        "config.external_id",
+        "note",
+    }
+
+
+@pytest.mark.parametrize("body", [{}, {"provider": None, "kms_key_ref": None, "config": None}])
+def test_what_is_missing_is_named(body: dict[str, Any]) -> None:
+    assert faults(body) == {
+        "provider": ["is required"],
+        "kms_key_ref": ["is required"],
+        "config": ["is required"],
+    }
+
+
+@pytest.mark.parametrize("provider", ["AWS", "oracle", "customer_kms_aws", 3, True, [], {}])
+def test_no_other_provider_is_known(provider: object) -> None:
+    assert "provider" in faults(aws() | {"provider": provider})
+
+
+@pytest.mark.parametrize("config", ["x", 1, [], True])
+def test_a_config_that_is_no_object_is_refused(config: object) -> None:
+    assert faults(aws() | {"config": config}) == {"config": ["must be an object"]}
+
+
+def test_a_good_body_of_another_cloud_is_refused_for_the_provider_alone() -> None:
+    assert only_unsupported(gcp())
+    assert only_unsupported(gcp(project_id="acme-prod"))
+    assert only_unsupported(azure())
+    assert only_unsupported(
+        azure(
+            azure_tenant_id="11111111-2222-4333-8444-555555555555",
+            client_id="11111111-2222-4333-8444-555555555555",
+            client_secret_env_var="CUSTOMER_A_SECRET",
+        )
+    )
+    for suffix in (
+        "vault.azure.cn",
+        "vault.usgovcloudapi.net",
+        "vault.microsoftazure.de",
+        "managedhsm.azure.net",
+    ):
+        body = azure(vault_url=f"https://ACME.{suffix}/")
+        assert only_unsupported(body | {"kms_key_ref": f"https://acme.{suffix}/keys/k"})
+
+
+@pytest.mark.parametrize(
+    "key_ref",
+    [
+        "projects/acme-prod/locations/europe-west3/keyRings/r",
+        "projects/acme-prod/locations/x/keyRings/r/cryptoKeys/k/cryptoKeyVersions/1",
+        "projects/ACME/locations/x/keyRings/r/cryptoKeys/k",
+        "projects/acme-prod/locations/x/keyRings/r/cryptoKeys/../k",
+        "projects/operator-project/locations/x/keyRings/r/cryptoKeys/k",
+    ],
+)
+def test_gcp_names_are_checked(key_ref: str) -> None:
+    assert list(faults(gcp() | {"kms_key_ref": key_ref})) == ["kms_key_ref"]
+
+
+@pytest.mark.parametrize(
+    "account",
+    ["someone@example.com", "x", "coffer@operator-project.iam.gserviceaccount.com", "@x.iam"],
+)
+def test_gcp_accounts_are_checked(account: str) -> None:
+    path = "config.impersonate_service_account"
+    assert list(faults(gcp(impersonate_service_account=account))) == [path]
+
+
+@pytest.mark.parametrize(
+    "key_ref",
+    [
+        "http://acme-vault.vault.azure.net/keys/k",
+        "https://acme-vault.vault.azure.net/keys/k/0123456789abcdef0123456789abcdef",
+        "https://acme-vault.vault.azure.net/secrets/k",
+        "https://acme-vault.vault.azure.net.evil.example/keys/k",
+        "https://evil.example/keys/k",
+        "https://user@acme-vault.vault.azure.net/keys/k",
+        "https://acme-vault.vault.azure.net:8443/keys/k",
+        "https://acme-vault.vault.azure.net/keys/k?x=1",
+        "https://acme-vault.vault.azure.net/keys/k#x",
+        "https://169.254.169.254/keys/k",
+        "https://[::1]/keys/k",
+        "https://[/keys/k",
+        "https://acme-vault.vault.azure.net/keys/k ",
+    ],
+)
+def test_azure_key_urls_are_checked(key_ref: str) -> None:
+    assert "kms_key_ref" in faults(azure() | {"kms_key_ref": key_ref})
+
+
+def test_an_azure_vault_must_be_the_keys() -> None:
+    body = azure(vault_url="https://other-vault.vault.azure.net")
+    assert list(faults(body)) == ["config.vault_url"]
+
+
+def test_an_azure_secret_variable_must_be_allowed_for_this_tenant() -> None:
+    path = "config.client_secret_env_var"
+    assert list(faults(azure(client_secret_env_var="COFFER_MASTER_KEY_B64"))) == [path]
+    with pytest.raises(ValidationError) as caught:
+        parse(azure(client_secret_env_var="CUSTOMER_A_SECRET"), OTHER, RULES)
+    assert list(caught.value.fields) == [path]
+    assert list(faults(azure(client_secret_env_var="lower"))) == [path]
+
+
+def test_the_operators_azure_tenant_is_refused() -> None:
+    body = azure(azure_tenant_id="72F988BF-86F1-41AF-91AB-2D7CD011DB47")
+    assert list(faults(body)) == ["config.azure_tenant_id"]
+
+
+NAMES = [
+    "access_key",
+    "accessKey",
+    "AccessKeyId",
+    "aws_access_key_id",
+    "AWS-ACCESS-KEY-ID",
+    "secret_access_key",
+    "aws_secret_access_key",
+    "session_token",
+    "aws_session_token",
+    "service_account_json",
+    "service-account-key",
+    "credentials_json",
+    "private_key",
+    "clientSecret",
+    "connection_string",
+    "Password",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("place", ["top", "config", "deep", "list"])
+def test_a_static_credential_is_refused_by_name_at_any_depth(name: str, place: str) -> None:
+    secret = "the-value-nobody-may-see"
+    bodies: dict[str, tuple[dict[str, Any], str]] = {
+        "top": (aws() | {name: secret}, name),
+        "config": (aws(**{name: secret}), f"config.{name}"),
+        "deep": (aws(a={"b": {name: {"c": secret}}}), f"config.a.b.{name}"),
+        "list": (aws(a=[1, [{name: secret}]]), f"config.a[1][0].{name}"),
+    }
+    body, path = bodies[place]
+    assert rejected(body) == [path]
+
+
+def rejected(body: dict[str, Any]) -> list[str]:
+    with pytest.raises(StaticCredentialsRejectedError) as caught:
+        parse(body, TENANT, RULES)
+    error = caught.value
+    said = f"{error} {error.message} {error.fields} {error.hint}"
+    assert "nobody-may-see" not in said
+    assert "AKIA" not in said
+    assert "BEGIN" not in said
+    return list(error.fields)
+
+
+VALUES = {
+    "access key id": "AKIAIOSFODNN7EXAMPLE",
+    "temporary access key id": "ASIAIOSFODNN7EXAMPLE",
+    "in a text": "use AKIAIOSFODNN7EXAMPLE please",
+    "pem": "-----BEGIN PRIVATE KEY-----\nMIIE nobody-may-see\n-----END PRIVATE KEY-----",
+    "rsa pem": "-----BEGIN RSA PRIVATE KEY-----\nnobody-may-see",
+    "service account": '{"type": "service_account", "project_id": "nobody-may-see"}',
+    "json with a key": '{"x": [{"Private-Key": "nobody-may-see"}]}',
+}
+
+
+@pytest.mark.parametrize("value", VALUES.values(), ids=VALUES.keys())
+def test_a_static_credential_is_refused_by_its_looks_in_any_field(value: str) -> None:
+    assert rejected(aws(external_id=value)) == ["config.external_id"]
+    assert rejected(aws() | {"kms_key_ref": value}) == ["kms_key_ref"]
+    assert rejected(aws() | {"provider": [value]}) == ["provider[0]"]
+    assert rejected(aws(**{value: "x"})) == ["config.[redacted]"]
+
+
+def test_a_service_account_object_is_refused() -> None:
+    assert rejected(gcp(account={"type": "service_account"})) == ["config.account"]
+
+
+@pytest.mark.parametrize(
+    "secret", ["abc8Q~nobody-may-see.abcdefghijklmnop_qr", "Ab1cdefghijklmnopqrstuvwxyz0123456"]
+)
+def test_an_azure_secret_in_place_of_a_variables_name_is_refused(secret: str) -> None:
+    with pytest.raises(StaticCredentialsRejectedError) as caught:
+        parse(azure(client_secret_env_var=secret), TENANT, RULES)
+    assert list(caught.value.fields) == ["config.client_secret_env_var"]
+    assert secret not in str(vars(caught.value))
+
+
+def test_static_credentials_come_before_every_other_fault() -> None:
+    body = {"provider": 1, "unknown": 2, "config": {"client_secret": "x"}}
+    assert rejected(body) == ["config.client_secret"]
+
+
+def test_every_credential_is_named() -> None:
+    assert rejected(aws(password="x", private_key="y") | {"access_key": "z"}) == [
+        "config.password",
+        "config.private_key",
+        "access_key",
+    ]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(max_size=30),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=12), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["provider", "kms_key_ref", "config", "x"]), JSON))
+def test_any_body_is_answered_with_one_of_ours(body: dict[str, Any]) -> None:
+    with pytest.raises(CofferError) as caught:
+        parse(body, TENANT, RULES)
+    assert caught.value.fields
+
+
+@given(st.sampled_from([aws, gcp, azure]), st.data())
+def test_a_good_body_with_one_field_spoilt_is_refused_at_that_field(
+    make: Any, data: st.DataObject
+) -> None:
+    body = copy.deepcopy(make())
+    name = data.draw(st.sampled_from(sorted(CONFIG_FIELDS[body["provider"]])))
+    body["config"][name] = data.draw(st.sampled_from(["", " ", "\x00", 1.5, [], {}, True, "<>"]))
+    assert f"config.{name}" in faults(body)
+
+
+@given(st.text(max_size=300))
+def test_no_text_passes_for_another_host(text: str) -> None:
+    try:
+        target = parse(azure() | {"kms_key_ref": text}, TENANT, RULES)
+    except CofferError:
+        return
+    raise AssertionError(target)
