@@ -1,0 +1,80 @@
+"""Every command tells what it does, shows an example, and says what its exit status means."""
+
+from __future__ import annotations
+
+import pytest
+from typer.main import get_command
+
+from cli.__main__ import application
+from cli.kms import aws_body
+
+PROMISED = {
+    "migrate",
+    "tenant create",
+    "tenant list",
+    "token admin",
+    "token step-up",
+    "apikey create",
+    "apikey revoke",
+    "grant create",
+    "grant list",
+    "grant delete",
+    "rewraps list",
+    "rewraps watch",
+    "kms status",
+    "kms connect-aws",
+    "kms verify",
+    "kms rotate",
+    "secrets list",
+    "secrets get",
+    "secrets create",
+    "secrets import-certificate",
+    "secrets delete",
+}
+
+
+def commands() -> dict[str, tuple[str, set[str]]]:
+    """Help text and options of every command."""
+    found = {}
+
+    def collect(prefix: str, command: object) -> None:
+        for name, inner in getattr(command, "commands", {}).items():
+            path = f"{prefix} {name}".strip()
+            if hasattr(inner, "commands"):
+                collect(path, inner)
+            else:
+                options = {text for parameter in inner.params for text in parameter.opts}
+                found[path] = (inner.help or "", options)
+
+    collect("", get_command(application()))
+    return found
+
+
+def test_every_promised_command_is_there() -> None:
+    assert set(commands()) >= PROMISED
+
+
+@pytest.mark.parametrize("name", sorted(PROMISED))
+def test_its_help_shows_an_example_and_its_exit_status(name: str) -> None:
+    text, options = commands()[name]
+    assert "Example: " in text
+    assert "Exit status: 0 " in text
+    assert {"--json", "--data-dir"} <= options
+
+
+@pytest.mark.parametrize("name", sorted(PROMISED))
+def test_no_command_takes_a_secret_on_the_command_line(name: str) -> None:
+    _, options = commands()[name]
+    forbidden = {"--value", "--passphrase", "--password", "--api-key", "--token", "--admin-jwt"}
+    assert not options & forbidden
+
+
+def test_the_region_of_an_aws_key_is_its_arns_unless_another_is_said() -> None:
+    arn = "arn:aws:kms:eu-west-1:111122223333:key/1"
+    assert aws_body(arn, "role", None, None)["config"] == {
+        "region": "eu-west-1",
+        "role_arn": "role",
+    }
+    other = aws_body(arn, "role", "ext", "us-east-1")
+    assert other["config"] == {"region": "us-east-1", "role_arn": "role", "external_id": "ext"}
+    assert aws_body("not an arn", "role", None, None)["config"]["region"] == ""
