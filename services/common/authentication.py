@@ -6,7 +6,7 @@ the caller learns no more than that.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from services.common import api_keys
 from services.common.errors import StepUpRequiredError
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from services.common.tokens import TokenVerifier
 
 
+_FIND_API_KEY: Final = "select tenant_id, key_id, scopes from tenancy.find_api_key(%s)"
+_FIND_TENANT: Final = """
+    select tenant_id, slug, name, plan, max_secrets from tenancy.tenant(%s) where status = 'active'
+"""
+
+
 class Authenticator:
     """Authenticates against the registry in `database` and, for admins, with `tokens`."""
 
@@ -31,14 +37,11 @@ class Authenticator:
         """Who holds this API key. A malformed one costs no database read."""
         if not api_keys.well_formed(token):
             return None
-        async with self._database.transaction() as connection:
-            cursor = await connection.execute(
-                "select tenant_id, key_id, scopes from tenancy.find_api_key(%s)",
-                (api_keys.digest(token),),
-                prepare=True,
-            )
-            row = await cursor.fetchone()
-        return None if row is None else ApiKeyIdentity(row[0], row[1], frozenset(row[2]))
+        rows = await self._database.rows(_FIND_API_KEY, (api_keys.digest(token),))
+        if not rows:
+            return None
+        tenant_id, key_id, scopes = rows[0]
+        return ApiKeyIdentity(tenant_id, key_id, frozenset(scopes))
 
     async def admin(self, token: str) -> AdminIdentity | None:
         """Which administrator this JWT is of."""
@@ -54,18 +57,13 @@ class Authenticator:
 
     async def tenant(self, tenant_id: UUID) -> Tenant | None:
         """An active tenant of the registry."""
-        async with self._database.transaction() as connection:
-            return await find_tenant(connection, tenant_id)
+        rows = await self._database.rows(_FIND_TENANT, (tenant_id,))
+        return Tenant(*rows[0]) if rows else None
 
 
 async def find_tenant(connection: Connection, tenant_id: UUID) -> Tenant | None:
     """An active tenant of the registry, read in the caller's transaction."""
-    cursor = await connection.execute(
-        "select tenant_id, slug, name, plan, max_secrets from tenancy.tenant(%s)"
-        " where status = 'active'",
-        (tenant_id,),
-        prepare=True,
-    )
+    cursor = await connection.execute(_FIND_TENANT, (tenant_id,), prepare=True)
     row = await cursor.fetchone()
     return None if row is None else Tenant(*row)
 

@@ -17,7 +17,7 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 from services.common.errors import DeadlineError, UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from uuid import UUID
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
@@ -71,6 +71,8 @@ class Database:
                 "application_name": name,
                 "connect_timeout": _CONNECT_TIMEOUT_SECONDS,
                 "prepare_threshold": 1,
+                # Transactions are begun by `transaction` alone; a single read needs none.
+                "autocommit": True,
             },
             check=None,
             open=False,
@@ -93,6 +95,23 @@ class Database:
         except (UnavailableError, DeadlineError):
             return False
         return True
+
+    async def rows(self, query: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
+        """The rows of one reading statement without a tenant, in one round trip. Raises as `transaction`.
+
+        Tried once more where the connection was dead: so never for a statement that writes.
+        """
+        with translated():
+            try:
+                return await self._rows(query, parameters)
+            except psycopg.OperationalError:
+                await self._pool.check()
+                return await self._rows(query, parameters)
+
+    async def _rows(self, query: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(query.encode(), parameters, prepare=True)
+            return await cursor.fetchall()
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
