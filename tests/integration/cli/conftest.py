@@ -1,0 +1,72 @@
+"""`coffer` as a person runs it, with nothing of the surroundings."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.__main__ import application
+from tests.fakes.cli_gateway import Gateway
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from typer.testing import Result
+
+    from tests.fixtures.database import TestDatabase
+
+
+@dataclass
+class Coffer:
+    """Runs commands with these variables set."""
+
+    environ: dict[str, str]
+
+    def __call__(self, *arguments: str, stdin: str | bytes | None = None) -> Result:
+        return CliRunner().invoke(application(), list(arguments), input=stdin, env=self.environ)
+
+    def json(self, *arguments: str, stdin: str | bytes | None = None) -> Any:
+        """What a command that succeeds prints for scripts."""
+        result = self(*arguments, "--json", stdin=stdin)
+        assert result.exit_code == 0, result.output
+        return json.loads(result.stdout)
+
+
+@pytest.fixture
+def surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No variable of ours and no data directory."""
+    import os
+
+    for name in [name for name in os.environ if name.startswith("COFFER_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def registry(surroundings: None, database: TestDatabase) -> Coffer:
+    """On a real database."""
+    return Coffer({"COFFER_DATABASE_URL": database.admin_dsn})
+
+
+@pytest.fixture
+def gateway() -> Iterator[Gateway]:
+    with Gateway({}).serving() as serving:
+        yield serving
+
+
+@pytest.fixture
+def coffer(surroundings: None, gateway: Gateway) -> Coffer:
+    """On a scripted gateway."""
+    return Coffer(
+        {
+            "COFFER_BASE_URL": gateway.url,
+            "COFFER_API_KEY": "tk_live_x",
+            "COFFER_ADMIN_JWT": "ey.admin.x",
+            "COFFER_STEP_UP": "ey.step.x",
+        }
+    )
