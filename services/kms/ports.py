@@ -111,10 +111,12 @@ class BindingStore(Protocol):
         new: NewMasterKey,
         *,
         instead_of: UUID | None,
+        insist: bool = False,
     ) -> Activated | None:
         """Make `binding` current and `new` active, with its lease and audit event; all or nothing.
 
-        None, and nothing done, when the current binding is no longer `instead_of`.
+        None, and nothing done, when the current binding is no longer `instead_of`; `insist` takes the
+        place of whatever is current.
         """
         ...
 

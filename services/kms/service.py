@@ -81,13 +81,12 @@ class TenantKmsService:
     async def put(self, call: Call, body: Mapping[str, object]) -> Onboarded:
         """Connect or replace the tenant's key.
 
-        Raises StaticCredentialsRejectedError, ValidationError, KmsVerifyFailedError (nothing was stored),
-        ConflictError when other changes came between again and again.
+        Raises StaticCredentialsRejectedError, ValidationError, KmsVerifyFailedError (nothing was stored).
         """
         target = validation.parse(body, call.tenant, self._rules)
         async with self._turns.take(call.tenant):
-            for _ in range(_ATTEMPTS):
-                done = await self._try_put(call, target)
+            for left in reversed(range(_ATTEMPTS)):
+                done = await self._try_put(call, target, insist=not left)
                 if done is not None:
                     return Onboarded(target, done)
         raise _busy()
@@ -137,7 +136,9 @@ class TenantKmsService:
                     return done
         raise _busy()
 
-    async def _try_put(self, call: Call, target: KmsTarget) -> Activated | None:
+    async def _try_put(self, call: Call, target: KmsTarget, *, insist: bool) -> Activated | None:
+        # What is proven does not depend on what it replaces: the last attempt therefore takes the place of
+        # whatever is current by then, so that a crowd over several processes ends too.
         current = await self._store.current(call.tenant)
         proof = await self._probe(call.tenant, target)
         # From here on the key itself is named, not an alias that may be moved to another one.
@@ -146,7 +147,11 @@ class TenantKmsService:
         mark = self._master_keys.mark(call.tenant)
         minted = await self._mint(call.tenant, named)
         done = await self._store.onboard(
-            call, binding, minted.new, instead_of=current.id if current else None
+            call,
+            binding,
+            minted.new,
+            instead_of=current.id if current else None,
+            insist=insist,
         )
         if done is not None:
             unheard = self._master_keys.mark(call.tenant) == mark

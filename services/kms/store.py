@@ -160,27 +160,23 @@ class Store:
             return await _current(connection, tenant_id)
 
     async def onboard(
-        self, call: Call, binding: Binding, new: NewMasterKey, *, instead_of: UUID | None
+        self,
+        call: Call,
+        binding: Binding,
+        new: NewMasterKey,
+        *,
+        instead_of: UUID | None,
+        insist: bool = False,
     ) -> Activated | None:
         """See BindingStore."""
         tenant_id = binding.tenant_id
         async with self._database.tenant(tenant_id) as connection:
             await _take_ring(connection, tenant_id)
             current = await _current(connection, tenant_id)
-            if (current.id if current else None) != instead_of:
+            if not insist and (current.id if current else None) != instead_of:
                 return None
-            await _insert_binding(connection, binding)
-            if instead_of is not None:
-                await connection.execute(
-                    "update kms.binding set replaced_at = clock_timestamp() where tenant_id = %s and id = %s",
-                    (tenant_id, instead_of),
-                )
+            await _replace_binding(connection, current, binding)
             version = await _activate(connection, tenant_id, new, binding.id)
-            await connection.execute(
-                "update kms.key_ring set current_binding_id = %s, epoch = epoch + 1"
-                " where tenant_id = %s",
-                (binding.id, tenant_id),
-            )
             lease_id = await _issue_lease(connection, tenant_id, version, LeaseReason.ONBOARD)
             await self._announce(connection, Kind.REPLACED, binding)
             await audit.append(
@@ -275,20 +271,32 @@ async def _current(connection: Connection, tenant_id: UUID) -> Binding | None:
     return None if row is None else _binding(row)
 
 
-async def _insert_binding(connection: Connection, binding: Binding) -> None:
-    target = binding.target
+async def _replace_binding(
+    connection: Connection, current: Binding | None, binding: Binding
+) -> None:
+    target, tenant_id = binding.target, binding.tenant_id
     await connection.execute(
         "insert into kms.binding (tenant_id, id, provider, kms_key_ref, resolved_key_ref, config,"
         " created_at, last_verified_at)"
         " values (%s, %s, %s, %s, %s, %s, clock_timestamp(), clock_timestamp())",
         (
-            binding.tenant_id,
+            tenant_id,
             binding.id,
             target.provider,
             target.kms_key_ref,
             target.resolved_key_ref,
             Jsonb(dict(target.config)),
         ),
+    )
+    if current is not None:
+        await connection.execute(
+            "update kms.binding set replaced_at = clock_timestamp()"
+            " where tenant_id = %s and id = %s",
+            (tenant_id, current.id),
+        )
+    await connection.execute(
+        "update kms.key_ring set current_binding_id = %s, epoch = epoch + 1 where tenant_id = %s",
+        (binding.id, tenant_id),
     )
 
 

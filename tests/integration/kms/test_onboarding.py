@@ -10,14 +10,17 @@ import pytest
 from coffer.kms.v1 import kms_pb2
 
 from devcloud.faults import FaultKind
-from tests.fakes.kms_stand import onboarding, refused
+from tests.fakes.kms_stand import onboarding, refused, running_kms
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from devcloud.aws.seed import Customer
+    from devcloud.aws.server import AwsServer
     from devcloud.control import Control
     from tests.fakes.kms_stand import KmsStand
+    from tests.fixtures.database import TestDatabase
+    from tests.fixtures.pki import TestPki
 
 TABLES = ("kms.key_ring", "kms.binding", "kms.master_key", "rewrap.lease", "audit.event")
 
@@ -155,6 +158,23 @@ async def test_40_parallel_onboardings_make_40_versions_one_of_them_active(
     assert kms.database.rows(
         "select count(*), count(*) filter (where state = 'enqueued') from rewrap.lease"
     ) == [(40, 1)]
+
+
+async def test_parallel_onboardings_over_several_processes_lose_none(
+    database: TestDatabase, pki: TestPki, aws: AwsServer
+) -> None:
+    async with (
+        running_kms(database, pki, aws) as one,
+        running_kms(database, pki, aws) as two,
+        running_kms(database, pki, aws) as three,
+    ):
+        with aws.control() as cloud:
+            tenant, customer = await tenant_and_customer(one, cloud)
+        body = onboarding(customer)
+        crowd = [stand.put(tenant, body) for stand in (one, two, three) for _ in range(7)]
+        done = await asyncio.gather(*crowd)
+    assert sorted(reply.new_key_version for reply in done) == list(range(1, 22))
+    assert database.rows("select count(*) from kms.binding where replaced_at is null") == [(1,)]
 
 
 async def test_a_moved_alias_does_not_move_the_binding(kms: KmsStand, cloud: Control) -> None:
