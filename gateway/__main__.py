@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from gateway.server import make_server, open_socket
-from gateway.settings import read_settings
+from gateway.settings import Settings
 from gateway.wiring import SERVICES, make_gateway
 from services.common.rpc.channel import open_channel
 from services.common.rpc.server import remove_ready_file, run, stop_on_signals, write_ready_file
@@ -25,7 +25,7 @@ _log = structlog.get_logger("gateway")
 
 async def serve() -> None:
     """Run until a signal. Raises SettingsError, and OSError when the address cannot be had."""
-    settings = read_settings(os.environ)
+    settings = Settings.read(os.environ)
     listener = open_socket(settings.listen)
     host, port = listener.getsockname()[:2]
     listen = str(Address(host, port))

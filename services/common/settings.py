@@ -10,7 +10,8 @@ import base64
 import binascii
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
+from urllib.parse import urlsplit
 
 from services.common.sensitive import SecretBytes
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
+_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
 class SettingsError(Exception):
@@ -145,6 +147,19 @@ class Reader:
             self._fault(name, "must be host:port", None)
             return Address("127.0.0.1", 0)
         return Address(host.strip("[]"), int(port or 0))
+
+    def optional_https(self, name: str) -> str | None:
+        """An https URL (http on loopback only), None when unset."""
+        value = self.optional(name)
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        loopback = parts.hostname in _LOOPBACK
+        if not parts.hostname or (
+            parts.scheme != "https" and not (parts.scheme == "http" and loopback)
+        ):
+            return self._fault(name, "must be an https:// URL", None)
+        return value
 
     def names(self, name: str) -> tuple[str, ...]:
         """A comma-separated list; blanks and empty members are dropped."""

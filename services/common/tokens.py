@@ -51,11 +51,13 @@ class TokenSettings:
     @classmethod
     def read(cls, reader: Reader) -> TokenSettings:
         """From COFFER_ADMIN_JWT_ISSUER, _AUDIENCE and COFFER_ADMIN_JWKS_FILE or _URL."""
-        url = reader.optional("COFFER_ADMIN_JWKS_URL")
+        url = reader.optional_https("COFFER_ADMIN_JWKS_URL")
         return cls(
             issuer=reader.text("COFFER_ADMIN_JWT_ISSUER"),
             audience=reader.text("COFFER_ADMIN_JWT_AUDIENCE"),
-            jwks_file=None if url else reader.path("COFFER_ADMIN_JWKS_FILE"),
+            jwks_file=None
+            if reader.optional("COFFER_ADMIN_JWKS_URL")
+            else reader.path("COFFER_ADMIN_JWKS_FILE"),
             jwks_url=url,
         )
 

@@ -67,3 +67,17 @@ def test_defaults_stand_when_nothing_is_said() -> None:
     assert reader.text("EMPTY", "default") == "default"
     assert reader.names("LIST") == ()
     reader.finish()
+
+
+@pytest.mark.parametrize(
+    "value", ["http://issuer.example/jwks", "issuer.example", "file:///x", "https://"]
+)
+def test_keys_of_an_issuer_are_not_fetched_in_clear(value: str) -> None:
+    reader = Reader({"URL": value})
+    assert reader.optional_https("URL") is None
+    assert faults(reader) == ["URL must be an https:// URL"]
+
+
+@pytest.mark.parametrize("value", ["https://issuer.example/jwks", "http://127.0.0.1:8080/jwks"])
+def test_https_and_loopback_are_fine(value: str) -> None:
+    assert Reader({"URL": value}).optional_https("URL") == value

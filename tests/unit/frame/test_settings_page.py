@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -60,17 +59,11 @@ def documented() -> dict[str, set[str]]:
 
 
 def reader_of(module: str) -> Callable[[Mapping[str, str]], Any]:
-    """The one public function of a process's settings module that takes the environment."""
-    settings = importlib.import_module(f"{module}.settings")
-    found = [
-        function
-        for name, function in inspect.getmembers(settings, inspect.isfunction)
-        if function.__module__ == settings.__name__
-        and not name.startswith("_")
-        and list(inspect.signature(function).parameters) == ["environ"]
-    ]
-    assert len(found) == 1, f"{module}.settings"
-    return found[0]
+    """Each process has `Settings.read(environ)` in its settings module."""
+    read: Callable[[Mapping[str, str]], Any] = importlib.import_module(
+        f"{module}.settings"
+    ).Settings.read
+    return read
 
 
 def read_by(module: str) -> set[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.settings import read_settings
+from gateway.settings import Settings
 from services.common.settings import Address, SettingsError
 
 HERE = __file__
@@ -22,7 +22,7 @@ GOOD = {
 
 
 def test_what_is_not_set_has_its_documented_default() -> None:
-    settings = read_settings(GOOD)
+    settings = Settings.read(GOOD)
     assert settings.timeout_seconds == 30
     assert settings.max_body_bytes == 1024 * 1024
     assert settings.ready_file is None
@@ -34,7 +34,7 @@ def test_what_is_not_set_has_its_documented_default() -> None:
 @pytest.mark.parametrize("name", GOOD)
 def test_a_missing_setting_is_named(name: str) -> None:
     with pytest.raises(SettingsError, match=name):
-        read_settings({key: value for key, value in GOOD.items() if key != name})
+        Settings.read({key: value for key, value in GOOD.items() if key != name})
 
 
 @pytest.mark.parametrize(
@@ -48,4 +48,4 @@ def test_a_missing_setting_is_named(name: str) -> None:
 )
 def test_a_wrong_setting_is_named(given: dict[str, str], named: str) -> None:
     with pytest.raises(SettingsError, match=named):
-        read_settings(GOOD | given)
+        Settings.read(GOOD | given)
