@@ -74,8 +74,6 @@ class RewrapProcess:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve and work until `stop`, then let go of every lease. Raises RuntimeError: port taken."""
-        for name in _QUIET:
-            logging.getLogger(name).setLevel(logging.WARNING)
         channel = open_channel(self._settings.secrets_target, self._settings.server.tls)
         async with contextlib.AsyncExitStack() as undo:
             undo.push_async_callback(channel.close)
@@ -144,6 +142,8 @@ async def _then(stop: asyncio.Event, act: Callable[[], None]) -> None:
 
 async def main() -> None:
     """Read the settings and run until SIGTERM. Raises SettingsError."""
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
     await RewrapProcess(Settings.read(os.environ)).run(stop_on_signals())
 
 

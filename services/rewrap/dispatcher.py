@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from services.common.errors import CofferError
+from services.common.telemetry import describe
 
 if TYPE_CHECKING:
     from services.rewrap.ports import JobQueue, LeaseWatch, Observer
@@ -74,6 +75,8 @@ class Dispatcher:
                 pause = await self.dispatch()
             except CofferError as error:
                 _log.warning("dispatch_failed", code=error.code)
+            except Exception as error:  # noqa: BLE001 - without a dispatcher every lease stands still
+                _log.error("dispatch_defect", **describe(error))
             try:
                 async with asyncio.timeout(pause):
                     await self._woken.wait()
@@ -87,3 +90,5 @@ class Dispatcher:
                 await self.recover()
             except CofferError as error:
                 _log.warning("recovery_failed", code=error.code)
+            except Exception as error:  # noqa: BLE001 - as above
+                _log.error("recovery_defect", **describe(error))

@@ -26,6 +26,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from services.common.database import require_secure
 from services.common.errors import UnavailableError
+from services.common.telemetry import describe
 from services.rewrap.model import LeaseRef
 
 if TYPE_CHECKING:
@@ -172,6 +173,8 @@ class ProcrastinateQueue:
             await worker
         except (queue_errors.ProcrastinateException, psycopg.Error, PoolTimeout) as error:
             _log.warning("queue_worker_lost", kind=type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - without a worker every lease stands still
+            _log.error("queue_worker_defect", **describe(error))
 
     def _define(self, handle: Callable[[LeaseRef], Awaitable[object]]) -> None:
         async def lease(

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 CHANNEL: Final = "coffer_rewrap"
 """Where leases are announced, as `<tenant>:<lease>`; `rewrap.issue_lease` does so too."""
 _ACTOR: Final = "service:rewrap"
+_COUNT_TIMEOUT: Final = "120s"
+"""For the census: exact over all of a tenant's data keys, about 1 s per million."""
 _UNMOVABLE: Final = (
     "Some data keys could not be moved: {failed} are damaged, {left} are left in all."
 )
@@ -94,25 +96,41 @@ class PostgresLeaseStore:
     async def take(self, ref: LeaseRef, *, lanes: int, batch: int) -> Taken | None:
         """As the port says."""
         async with self._database.tenant(ref.tenant_id) as connection:
+            known = await _one(
+                connection,
+                "select target_version, total from rewrap.lease"
+                " where tenant_id = %s and id = %s and finished_at is null",
+                (ref.tenant_id, ref.lease_id),
+            )
+            if known is None:
+                return None
+            target, total = known
+            # Counted before the row is held: nobody who issues a newer lease waits for a count.
+            counted = await _stale(connection, ref, target) if total is None else total
             row = await _one(
                 connection,
-                "update rewrap.lease set fence = fence + 1, state = 'running',"
-                " started_at = coalesce(started_at, clock_timestamp()), next_attempt_at = null"
-                " where tenant_id = %s and id = %s and state = any(%s)"
-                " and (next_attempt_at is null or next_attempt_at <= clock_timestamp())"
-                " returning fence, target_version, throttle_per_second, attempts, total",
-                (ref.tenant_id, ref.lease_id, list(RUNNABLE)),
+                "update rewrap.lease l set fence = l.fence + 1, state = 'running',"
+                " started_at = coalesce(l.started_at, clock_timestamp()), next_attempt_at = null,"
+                " total = coalesce(l.total, %s)"
+                " from (select total from rewrap.lease where tenant_id = %s and id = %s"
+                "       for update) before"
+                " where l.tenant_id = %s and l.id = %s and l.state = any(%s)"
+                " and (l.next_attempt_at is null or l.next_attempt_at <= clock_timestamp())"
+                " returning l.fence, l.throttle_per_second, l.attempts, before.total is null",
+                (
+                    counted,
+                    ref.tenant_id,
+                    ref.lease_id,
+                    ref.tenant_id,
+                    ref.lease_id,
+                    list(RUNNABLE),
+                ),
             )
             if row is None:
                 return None
-            fence, target, throttle, attempts, total = row
-            if total is None:
-                total = await _stale(connection, ref, target)
-                await connection.execute(
-                    "update rewrap.lease set total = %s where tenant_id = %s and id = %s",
-                    (total, ref.tenant_id, ref.lease_id),
-                )
-                left = split_lanes(total, batch, lanes) if total else []
+            fence, throttle, attempts, first = row
+            if first:
+                left = split_lanes(counted, batch, lanes) if counted else []
                 await _insert_lanes(connection, ref, left)
             else:
                 left = await _unfinished_lanes(connection, ref)
@@ -131,17 +149,28 @@ class PostgresLeaseStore:
     async def settle(self, ref: LeaseRef, fence: int, *, lanes: int, batch: int) -> Settled | None:
         """As the port says. The event of the end is in the transaction of the end."""
         async with self._database.tenant(ref.tenant_id) as connection:
+            known = await _one(
+                connection,
+                "select target_version, reason from rewrap.lease"
+                " where tenant_id = %s and id = %s and fence = %s and state = 'running'",
+                (ref.tenant_id, ref.lease_id, fence),
+            )
+            if known is None:
+                return None
+            target, reason = known
+            # Counted before the row is held. While the lease runs its target is the active version, so
+            # what is stale only shrinks: none now is none when the lease ends.
+            stale = await _stale(connection, ref, target)
             row = await _one(
                 connection,
-                "select target_version, reason, total, done, skipped, failed, passes + 1"
+                "select total, done, skipped, failed, passes + 1"
                 " from rewrap.lease where tenant_id = %s and id = %s and fence = %s"
                 " and state = 'running' for update",
                 (ref.tenant_id, ref.lease_id, fence),
             )
             if row is None:
                 return None
-            target, reason, total, done, skipped, failed, passes = row
-            stale = await _stale(connection, ref, target)
+            total, done, skipped, failed, passes = row
             verdict = judge(stale=stale, failed=failed, passes=passes)
             if verdict is Verdict.AGAIN:
                 again = split_lanes(stale, batch, lanes)
@@ -246,6 +275,9 @@ async def _one(
 
 async def _stale(connection: Connection, ref: LeaseRef, target_version: int) -> int:
     """How many data keys are still under another version that is not revoked."""
+    await connection.execute(
+        "select set_config('statement_timeout', %s, true)", (_COUNT_TIMEOUT,), prepare=True
+    )
     row = await _one(
         connection,
         "select coalesce(sum(data_keys), 0)::bigint from secrets.census(%s)"

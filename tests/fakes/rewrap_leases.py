@@ -209,7 +209,7 @@ class Queue:
         self.jobs: list[LeaseRef] = []
         self.is_crowded = False
         self.dead = 0
-        self.broken: CofferError | None = None
+        self.broken: Exception | None = None
         self._filled = asyncio.Event()
 
     async def enqueue(self, refs: Sequence[LeaseRef]) -> int:

@@ -210,3 +210,27 @@ async def test_a_job_whose_end_could_not_be_written_does_not_block_its_lease(sta
             )
         assert stand.issue(tenant, version=3) == expected
         await stand.until_state(expected, "completed")
+
+
+async def test_a_newer_rotation_does_not_wait_for_the_count_of_an_older_lease(
+    stand: Stand,
+) -> None:
+    """The count holds no lock: kms issues a lease while a worker still counts for the one before."""
+    tenant = stand.tenant("acme", 10)
+    older = stand.issue(tenant)
+    with psycopg.connect(stand.database.admin_dsn) as slow:
+        slow.execute("lock table secrets.data_key in access exclusive mode")
+        async with stand.within():
+            await stand.until(
+                lambda: bool(
+                    stand.database.rows(
+                        "select 1 from pg_stat_activity where wait_event_type = 'Lock'"
+                        " and position('secrets.census' in query) > 0 and datname = current_database()"
+                    )
+                ),
+                "a worker counts",
+            )
+            newer = stand.issue(tenant, version=3)
+            slow.rollback()
+            await stand.until_state(newer, "completed")
+    assert stand.lease(older)["state"] == "superseded"

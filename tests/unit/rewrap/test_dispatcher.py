@@ -87,6 +87,17 @@ async def test_jobs_of_the_dead_are_taken_over_and_counted() -> None:
     assert observer.jobs_recovered == 2
 
 
+async def test_a_defect_does_not_end_the_dispatcher() -> None:
+    leases, queue = Leases(Clock()), Queue()
+    queue.broken = RuntimeError("a defect")
+    here = dispatcher(leases, queue, Observer(), every=3600)
+    async with _running(here):
+        await asyncio.sleep(0)
+        queue.broken = None
+        here.wake()
+        await queue.wait_for_a_job()
+
+
 @contextlib.asynccontextmanager
 async def _running(here: Dispatcher) -> AsyncIterator[None]:
     task = asyncio.create_task(here.run())
