@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -149,6 +150,15 @@ async def refused(code: str, call: Awaitable[Any]) -> CofferError:
     error = caught.value
     assert error.code == code, f"{error.code} instead of {code}: {error.message}"
     return error
+
+
+async def until(look: Callable[[], Awaitable[bool]], seconds: float, what: str) -> float:
+    """Wait for `look`; the seconds it took. Raises AssertionError after `seconds`."""
+    started = time.monotonic()
+    while not await look():
+        assert time.monotonic() - started < seconds, f"not within {seconds} s: {what}"
+        await asyncio.sleep(0.03)
+    return time.monotonic() - started
 
 
 def onboarding(customer: Customer, **config: Any) -> dict[str, Any]:

@@ -11,10 +11,10 @@ import pytest
 from coffer.kms.v1 import kms_pb2
 
 from services.common.errors import CofferError
-from tests.fakes.kms_stand import onboarding, refused, running_kms
+from tests.fakes.kms_stand import onboarding, refused, running_kms, until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator
     from uuid import UUID
 
     from devcloud.aws.seed import Customer
@@ -45,14 +45,6 @@ async def onboarded(kms: KmsStand, cloud: Control) -> tuple[UUID, Customer]:
     customer = await kms.cloud(cloud.create_customer, external_id=f"coffer-{tenant}")
     await kms.put(tenant, onboarding(customer))
     return tenant, customer
-
-
-async def until(look: Callable[[], Awaitable[bool]], seconds: float, what: str) -> float:
-    started = time.monotonic()
-    while not await look():
-        assert time.monotonic() - started < seconds, f"not within {seconds} s: {what}"
-        await asyncio.sleep(0.03)
-    return time.monotonic() - started
 
 
 async def is_sealed(kms: KmsStand, tenant: UUID) -> bool:

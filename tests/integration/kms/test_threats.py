@@ -1,0 +1,108 @@
+"""Somebody with a hand in the database or on the wire."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from tests.fakes.kms_stand import onboarding, refused, running_kms, until
+
+if TYPE_CHECKING:
+    from devcloud.aws.server import AwsServer
+    from tests.fakes.kms_stand import KmsStand
+    from tests.fixtures.database import TestDatabase
+    from tests.fixtures.pki import TestPki
+
+
+async def test_a_master_key_row_copied_to_another_tenant_does_not_open(kms: KmsStand) -> None:
+    one, other = kms.database.create_tenant("a"), kms.database.create_tenant("b")
+    await kms.generate(one)
+    await kms.generate(other)
+    kms.database.execute(
+        "update kms.master_key b set wrapped = a.wrapped, check_value = a.check_value"
+        " from kms.master_key a where a.tenant_id = %s and b.tenant_id = %s",
+        (one, other),
+    )
+    kms.process.forget_all()
+    await refused("tenant_sealed", kms.generate(other))
+    await kms.generate(one)
+
+
+async def test_the_kms_login_sees_no_tenant_but_the_transactions(kms: KmsStand) -> None:
+    one, other = kms.database.create_tenant("a"), kms.database.create_tenant("b")
+    await kms.generate(one)
+    await kms.generate(other)
+    with psycopg.connect(kms.database.dsn("coffer_kms")) as connection:
+        for table in ("key_ring", "binding", "master_key"):
+            assert connection.execute(f"select 1 from kms.{table}".encode()).fetchall() == []
+        connection.execute("select set_config('coffer.tenant_id', %s, true)", (str(one),))
+        rows = connection.execute("select tenant_id from kms.master_key").fetchall()
+        assert rows == [(one,)]
+        with pytest.raises(psycopg.DatabaseError, match="not the tenant"):
+            connection.execute("select kms.take_ring(%s)", (other,))
+
+
+async def test_a_lost_listening_connection_forgets_every_key_and_comes_back(
+    kms: KmsStand,
+) -> None:
+    with kms.aws.control() as cloud:
+        tenant = kms.database.create_tenant("a")
+        customer = await kms.cloud(cloud.create_customer, external_id=f"coffer-{tenant}")
+        await kms.put(tenant, onboarding(customer))
+        await kms.generate(tenant)
+        before = await kms.cloud(cloud.count, "Decrypt", customer.key_arn)
+        kms.database.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where application_name = 'listen coffer_kms' and datname = current_database()"
+        )
+
+        async def asked_anew() -> bool:
+            await kms.generate(tenant)
+            return bool(await kms.cloud(cloud.count, "Decrypt", customer.key_arn) > before)
+
+        await until(asked_anew, 10, "the key was asked for anew")
+        await until(kms.process.ready, 10, "it listens again")
+
+
+async def test_no_key_byte_reaches_the_log_or_a_column_in_clear(
+    database: TestDatabase,
+    pki: TestPki,
+    aws: AwsServer,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    minted: list[bytes] = []
+    random = os.urandom
+
+    def watched(count: int) -> bytes:
+        made = random(count)
+        minted.append(made)
+        return made
+
+    monkeypatch.setattr("services.kms.hierarchy.os.urandom", watched)
+    platform_key = random(32)
+    async with running_kms(database, pki, aws, master_key=platform_key) as kms:
+        tenant = database.create_tenant("a")
+        with aws.control() as cloud:
+            customer = cloud.create_customer(external_id=f"coffer-{tenant}")
+        keys = [key.plaintext for key in (await kms.generate(tenant, 5)).data_keys]
+        await kms.put(tenant, onboarding(customer))
+        await kms.rotate(tenant)
+    masters = [made for made in minted if len(made) == 32]
+    assert len(masters) >= 3
+    told = capfd.readouterr()
+    dump = json.dumps(
+        [
+            str(row)
+            for table in ("kms.master_key", "kms.binding", "audit.event", "rewrap.lease")
+            for row in database.rows(f"select t::text from {table} t")
+        ]
+    )
+    for secret in (platform_key, *masters, *keys):
+        for text in (told.out, told.err, dump):
+            assert secret.hex() not in text
+            assert repr(secret)[2:-1] not in text
