@@ -18,6 +18,7 @@ class RunningDevcloud:
 
     key: DevcloudKey
     region: str
+    principal_arn: str
     access_key_id: str = field(repr=False)
     secret_access_key: str = field(repr=False)
     control_token: str = field(repr=False)
@@ -32,6 +33,7 @@ class RunningDevcloud:
             "AWS_EC2_METADATA_DISABLED": "true",
             "COFFER_KMS_AWS_STS_ENDPOINT_URL": self.key.aws_endpoint_url,
             "COFFER_KMS_AWS_KMS_ENDPOINT_URL": self.key.aws_endpoint_url,
+            "COFFER_KMS_AWS_PRINCIPAL_ARN": self.principal_arn,
         }
 
 
@@ -77,6 +79,7 @@ def running_devcloud(directory: DataDirectory) -> RunningDevcloud:
                 aws_external_id=str(told["aws_external_id"]),
             ),
             region=str(told["aws_region"]),
+            principal_arn=str(told["aws_principal_arn"]),
             access_key_id=str(told["aws_access_key_id"]),
             secret_access_key=str(told["aws_secret_access_key"]),
             control_token=str(told["control_token"]),

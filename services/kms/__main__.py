@@ -56,6 +56,7 @@ class Process:
             sts_endpoint_url=settings.aws.sts_endpoint_url,
             kms_endpoint_url=settings.aws.kms_endpoint_url,
             principal_arn=settings.setup.aws_principal_arn,
+            reuse_seconds=settings.lifetimes.grant_reuse,
         )
         wrapping = Catalog(PlatformKey(settings.master_key, kms_metrics), {"aws": self._aws})
         self._cache = MasterKeyCache(

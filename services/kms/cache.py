@@ -38,18 +38,25 @@ def clock() -> float:
 
 @dataclass(slots=True)
 class CachedKey:
-    """An open key. `asked_at` is when its KMS request was sent; times are of the cache's clock."""
+    """An open key. `asked_at` is when its KMS request was sent; times are of the cache's clock.
+
+    Without a `refresh_at` it is due for that after REFRESH_AT of its life.
+    """
 
     key: OpenMasterKey = field(repr=False)
     binding_id: UUID | None
     asked_at: float
     expires_at: float
     used: bool = False
-    refresh_at: float = field(init=False)
+    refresh_at: float | None = None
     """From when on it should be fetched anew if it is in use."""
 
-    def __post_init__(self) -> None:
-        self.refresh_at = self.asked_at + REFRESH_AT * (self.expires_at - self.asked_at)
+    @property
+    def due_at(self) -> float:
+        """From when on it should be fetched anew."""
+        if self.refresh_at is not None:
+            return self.refresh_at
+        return self.asked_at + REFRESH_AT * (self.expires_at - self.asked_at)
 
 
 class _Counts:
@@ -150,7 +157,7 @@ class MasterKeyCache:
         for (tenant_id, version), entry in list(self._keys.items()):
             if now >= entry.expires_at:
                 self._keys.pop((tenant_id, version), None)
-            elif entry.used and now >= entry.refresh_at:
+            elif entry.used and now >= entry.due_at:
                 yield tenant_id, version, entry
 
     def forget_active(self, tenant_id: UUID) -> None:

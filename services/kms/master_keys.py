@@ -17,7 +17,7 @@ from services.common.errors import CofferError, KeyRevokedError, TenantSealedErr
 from services.common.identity import Call, current_call
 from services.kms import hierarchy
 from services.kms.announcements import Announcement, Kind
-from services.kms.cache import CachedKey
+from services.kms.cache import REFRESH_AT, CachedKey
 from services.kms.model import KeyStatus, Reason, UnknownVersionError, WrapError, WrapMethod
 from services.kms.proofs import Minted, mint
 
@@ -39,6 +39,10 @@ _REFRESH_RETRY: Final = 0.05
 _log = logging.getLogger(__name__)
 
 
+GRANT_REUSE: Final = 0.1
+"""Part of the customer TTL for which a session with the customer's cloud is used again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lifetimes:
     """How long an open key may be used after its KMS request was sent, in seconds, by wrap method."""
@@ -49,6 +53,28 @@ class Lifetimes:
     def of(self, method: WrapMethod) -> float:
         """The lifetime of keys wrapped so."""
         return self.customer if method is WrapMethod.CUSTOMER_KMS else self.platform
+
+    @property
+    def grant_reuse(self) -> float:
+        """For how long a provider may use a session with the customer's cloud again.
+
+        A cloud honours a session after the customer took the trust away. So this is taken off a key's
+        life: whatever grant is taken away, the TTL holds.
+        """
+        return GRANT_REUSE * self.customer
+
+    def cached(
+        self,
+        key: hierarchy.OpenMasterKey,
+        binding_id: UUID | None,
+        asked_at: float,
+        method: WrapMethod,
+    ) -> CachedKey:
+        """The entry of a key whose KMS request was sent at `asked_at`."""
+        life = self.of(method)
+        reuse = self.grant_reuse if method is WrapMethod.CUSTOMER_KMS else 0.0
+        refresh_at = asked_at + REFRESH_AT * life
+        return CachedKey(key, binding_id, asked_at, asked_at + life - reuse, refresh_at=refresh_at)
 
 
 class MasterKeys:
@@ -111,8 +137,8 @@ class MasterKeys:
         """Keep a key that its provider has just unwrapped and that is stored by now."""
         new = minted.new
         key = hierarchy.OpenMasterKey(minted.master_key, minted.tenant_id, version)
-        expires_at = minted.asked_at + self._lifetimes.of(new.wrap_method)
-        self._cache.keep(mark, CachedKey(key, binding_id, minted.asked_at, expires_at))
+        entry = self._lifetimes.cached(key, binding_id, minted.asked_at, new.wrap_method)
+        self._cache.keep(mark, entry)
 
     def watch(self, binding: Binding, version: int) -> None:
         """A binding was read as sealed: try it in the background, as if a request had met it."""
@@ -221,7 +247,7 @@ class MasterKeys:
             raise TenantSealedError(reason=error.reason) from None
         binding_id = lookup.binding.id if lookup.binding else None
         key = hierarchy.OpenMasterKey(master_key, row.tenant_id, row.version)
-        return CachedKey(key, binding_id, asked_at, asked_at + self._lifetimes.of(row.wrap_method))
+        return self._lifetimes.cached(key, binding_id, asked_at, row.wrap_method)
 
     def _key_of(self, lookup: KeyLookup) -> WrappingKey:
         if lookup.binding is None:

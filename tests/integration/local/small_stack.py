@@ -33,6 +33,7 @@ import json, os, signal, sys
 a = dict(zip(sys.argv[1::2], sys.argv[2::2]))
 told = {"aws_endpoint_url": "http://" + a["--listen"], "aws_key_arn": "arn:key",
         "aws_role_arn": "arn:role", "aws_external_id": a["--external-id"], "aws_region": "eu-west-1",
+        "aws_principal_arn": "arn:principal",
         "aws_access_key_id": "id", "aws_secret_access_key": "sk", "control_token": "ct"}
 path = a["--ready-file"]
 with open(path + ".new", "w") as f:

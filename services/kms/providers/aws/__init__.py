@@ -15,7 +15,7 @@ Every call carries the EncryptionContext {coffer-tenant, coffer-key}: it is auth
 CloudTrail, and must be the same to decrypt. What Encrypt names as the key (an ARN, also where it was asked
 by alias) is stored and named to Decrypt, so a moved alias changes nothing and no other key is tried.
 
-Not promised: that AWS forgets a session at once when trust is taken away; see `sessions.REUSE`.
+Not promised: that AWS forgets a session at once when trust is taken away; see `sessions.REUSE_SECONDS`.
 Sources: AWS KMS API Reference (Encrypt, Decrypt), AWS STS API Reference (AssumeRole), IAM User Guide
 ("The confused deputy problem").
 """

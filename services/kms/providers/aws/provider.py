@@ -18,7 +18,7 @@ from services.kms.providers.aws.errors import (
     wrap_error,
 )
 from services.kms.providers.aws.sdk import AwsFailedError, Threads
-from services.kms.providers.aws.sessions import SessionKey, SessionMaker
+from services.kms.providers.aws.sessions import REUSE_SECONDS, SessionKey, SessionMaker
 from services.kms.turns import Turns
 from services.kms.validation import issued_external_id
 
@@ -54,13 +54,19 @@ class AwsProvider:
         kms_endpoint_url: str | None = None,
         principal_arn: str | None = None,
         total_seconds: float = TOTAL_SECONDS,
+        reuse_seconds: float = REUSE_SECONDS,
     ) -> None:
-        """Endpoints other than AWS's own come from the operator's settings and nowhere else."""
+        """Endpoints other than AWS's own come from the operator's settings and nowhere else.
+
+        A session with a customer's role is used again for `reuse_seconds`.
+        """
         self._meter = meter
         self._principal_arn = principal_arn
         self._total_seconds = total_seconds
         self._maker = SessionMaker(
-            sts_endpoint_url=sts_endpoint_url, kms_endpoint_url=kms_endpoint_url
+            sts_endpoint_url=sts_endpoint_url,
+            kms_endpoint_url=kms_endpoint_url,
+            reuse_seconds=reuse_seconds,
         )
         self._threads = Threads()
         self._turns = Turns(PER_TENANT)

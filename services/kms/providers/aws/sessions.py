@@ -25,9 +25,9 @@ READ_SECONDS: Final = 4.0
 SESSION_NAME: Final = "coffer-kms"
 SESSION_SECONDS: Final = 900
 """The shortest that AWS knows."""
-REUSE: Final = timedelta(seconds=60)
-"""No session is used for longer, although it lives for 15 minutes: AWS honours a session until its end, even
-after the customer took the trust policy away, and taking the grant away has to seal soon."""
+REUSE_SECONDS: Final = 30.0
+"""A session is used again for so long, although it lives for 15 minutes: AWS honours a session until its end,
+even after the customer took the trust policy away. kms takes this off the life of a key (`Lifetimes`)."""
 _MAX_STS_CLIENTS: Final = 64
 _BEFORE_EXPIRY: Final = 0.2
 """Part of a session's life, at its end, in which it is not used any more."""
@@ -59,7 +59,14 @@ class Session:
 class SessionMaker:
     """Makes sessions with the process's ambient AWS identity (boto3's own chain)."""
 
-    def __init__(self, *, sts_endpoint_url: str | None, kms_endpoint_url: str | None) -> None:
+    def __init__(
+        self,
+        *,
+        sts_endpoint_url: str | None,
+        kms_endpoint_url: str | None,
+        reuse_seconds: float = REUSE_SECONDS,
+    ) -> None:
+        self._reuse = timedelta(seconds=reuse_seconds)
         self._sts_endpoint_url = sts_endpoint_url
         self._kms_endpoint_url = kms_endpoint_url
         self._config = Config(
@@ -76,6 +83,9 @@ class SessionMaker:
 
     def make(self, key: SessionKey) -> Session:
         """Assume the role. Raises what boto3 raises. Takes a thread for as long as STS takes."""
+        now = datetime.now(
+            UTC
+        )  # before the call: trust may be taken away right after AWS checked it
         answer = self._sts_client(key.region).assume_role(
             RoleArn=key.role_arn,
             RoleSessionName=SESSION_NAME,
@@ -83,7 +93,6 @@ class SessionMaker:
             DurationSeconds=SESSION_SECONDS,
         )
         credentials = answer["Credentials"]
-        now = datetime.now(UTC)
         life = credentials["Expiration"] - now
         client: KMSClient = self._client(
             "kms",
@@ -93,7 +102,7 @@ class SessionMaker:
             aws_secret_access_key=credentials["SecretAccessKey"],
             aws_session_token=credentials["SessionToken"],
         )
-        return Session(client, now + min(REUSE, life * (1 - _BEFORE_EXPIRY)))
+        return Session(client, now + min(self._reuse, life * (1 - _BEFORE_EXPIRY)))
 
     def close(self) -> None:
         """Close the clients for STS."""
