@@ -1,1 +1,4 @@
-"""The services of Coffer. Start one with `python -m services.<name>`; never put this folder itself on `sys.path`."""
+"""The services of Coffer. Start one with `python -m services.<name>`.
+
+Never put this folder itself on `sys.path`: `import secrets` would find ours.
+"""
