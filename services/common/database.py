@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from services.common.errors import DeadlineError, UnavailableError
@@ -57,13 +57,21 @@ def sqlalchemy_url(dsn: str) -> str:
     return urlunsplit(("postgresql+psycopg", parts.netloc, parts.path, query, ""))
 
 
+def _in_utc(dsn: str) -> str:
+    """The same database, with times in UTC whatever the server's default: a date at the end of the calendar
+    must not leave it by an offset.
+    """
+    options = conninfo_to_dict(dsn).get("options") or ""
+    return make_conninfo(dsn, options=f"{options} -c timezone=UTC".strip())
+
+
 class Database:
     """A pool of connections under one login role. Construction does no I/O."""
 
     def __init__(self, dsn: str, *, name: str, max_connections: int = 16) -> None:
         """`name` is shown in `pg_stat_activity`. Raises InsecureDatabaseUrlError."""
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
-            require_secure(dsn),
+            _in_utc(require_secure(dsn)),
             min_size=1,
             max_size=max_connections,
             timeout=_POOL_TIMEOUT_SECONDS,
@@ -104,6 +112,8 @@ class Database:
         with translated():
             try:
                 return await self._rows(query, parameters)
+            except PoolTimeout:
+                raise
             except psycopg.OperationalError:
                 await self._pool.check()
                 return await self._rows(query, parameters)
@@ -142,6 +152,8 @@ class Database:
         """
         try:
             return await self._begin_once(block)
+        except PoolTimeout:
+            raise  # an OperationalError too, but nothing is dead: all connections are in use
         except psycopg.OperationalError:
             await self._pool.check()
             return await self._begin_once(block)

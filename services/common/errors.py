@@ -92,8 +92,12 @@ class CofferError(Exception):
 
     @property
     def grpc_code(self) -> str:
-        """Name of the canonical gRPC status code."""
-        return CODES[self.code].grpc_code
+        """Name of the canonical gRPC status code.
+
+        A code with another HTTP status than its own is a state and no outage: clients must not repeat it.
+        """
+        usual = CODES[self.code]
+        return usual.grpc_code if self.http_status == usual.http_status else "FAILED_PRECONDITION"
 
 
 class ValidationError(CofferError):

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from typing import TYPE_CHECKING, Final
 
 import psycopg
 import structlog
 from psycopg import sql
 
+from services.common.clock import clock
 from services.common.database import require_secure
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Listener:
     @property
     def alive(self) -> bool:
         """Whether every notification until a moment ago would have been heard."""
-        return time.monotonic() - self._heard_at < HEARTBEAT_SECONDS
+        return clock() - self._heard_at < HEARTBEAT_SECONDS
 
     def start(self) -> None:
         """Begin to listen in the background."""
@@ -86,11 +86,11 @@ class Listener:
         async with connection:
             await connection.execute(sql.SQL("listen {}").format(sql.Identifier(self._channel)))
             self._on_gap()
-            self._heard_at = time.monotonic()
+            self._heard_at = clock()
             while True:
                 async for note in connection.notifies(timeout=_BEAT_SECONDS):
                     self._on_payload(note.payload)
-                asked = time.monotonic()
+                asked = clock()
                 async with asyncio.timeout(_ANSWER_SECONDS):
                     await connection.execute("select 1")
                 self._heard_at = asked

@@ -32,7 +32,10 @@ ROLES: Final = ("owner", "admin", "viewer")
 STEP_UP_PURPOSE: Final = "step_up"
 CLOCK_LEEWAY_SECONDS: Final = 30
 _RELOAD_SECONDS: Final = 300.0
-_UNKNOWN_KEY_RELOAD_SECONDS: Final = 5.0
+_RETRY_SECONDS: Final = 5.0
+"""Between two tries to load the keys, whatever tokens come."""
+_TRUSTED_SECONDS: Final = 3600.0
+"""Keys that could not be loaded again for so long are not trusted any more."""
 _FETCH_SECONDS: Final = 5.0
 _MAX_ID: Final = 200
 
@@ -118,7 +121,7 @@ class TokenVerifier:
         self._keys: dict[str | None, jwt.PyJWK] = {}
         self._loaded_at = float("-inf")
         self._tried_at = float("-inf")
-        self._loading = asyncio.Lock()
+        self._reloading: asyncio.Task[None] | None = None
 
     async def admin(self, token: str) -> AdminClaims | None:
         """The claims of an admin JWT, or None for one that is not valid for any reason."""
@@ -180,14 +183,29 @@ class TokenVerifier:
         return claims if isinstance(claims.get("exp"), int | float) else None
 
     async def _key(self, kid: str | None) -> jwt.PyJWK | None:
+        """The issuer's key. Nobody waits for a reload but who needs a key that is not here."""
         now = time.monotonic()
-        wait = _RELOAD_SECONDS if kid in self._keys else _UNKNOWN_KEY_RELOAD_SECONDS
-        since = self._loaded_at if kid in self._keys else self._tried_at
-        if now - since > wait:
-            async with self._loading:
-                if self._tried_at <= now:
-                    await self._reload()
-        return self._keys.get(kid)
+        if now - self._loaded_at > _TRUSTED_SECONDS:
+            self._keys = {}  # an issuer that has been away for so long may have turned its keys
+        known = self._keys.get(kid)
+        stale = now - self._loaded_at > _RELOAD_SECONDS
+        if (known is None or stale) and now - self._tried_at > _RETRY_SECONDS:
+            reload = self._begin_reload()
+            if known is None:
+                await asyncio.shield(reload)
+        elif known is None and self._reloading is not None:
+            await asyncio.shield(self._reloading)
+        return known or self._keys.get(kid)
+
+    def _begin_reload(self) -> asyncio.Task[None]:
+        if self._reloading is None:
+            self._reloading = asyncio.create_task(self._reload(), name="reload issuer keys")
+            self._reloading.add_done_callback(self._reloaded)
+        return self._reloading
+
+    def _reloaded(self, _task: asyncio.Task[None]) -> None:
+        self._reloading = None
+        self._tried_at = time.monotonic()
 
     async def _reload(self) -> None:
         try:
@@ -196,9 +214,6 @@ class TokenVerifier:
         except (OSError, ValueError, jwt.PyJWTError, httpx.HTTPError, AttributeError) as error:
             _log.warning("jwks_not_loaded", kind=type(error).__name__)
             return
-        finally:
-            # Set when it is over: who comes meanwhile waits for the keys instead of doing without.
-            self._tried_at = time.monotonic()
         self._keys = {key.key_id: key for key in keys}
         if len(keys) == 1:
             self._keys[None] = keys[0]  # a token may leave `kid` out when there is no choice

@@ -6,6 +6,7 @@ gateway found in the body, then the servicer.
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from dataclasses import replace
@@ -90,14 +91,17 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-i
                 call = await self._enforcer.admit(method, _credentials(peer, metadata), call)
                 enter_call(call)
                 refusal = metadata.get(REFUSAL)
-                if refusal is not None and peer.service == "gateway":
+                if refusal is not None:
                     code = "refused"
-                    await _refuse(context, refusal)
+                    await _refuse(context, peer, refusal)
                 return await inner(request, context)
             except CofferError as error:
                 code = error.code
                 await self._abort(context, error)
             except grpc.aio.AbortError:
+                raise
+            except asyncio.CancelledError:
+                code = "cancelled"  # the caller went away, or its deadline passed
                 raise
             except Exception as error:  # noqa: BLE001 - the last line: no foreign text leaves
                 code = "internal_error"
@@ -148,5 +152,8 @@ def _credentials(peer: Peer, metadata: dict[str, Any]) -> Credentials:
     )
 
 
-async def _refuse(context: Any, refusal: bytes) -> None:
+async def _refuse(context: Any, peer: Peer, refusal: bytes) -> None:
+    """Never goes on to the servicer: what comes with a refusal is an empty request."""
+    if peer.service != "gateway":
+        raise ForbiddenError("Only the gateway may hand over a refusal.")
     await context.abort_with_status(rpc_status.to_status(status_pb2.Status.FromString(refusal)))

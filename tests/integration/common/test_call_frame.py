@@ -288,6 +288,10 @@ async def test_what_the_gateway_refused_is_told_only_to_who_may_call(
     error = await frame.refused(coffer_refusal_bin=refusal)
     assert error.code == "unauthenticated"
     token = bearer(pki.issuer.admin_token(tenant))
+    error = await frame.refused(
+        peer="consumer/dev", authorization=token, coffer_refusal_bin=refusal
+    )
+    assert error.code == "forbidden"
     error = await frame.refused(authorization=token, coffer_refusal_bin=refusal)
     assert (error.code, error.fields) == ("validation_error", {"body": ["is not JSON"]})
     assert frame.servicer.calls == []

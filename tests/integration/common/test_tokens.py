@@ -34,11 +34,14 @@ class Issuer:
     def __init__(self, document: bytes) -> None:
         self.document = document
         self.asked = 0
+        self.hold = threading.Event()
+        self.hold.set()
         issuer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 issuer.asked += 1
+                issuer.hold.wait(10)
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(issuer.document)))
                 self.end_headers()
@@ -58,6 +61,7 @@ def issuer(pki: TestPki) -> Iterator[Issuer]:
     thread = threading.Thread(target=made.server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield made
+    made.hold.set()
     made.server.shutdown()
     made.server.server_close()
     thread.join()
@@ -87,7 +91,7 @@ async def test_tokens_of_unknown_keys_do_not_make_us_hammer_the_issuer(
 async def test_a_new_key_of_the_issuer_is_found_without_a_restart(
     issuer: Issuer, pki: TestPki, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tokens, "_UNKNOWN_KEY_RELOAD_SECONDS", 0.0)
+    monkeypatch.setattr(tokens, "_RETRY_SECONDS", 0.0)
     good, issuer.document = issuer.document, b'{"keys": []}'
     checked = verifier(issuer)
     token = pki.issuer.admin_token(uuid4())
@@ -104,14 +108,30 @@ async def test_a_broken_key_document_refuses_tokens_and_breaks_nothing(
     assert await verifier(issuer).admin(pki.issuer.admin_token(uuid4())) is None
 
 
-async def test_an_issuer_that_is_away_does_not_take_its_known_keys_along(
+async def test_an_issuer_that_is_away_neither_takes_its_known_keys_along_nor_slows_anybody(
     issuer: Issuer, pki: TestPki, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checked = verifier(issuer)
     assert await checked.admin(pki.issuer.admin_token(uuid4()))
     monkeypatch.setattr(tokens, "_RELOAD_SECONDS", 0.0)
+    monkeypatch.setattr(tokens, "_RETRY_SECONDS", 0.0)
+    issuer.hold.clear()  # it does not answer
+    for _ in range(3):
+        assert await checked.admin(pki.issuer.admin_token(uuid4()))
     issuer.document = b"gone"
+    issuer.hold.set()
     assert await checked.admin(pki.issuer.admin_token(uuid4()))
+
+
+async def test_keys_of_an_issuer_that_has_long_been_away_are_not_trusted_any_more(
+    issuer: Issuer, pki: TestPki, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked = verifier(issuer)
+    assert await checked.admin(pki.issuer.admin_token(uuid4()))
+    monkeypatch.setattr(tokens, "_RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(tokens, "_TRUSTED_SECONDS", 0.0)
+    issuer.document = b"gone"
+    assert await checked.admin(pki.issuer.admin_token(uuid4())) is None
 
 
 def _pem(key: Any) -> bytes:
