@@ -76,7 +76,7 @@ def issue(
     hosts = [_host(text) for text in dns or []]
     everybody = PROCESSES if name is None and consumer is None else ()
     wanted = [_process(one, hosts) for one in name or everybody]
-    wanted += [_consumer(one, hosts) for one in consumer or []]
+    wanted += [_consumer(one) for one in consumer or []]
     authority = DeploymentPki(directory)
     try:
         made = {one.folder: authority.issue(one.folder, one.names) for one in wanted}
@@ -97,18 +97,20 @@ def _process(name: str, hosts: list[str]) -> _Wanted:
     return _Wanted(name, _names(uri, name, hosts))
 
 
-def _consumer(name: str, hosts: list[str]) -> _Wanted:
+def _consumer(name: str) -> _Wanted:
     if not _CONSUMER.fullmatch(name):
         raise typer.BadParameter(f"{name}: 1 to 63 of a-z 0-9 . _ -, beginning with a-z 0-9")
-    return _Wanted(f"consumer-{name}", _names(f"{TRUST_DOMAIN}/consumer/{name}", None, hosts))
+    # No host of its own: it is a client, and must not be able to pose as a service.
+    uri = f"{TRUST_DOMAIN}/consumer/{name}"
+    return _Wanted(f"consumer-{name}", LeafNames(uri, (), ()))
 
 
-def _names(uri: str | None, own: str | None, hosts: list[str]) -> LeafNames:
+def _names(uri: str | None, own: str, hosts: list[str]) -> LeafNames:
     addresses = [host for host in hosts if _is_address(host)]
     dns = [host for host in hosts if not _is_address(host)]
     return LeafNames(
         uri=uri,
-        dns=tuple(dict.fromkeys([*([] if own is None else [own]), LOCALHOST, *dns])),
+        dns=tuple(dict.fromkeys([own, LOCALHOST, *dns])),
         addresses=tuple(dict.fromkeys([LOOPBACK, *addresses])),
     )
 

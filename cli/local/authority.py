@@ -73,7 +73,7 @@ class Authority:
     def ensure(self, cert_file: Path, key_file: Path, names: LeafNames) -> bool:
         """Make the certificate and key where they are due; whether they were made.
 
-        Valid for server and client authentication. Due: missing, damaged, of another CA, for
+        Valid as a client, and where it names a host as a server. Due: missing, damaged, of another CA, for
         another identity, without one of the hosts, key of another pair, or near its end. Hosts
         that the old certificate had beyond `names` are kept. Raises OSError.
         """
@@ -123,7 +123,9 @@ class Authority:
             *(x509.DNSName(name) for name in names.dns),
             *(x509.IPAddress(ipaddress.ip_address(address)) for address in names.addresses),
         ]
-        uses = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+        uses = [ExtendedKeyUsageOID.CLIENT_AUTH]
+        if names.dns or names.addresses:
+            uses.append(ExtendedKeyUsageOID.SERVER_AUTH)
         authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key())
         return (
             self._builder(key, _common_name(title), issuer.cert.subject, LEAF_LIFE)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TRUST_DOMAIN = "spiffe://coffer"
+CONSUMERS = "consumer/"
 LOCALHOST = "localhost"
 LOOPBACK = "127.0.0.1"
 
@@ -46,10 +47,12 @@ class DevelopmentPki:
     def identity(self, name: str, spiffe_path: str) -> Identity:
         """The certificate `name` for `spiffe://coffer/<spiffe_path>`, made where it is due.
 
-        For `localhost` and 127.0.0.1. What due means: `Authority.ensure`. Raises OSError.
+        A service's is for `localhost` and 127.0.0.1; a consumer's names no host, so that it cannot pose
+        as a service. What due means: `Authority.ensure`. Raises OSError.
         """
         made = Identity(self._folder / f"{name}.crt", self._folder / f"{name}.key", self.ca_file)
-        names = LeafNames(f"{TRUST_DOMAIN}/{spiffe_path}", (LOCALHOST,), (LOOPBACK,))
+        uri, serves = f"{TRUST_DOMAIN}/{spiffe_path}", not spiffe_path.startswith(CONSUMERS)
+        names = LeafNames(uri, (LOCALHOST,), (LOOPBACK,)) if serves else LeafNames(uri, (), ())
         self._authority.ensure(made.cert_file, made.key_file, names)
         return made
 

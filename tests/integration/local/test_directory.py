@@ -126,6 +126,14 @@ def test_our_processes_can_prove_who_they_are(tmp_path: Path) -> None:
     assert {mode(file) for file in tmp_path.iterdir()} == {0o600}
 
 
+def test_a_consumers_certificate_cannot_pose_as_a_service(tmp_path: Path) -> None:
+    pki = DevelopmentPki(tmp_path)
+    consumer, gateway = pki.identity("dev", "consumer/dev"), pki.identity("gateway", "gateway")
+    assert shake(gateway, consumer)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        shake(consumer, gateway)
+
+
 def test_certificates_are_kept_until_they_near_their_end(tmp_path: Path) -> None:
     first = DevelopmentPki(tmp_path).identity("kms", "kms").cert_file.read_bytes()
     assert DevelopmentPki(tmp_path).identity("kms", "kms").cert_file.read_bytes() == first
