@@ -9,10 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from services.common import api_keys
+from services.common.coalescing import Coalescer
 from services.common.errors import StepUpRequiredError
 from services.common.identity import AdminIdentity, ApiKeyIdentity, Tenant
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from uuid import UUID
 
     from services.common.database import Connection, Database
@@ -20,7 +22,10 @@ if TYPE_CHECKING:
     from services.common.tokens import TokenVerifier
 
 
-_FIND_API_KEY: Final = "select tenant_id, key_id, scopes from tenancy.find_api_key(%s)"
+_FIND_API_KEYS: Final = """
+    select a.sha256, k.tenant_id, k.key_id, k.scopes
+    from unnest(%s::bytea[]) as a (sha256) cross join lateral tenancy.find_api_key(a.sha256) k
+"""
 _FIND_TENANT: Final = """
     select tenant_id, slug, name, plan, max_secrets from tenancy.tenant(%s) where status = 'active'
 """
@@ -32,16 +37,20 @@ class Authenticator:
     def __init__(self, database: Database, tokens: TokenVerifier | None = None) -> None:
         self._database = database
         self._tokens = tokens
+        self._api_keys = Coalescer(self._find_api_keys)
 
     async def api_key(self, token: str) -> ApiKeyIdentity | None:
         """Who holds this API key. A malformed one costs no database read."""
         if not api_keys.well_formed(token):
             return None
-        rows = await self._database.rows(_FIND_API_KEY, (api_keys.digest(token),))
-        if not rows:
-            return None
-        tenant_id, key_id, scopes = rows[0]
-        return ApiKeyIdentity(tenant_id, key_id, frozenset(scopes))
+        return await self._api_keys.get(api_keys.digest(token))
+
+    async def _find_api_keys(self, digests: Sequence[bytes]) -> dict[bytes, ApiKeyIdentity]:
+        rows = await self._database.rows(_FIND_API_KEYS, (list(digests),))
+        return {
+            bytes(digest): ApiKeyIdentity(tenant_id, key_id, frozenset(scopes))
+            for digest, tenant_id, key_id, scopes in rows
+        }
 
     async def admin(self, token: str) -> AdminIdentity | None:
         """Which administrator this JWT is of."""
