@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -14,13 +16,14 @@ from services.common.errors import (
     KeyRevokedError,
     NotFoundError,
     TenantSealedError,
+    UnavailableError,
 )
 from services.secrets import sealing
-from services.secrets.grouping import Grouping, GroupLimits
+from services.secrets.grouping import DATABASE_PLACES, Grouping, GroupLimits
 from services.secrets.model import AccessWarning, Answer, KeyFault, SealedAnswer, Withheld
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from uuid import UUID
 
     from services.common.sensitive import SecretBytes
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 
 MAX_ITEMS: Final = 32
 """Of one group: a certificate with its key takes up to 577 KiB, twice while it is opened."""
+MAX_HELD_BYTES: Final = 256 * 1024 * 1024
+"""Sealed values in hand, of all groups: what many tenants with slow keys may keep of our memory."""
 
 
 def _now() -> datetime:
@@ -50,12 +55,16 @@ class Accessor:
         observer: Observer,
         *,
         limits: GroupLimits | None = None,
+        held_bytes: int = MAX_HELD_BYTES,
         clock: Callable[[], datetime] = _now,
     ) -> None:
         self._store = store
         self._kms = kms
         self._observer = observer
         self._clock = clock
+        # Never held while kms is asked: one tenant's slow key must not keep others from theirs.
+        self._places = asyncio.Semaphore(DATABASE_PLACES)
+        self._room = held_bytes
         self._groups: Grouping[Question, Answer] = Grouping(
             self._serve, limits=limits or GroupLimits(items=MAX_ITEMS)
         )
@@ -75,19 +84,38 @@ class Accessor:
         now = self._clock()
         outcomes: list[Answer | Exception] = [InternalError()] * len(questions)
         granted: dict[int, SealedAnswer] = {}
-        for index, found in enumerate(await self._store.read(tenant_id, questions)):
+        for index, found in enumerate(await self._read(tenant_id, questions)):
             refusal = _refusal(found, now)
             if refusal is not None:
                 outcomes[index] = refusal
             elif isinstance(found, SealedAnswer):
                 granted[index] = found
-        opened = await self._open(tenant_id, granted, outcomes)
-        if opened:
-            record = [(questions[index], granted[index]) for index in opened]
-            await self._store.record(tenant_id, record)
+        with self._holding(sum(answer.value.size for answer in granted.values())):
+            opened = await self._open(tenant_id, granted, outcomes)
+            if opened:
+                record = [(questions[index], granted[index]) for index in opened]
+                async with self._places:
+                    await self._store.record(tenant_id, record)
         for index, fields in opened.items():
             outcomes[index] = Answer(granted[index], fields, _warnings(granted[index], now))
         return outcomes
+
+    async def _read(
+        self, tenant_id: UUID, questions: Sequence[Question]
+    ) -> list[SealedAnswer | Withheld]:
+        async with self._places:
+            return await self._store.read(tenant_id, questions)
+
+    @contextlib.contextmanager
+    def _holding(self, size: int) -> Iterator[None]:
+        """Keep `size` bytes in hand. Raises UnavailableError when that is too much with the others'."""
+        if size > self._room:
+            raise UnavailableError("Too much is being read at present.")
+        self._room -= size
+        try:
+            yield
+        finally:
+            self._room += size
 
     async def _open(
         self,

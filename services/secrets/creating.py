@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from services.common.errors import (
     InternalError,
     UnavailableError,
 )
-from services.secrets.grouping import Grouping
+from services.secrets.grouping import DATABASE_PLACES, Grouping
 from services.secrets.model import KeyFault, Refused, StaleKeyVersionError, WrappedKey
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class Creator:
         self._kms = kms
         self._pool = pool
         self._observer = observer
+        # Never held while kms is asked, as in `accessing`.
+        self._places = asyncio.Semaphore(DATABASE_PLACES)
         self._groups: Grouping[NewSecret, datetime | Refused] = Grouping(
             self._serve, weigh=lambda secret: secret.value.size, limits=limits
         )
@@ -94,11 +97,12 @@ class Creator:
             if not placed:
                 break
             try:
-                made = await self._store.create(
-                    tenant_id,
-                    placed[0].secret.value.key.key_version,
-                    [item.secret for item in placed],
-                )
+                async with self._places:
+                    made = await self._store.create(
+                        tenant_id,
+                        placed[0].secret.value.key.key_version,
+                        [item.secret for item in placed],
+                    )
             except StaleKeyVersionError:
                 self._pool.drop(tenant_id)
                 if attempt + 1 == _TRIES:

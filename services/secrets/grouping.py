@@ -1,8 +1,9 @@
 """Group commit: waiting calls of one tenant are served together, a lone call goes at once.
 
 While a tenant's group is under way its further calls gather; they are the next group. So nothing ever
-waits for company, and the busier a tenant is the fewer transactions each of its calls costs. Tenants get
-turns; groups are bounded in items and bytes.
+waits for company, and the busier a tenant is the fewer transactions each of its calls costs. A tenant has
+one group under way, so one whose key is out of reach holds up nobody else; what is scarce (connections of
+the database) is bounded by whoever uses it, and only while it is used.
 """
 
 from __future__ import annotations
@@ -24,15 +25,18 @@ Outcome = TypeVar("Outcome")
 
 MAX_ITEMS: Final = 128
 MAX_BYTES: Final = 4 * 1024 * 1024
-MAX_UNDER_WAY: Final = 8
-"""Groups at a time, each of another tenant: about half of the database connections."""
+MAX_UNDER_WAY: Final = 1024
+"""Groups at a time, each of another tenant; most of them wait for the database or for kms."""
+DATABASE_PLACES: Final = 8
+"""Groups of one kind in the database at a time: about half of its connections."""
 MAX_WAITING: Final = 4096
 MAX_WAITING_BYTES: Final = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class GroupLimits:
-    """Bounds of one group, and of all that is under way or waiting in this process."""
+    """Bounds of one group, and of all in this process: `waiting` counts the calls that no group has
+    taken yet, `waiting_bytes` weighs those and what is under way."""
 
     items: int = MAX_ITEMS
     bytes: int = MAX_BYTES
@@ -114,8 +118,9 @@ class Grouping(Generic[Item, Outcome]):
                 break
             first = queue.popleft()
             self._waiting -= 1
-            self._waiting_bytes -= first.weight
-            if not first.outcome.done():
+            if first.outcome.done():
+                self._waiting_bytes -= first.weight
+            else:
                 group.append(first)
                 weight += first.weight
         return group
@@ -132,6 +137,7 @@ class Grouping(Generic[Item, Outcome]):
         finally:
             for waiting in group:
                 waiting.outcome.cancel()  # does nothing to one that is settled
+                self._waiting_bytes -= waiting.weight
             del self._under_way[tenant_id]
             if self._queues[tenant_id]:
                 self._turns.append(tenant_id)

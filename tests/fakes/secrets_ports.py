@@ -35,6 +35,12 @@ if TYPE_CHECKING:
     from services.common.identity import Call
 
 
+async def settle() -> None:
+    """Let every task run that can."""
+    for _ in range(100):
+        await asyncio.sleep(0)
+
+
 class MemoryKms:
     """Counts what it is asked; answers when `gate` is open."""
 
@@ -48,6 +54,8 @@ class MemoryKms:
         self.fault: Exception | None = None
         self.gate = asyncio.Event()
         self.gate.set()
+        self.moving = asyncio.Event()
+        self.moving.set()
         self.answered = asyncio.Event()
 
     async def generate(self, tenant_id: UUID, count: int) -> list[DataKey]:
@@ -79,6 +87,7 @@ class MemoryKms:
             UUID(bytes=packed[at : at + 16]) for at in range(0, len(packed), DATA_KEY_RECORD_BYTES)
         ]
         self.rewrapped.append(len(ids))
+        await self.moving.wait()
         return Rewrapped(
             self.key_version,
             tuple(KeyFault.REVOKED if key_id in self.lost else os.urandom(68) for key_id in ids),

@@ -11,8 +11,9 @@ import pytest
 from services.common.errors import UnavailableError
 from services.secrets.creating import Creator
 from services.secrets.data_keys import DataKeyPool
+from services.secrets.grouping import GroupLimits
 from services.secrets.model import Refused
-from tests.fakes.secrets_ports import MemoryKms, MemorySecrets, Watching
+from tests.fakes.secrets_ports import MemoryKms, MemorySecrets, Watching, settle
 from tests.fakes.secrets_values import a_call, new_secret
 
 if TYPE_CHECKING:
@@ -106,3 +107,35 @@ async def test_a_database_that_cannot_be_reached_is_not_tried_again_for_each() -
     with pytest.raises(UnavailableError):
         await stand.creator.create(TENANT, _secret("ONE"))
     assert len(stand.store.groups) == 1
+
+
+async def test_tenants_whose_keys_are_moved_slowly_do_not_keep_another_from_creating() -> None:
+    stand = Stand()
+    stand.kms.moving.clear()
+    stand.store.active = stand.kms.key_version = 2
+    stuck = [uuid4() for _ in range(40)]
+    waiting = [asyncio.create_task(stand.creator.create(t, _secret("OLD"))) for t in stuck]
+    async with asyncio.timeout(5):
+        await settle()
+        assert len(stand.kms.rewrapped) == len(stuck)
+        await stand.creator.create(TENANT, _secret("NEW", key_version=2))
+    assert not any(task.done() for task in waiting)
+    stand.kms.moving.set()
+    found = await asyncio.gather(*waiting)
+    assert not any(isinstance(outcome, Refused) for outcome in found)
+
+
+async def test_what_is_under_way_counts_against_the_bytes_that_may_wait() -> None:
+    stand = Stand()
+    stand.store.gate.clear()
+    size = _secret("A").value.size
+    creator = Creator(
+        stand.store, stand.kms, stand.pool, Watching(), GroupLimits(waiting_bytes=2 * size)
+    )
+    calls = [asyncio.create_task(creator.create(uuid4(), _secret("A"))) for _ in range(2)]
+    await asyncio.sleep(0)
+    with pytest.raises(UnavailableError):
+        await creator.create(uuid4(), _secret("A"))
+    stand.store.gate.set()
+    await asyncio.gather(*calls)
+    await creator.create(uuid4(), _secret("A"))

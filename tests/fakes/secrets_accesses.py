@@ -1,0 +1,98 @@
+"""Stored values as consumers read them, in memory, and a kms that opens their data keys."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid4
+
+from services.common.errors import TenantSealedError
+from services.common.sensitive import SecretBytes
+from services.secrets import sealing
+from services.secrets.model import (
+    Environment,
+    KeyFault,
+    Payload,
+    Question,
+    Rewrapped,
+    SealedAnswer,
+    Withheld,
+    WrappedKey,
+)
+from tests.fakes.secrets_values import a_call, a_data_key
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from services.secrets.model import DataKey
+
+
+class Vault:
+    """`ports.Accesses` and the unwrapping half of `ports.Kms`, over values of its own making."""
+
+    def __init__(self) -> None:
+        self.values: dict[tuple[UUID, str], SealedAnswer] = {}
+        self.opened_by: dict[bytes, bytes] = {}
+        self.unreachable: set[UUID] = set()
+        self.revoked: set[bytes] = set()
+        self.poison: set[str] = set()
+        self.reads: list[list[str]] = []
+        self.recorded: list[tuple[str | None, str]] = []
+        self.gate = asyncio.Event()
+
+    def keep(self, tenant_id: UUID, name: str, value: bytes = b"v") -> SealedAnswer:
+        """Store a value."""
+        key = a_data_key()
+        self.opened_by[key.wrapped] = key.plaintext.reveal()
+        home, secret_id = Environment(uuid4(), "production", is_default=True), uuid4()
+        sealed = sealing.seal(key, tenant_id, secret_id, home.id, 1, Payload({"value": value}))
+        answer = SealedAnswer(
+            secret_id, name, "string", home, 1, None, None, None, False, sealed
+        )  # fmt: skip
+        self.values[tenant_id, name] = answer
+        return answer
+
+    async def read(
+        self, tenant_id: UUID, questions: Sequence[Question]
+    ) -> list[SealedAnswer | Withheld]:
+        names = [question.name or "" for question in questions]
+        self.reads.append(names)
+        if self.poison & set(names):
+            raise ValueError("year is out of range")
+        return [self.values.get((tenant_id, name), Withheld.NOT_FOUND) for name in names]
+
+    async def record(
+        self, tenant_id: UUID, accesses: Sequence[tuple[Question, SealedAnswer]]
+    ) -> None:
+        self.recorded.extend((question.name, question.call.request_id) for question, _ in accesses)
+
+    async def unwrap(
+        self, tenant_id: UUID, keys: Sequence[WrappedKey]
+    ) -> list[SecretBytes | KeyFault]:
+        if tenant_id in self.unreachable:
+            await self.gate.wait()
+            raise TenantSealedError
+        return [self._open(key.wrapped) for key in keys]
+
+    def _open(self, wrapped: bytes) -> SecretBytes | KeyFault:
+        if wrapped in self.revoked:
+            return KeyFault.REVOKED
+        plaintext = self.opened_by.get(wrapped)
+        return KeyFault.DAMAGED if plaintext is None else SecretBytes(plaintext)
+
+    def move(self, answer: SealedAnswer) -> bytes:
+        """Another wrap of the same data key, as a rewrap makes it; it is not stored."""
+        fresh = os.urandom(len(answer.value.key.wrapped))
+        self.opened_by[fresh] = self.opened_by[answer.value.key.wrapped]
+        return fresh
+
+    async def generate(self, tenant_id: UUID, count: int) -> list[DataKey]:
+        raise AssertionError("not asked for here")
+
+    async def rewrap(self, tenant_id: UUID, packed: bytes) -> Rewrapped:
+        raise AssertionError("not asked for here")
+
+
+def a_question(name: str) -> Question:
+    return Question(a_call(actor="consumer:dev"), "dev", None, name, None, None)
