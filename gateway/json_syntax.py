@@ -2,8 +2,8 @@
 
 Stricter than RFC 8259 asks where leniency would hide a mistake: UTF-8 only and without a byte order
 mark, no duplicate members (RFC 8259 section 4 leaves their meaning open), no `NaN` or `Infinity`, no
-number beyond the range of a double, no unpaired surrogate (such text has no UTF-8 form), and no more
-than `MAX_DEPTH` containers inside each other.
+number beyond the range of a double, no unpaired surrogate (such text has no UTF-8 form), no more than
+`MAX_DEPTH` containers inside each other, and no more than `MAX_VALUES` values (see `json_count`).
 
 What is NOT checked here: which members there are and what type they have; see `json_input`.
 """
@@ -13,6 +13,8 @@ from __future__ import annotations
 import json
 import math
 from typing import Final, NoReturn
+
+from gateway.json_count import MAX_VALUES, too_many_values
 
 MAX_DEPTH: Final = 32
 """Containers inside each other. protobuf parses 100 messages deep, and a Struct takes three for each
@@ -30,7 +32,10 @@ class JsonSyntaxError(Exception):
 
 def parse_object(body: bytes) -> dict[str, object]:
     """The members of the JSON object in `body`. Raises JsonSyntaxError, whatever the bytes are."""
-    value = _parse(_decode(body))
+    text = _decode(body)
+    if too_many_values(body):
+        raise _too_much()
+    value = _parse(text)
     if type(value) is not dict:
         raise JsonSyntaxError("The body must be a JSON object.")
     _check(value, 1)
@@ -118,6 +123,13 @@ def _too_large() -> JsonSyntaxError:
 
 def _too_deep() -> JsonSyntaxError:
     return JsonSyntaxError(f"The body is nested more than {MAX_DEPTH} levels deep.")
+
+
+def _too_much() -> JsonSyntaxError:
+    # A body nested beyond all measure has as many openings, and is told both.
+    return JsonSyntaxError(
+        f"The body holds more than {MAX_VALUES} values, or is nested more than {MAX_DEPTH} levels deep."
+    )
 
 
 def printable(name: str, limit: int = 64) -> str:

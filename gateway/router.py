@@ -20,12 +20,14 @@ T = TypeVar("T")
 class Router(Generic[T]):
     """Immutable after construction. Raises ValueError when two targets share method and path."""
 
-    __slots__ = ("_fixed", "_open")
+    __slots__ = ("_fixed", "_most", "_open")
 
     def __init__(self, entries: Iterable[tuple[str, Sequence[str | None], T]]) -> None:
         self._fixed: dict[bytes, dict[str, T]] = {}
         self._open: dict[int, list[tuple[tuple[str | None, ...], dict[str, T]]]] = {}
+        self._most = 0
         for method, segments, target in entries:
+            self._most = max(self._most, len(segments))
             methods = self._methods_at(tuple(segments))
             if method in methods:
                 raise ValueError(f"two targets for {method} {segments}")
@@ -48,7 +50,7 @@ class Router(Generic[T]):
         fixed = self._fixed.get(raw_path)
         if fixed is not None and method in fixed:
             return fixed[method], []
-        parts = _parts(raw_path)
+        parts = self._parts(raw_path)
         if b"%" in raw_path:
             literal = self._literal(parts)
             if method in literal:
@@ -58,6 +60,13 @@ class Router(Generic[T]):
                 return methods[method], _fields(segments, parts)
         return None
 
+    def _parts(self, raw_path: bytes) -> list[bytes]:
+        """The segments; of a path with more than any target has, too many, and not looked into."""
+        parts = raw_path[1:].split(b"/", self._most)
+        if b"%" in raw_path and len(parts) <= self._most:
+            return [unquote_to_bytes(part) for part in parts]
+        return parts
+
     def _literal(self, parts: list[bytes]) -> dict[str, T]:
         """The methods of a path without fields; a decoded `/` inside a part separates nothing."""
         if any(b"/" in part for part in parts):
@@ -66,17 +75,12 @@ class Router(Generic[T]):
 
     def allowed(self, raw_path: bytes) -> list[str]:
         """The methods that the path knows, sorted; none: there is no such path."""
-        parts = _parts(raw_path)
+        parts = self._parts(raw_path)
         found = set(self._literal(parts))
         for segments, methods in self._open.get(len(parts), ()):
             if _fits(segments, parts):
                 found.update(methods)
         return sorted(found)
-
-
-def _parts(raw_path: bytes) -> list[bytes]:
-    parts = raw_path[1:].split(b"/")
-    return [unquote_to_bytes(part) for part in parts] if b"%" in raw_path else parts
 
 
 def _fits(segments: tuple[str | None, ...], parts: list[bytes]) -> bool:

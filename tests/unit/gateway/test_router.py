@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import pytest
 
 from gateway.router import Router
@@ -65,3 +67,10 @@ def test_the_allowed_methods_are_those_of_every_template_that_fits() -> None:
 def test_two_targets_for_one_method_and_path_are_a_mistake() -> None:
     with pytest.raises(ValueError, match="two targets"):
         Router([("GET", ("a", None), 1), ("GET", ("a", None), 2)])
+
+
+def test_a_path_of_thousands_of_segments_is_not_looked_into() -> None:
+    for path in (b"/%41" * 16_000, b"/" * 60_000 + b"%41", b"/v1/secrets/x/versions/3/restore/%41"):
+        with mock.patch("gateway.router.unquote_to_bytes", side_effect=AssertionError):
+            assert ROUTER.find("GET", path) is None
+            assert ROUTER.allowed(path) == []
