@@ -6,11 +6,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from services.common.errors import (
-    CofferError,
-    InternalError,
-    UnavailableError,
-)
+from services.common.errors import InternalError, UnavailableError
 from services.secrets.grouping import DATABASE_PLACES, Grouping
 from services.secrets.model import KeyFault, Refused, StaleKeyVersionError, WrappedKey
 
@@ -69,26 +65,6 @@ class Creator:
         self, tenant_id: UUID, secrets: Sequence[NewSecret]
     ) -> list[datetime | Refused | Exception]:
         self._observer.grouped("create", len(secrets))
-        try:
-            return await self._write(tenant_id, secrets)
-        except CofferError:
-            raise
-        except Exception as error:  # noqa: BLE001 - one of them may be at fault: each for itself
-            if len(secrets) == 1:
-                return [error]
-            return [await self._write_alone(tenant_id, secret) for secret in secrets]
-
-    async def _write_alone(
-        self, tenant_id: UUID, secret: NewSecret
-    ) -> datetime | Refused | Exception:
-        try:
-            return (await self._write(tenant_id, [secret]))[0]
-        except Exception as error:  # noqa: BLE001 - handed to the one caller it belongs to
-            return error
-
-    async def _write(
-        self, tenant_id: UUID, secrets: Sequence[NewSecret]
-    ) -> list[datetime | Refused | Exception]:
         outcomes: list[datetime | Refused | Exception] = [InternalError()] * len(secrets)
         placed = [_Placed(index, secret) for index, secret in enumerate(secrets)]
         if len({secret.value.key.key_version for secret in secrets}) > 1:

@@ -14,7 +14,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from services.common.errors import UnavailableError
+from services.common.errors import CofferError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -55,8 +55,10 @@ class _Waiting(Generic[Item, Outcome]):
 class Grouping(Generic[Item, Outcome]):
     """Hands groups to `serve`, which answers with an outcome or an error for each item, in order.
 
-    When `serve` itself raises, every item of the group gets that error. A caller that goes away while it
-    waits is left out; one whose group is under way is served all the same, and nobody hears of it.
+    When `serve` itself raises a CofferError, every item of the group gets it. Another error may be one
+    item's fault, so then each is served by itself: `serve` must not have kept anything. A caller that
+    goes away while it waits is left out; one whose group is under way is served all the same, and
+    nobody hears of it.
     """
 
     def __init__(
@@ -126,10 +128,8 @@ class Grouping(Generic[Item, Outcome]):
         return group
 
     async def _run(self, tenant_id: UUID, group: list[_Waiting[Item, Outcome]]) -> None:
-        outcomes: Sequence[Outcome | Exception]
         try:
-            outcomes = await self._serve(tenant_id, [waiting.item for waiting in group])
-            for waiting, outcome in zip(group, outcomes, strict=True):
+            for waiting, outcome in zip(group, await self._outcomes(tenant_id, group), strict=True):
                 _settle(waiting.outcome, outcome)
         except Exception as error:  # noqa: BLE001 - each caller gets it and its interceptor logs it
             for waiting in group:
@@ -144,6 +144,24 @@ class Grouping(Generic[Item, Outcome]):
             else:
                 del self._queues[tenant_id]
             self._start()
+
+    async def _outcomes(
+        self, tenant_id: UUID, group: list[_Waiting[Item, Outcome]]
+    ) -> Sequence[Outcome | Exception]:
+        try:
+            return await self._serve(tenant_id, [waiting.item for waiting in group])
+        except CofferError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one of them may be at fault: each for itself
+            if len(group) == 1:
+                return [error]
+            return [await self._alone(tenant_id, waiting.item) for waiting in group]
+
+    async def _alone(self, tenant_id: UUID, item: Item) -> Outcome | Exception:
+        try:
+            return (await self._serve(tenant_id, [item]))[0]
+        except Exception as error:  # noqa: BLE001 - handed to the one caller it belongs to
+            return error
 
 
 def _settle(future: asyncio.Future[Outcome], outcome: Outcome | Exception) -> None:

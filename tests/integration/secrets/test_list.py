@@ -99,3 +99,32 @@ async def test_a_certificates_row_shows_its_metadata_and_a_strings_has_none(stan
     assert tls.certificate_type == "pem"
     assert not plain.HasField("metadata")
     assert not plain.HasField("certificate_type")
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York"])
+async def test_an_expiry_at_the_edge_of_time_breaks_no_page_in_any_time_zone(
+    stand: Stand, zone: str
+) -> None:
+    stand.database.execute(
+        f"do $$ begin execute format('alter database %%I set timezone = %%L', current_database(),"
+        f" '{zone}'); end $$"
+    )
+    # Connections made before keep the zone that they began with.
+    stand.database.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity"
+        " where datname = current_database() and usename = 'coffer_secrets'"
+    )
+    client = stand.tenant()
+    stand.database.grant_consumer(client.tenant_id, "dev")
+    edges = {"LAST": "9999-12-31T23:59:59.999Z", "FIRST": "0001-01-01T00:00:00Z"}
+    for name, moment in edges.items():
+        edge = Timestamp()
+        edge.FromJsonString(moment)
+        await client.create(name, expires_at=edge)
+        answer = await stand.access(client.tenant_id, name=name)
+        assert answer.expires_at == edge
+    listed = await client.list(sort="expires_at")
+    assert [row.expires_at.ToJsonString() for row in listed.secrets] == [
+        edges["FIRST"],
+        edges["LAST"],
+    ]

@@ -47,3 +47,19 @@ async def test_values_in_hand_are_bounded_while_keys_are_waited_for() -> None:
     with pytest.raises(TenantSealedError):
         await waiting
     assert (await accessor.access(healthy, a_question("BIG"))).fields["value"] == bytes(1000)
+
+
+async def test_a_row_that_cannot_be_read_takes_no_neighbours_value_away() -> None:
+    vault = Vault()
+    accessor = Accessor(vault, vault, Watching())
+    tenant_id = uuid4()
+    for name in ("A", "BROKEN", "C"):
+        vault.keep(tenant_id, name)
+    vault.poison.add("BROKEN")
+    plug = asyncio.create_task(accessor.access(tenant_id, a_question("A")))
+    calls = [accessor.access(tenant_id, a_question(name)) for name in ("A", "BROKEN", "C")]
+    found = await asyncio.gather(*calls, return_exceptions=True)
+    await plug
+    assert vault.reads[1] == ["A", "BROKEN", "C"]
+    assert [isinstance(outcome, ValueError) for outcome in found] == [False, True, False]
+    assert [name for name, _ in vault.recorded] == ["A", "A", "C"]
