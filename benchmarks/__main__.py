@@ -1,0 +1,127 @@
+"""`python -m benchmarks`: the figures of docs/performance.md, measured here and now."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path  # noqa: TC003 - typer reads the annotations
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from benchmarks import limits_alone, machine
+from benchmarks.children import ChildError
+from benchmarks.ground import ApiError, running_ground
+from benchmarks.limits import standing_limits
+from benchmarks.load import VoidMeasurementError
+from benchmarks.pgbench import PgbenchError
+from benchmarks.plan import FULL, QUICK, SECTIONS, Plan
+from benchmarks.profiles import profile
+from benchmarks.report import Results, show
+from benchmarks.sections import Bench
+from cli.local.errors import LocalError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+FAULTS = (ChildError, ApiError, VoidMeasurementError, PgbenchError, LocalError)
+WIDTH = 150
+
+
+def main(  # noqa: PLR0917 - what typer reads the options from
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Seconds instead of minutes; figures mean little.")
+    ] = False,
+    runs: Annotated[
+        int | None, typer.Option(min=1, max=50, help="Repetitions, whose median counts.")
+    ] = None,
+    keys: Annotated[
+        int | None, typer.Option(min=1, max=1_000_000, help="Data keys to rewrap.")
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=0.1, max=60, help="Length of one sample.")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help=f"One of {', '.join(SECTIONS)}; may be repeated.")
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Also write everything to this file.")
+    ] = None,
+    profile_dir: Annotated[
+        Path | None,
+        typer.Option("--profile", help="Instead: profile each service, pstats files go here."),
+    ] = None,
+) -> None:
+    """Measure creates, accesses and rewraps of a stack of its own, each beside its limit.
+
+    Everything runs on loopback and in a folder below the system's temporary one (TMPDIR says which disk),
+    with fsync on, and is gone afterwards. Takes about six minutes; with --quick half a minute.
+
+    Example: python -m benchmarks --only rewraps --runs 3
+
+    Exit status: 0 measured, 1 something failed, so that there is no figure.
+    """
+    unknown = sorted(set(only or ()) - set(SECTIONS))
+    if unknown:
+        raise typer.BadParameter(f"no section {unknown[0]}", param_hint="--only")
+    chosen = tuple(only or ("creates", "accesses", "rewraps"))
+    plan = make_plan(quick=quick, runs=runs, keys=keys, seconds=seconds)
+    signal.signal(signal.SIGTERM, _leave)
+    told = Console(stderr=True, highlight=False)
+    try:
+        if profile_dir is not None:
+            profile(plan, chosen, profile_dir, told.log, Console(width=WIDTH))
+            return
+        results = run(plan, chosen, told.log)
+    except FAULTS as error:
+        told.print(f"benchmarks: {error}", markup=False)
+        raise typer.Exit(1) from None
+    show(results, Console(width=WIDTH))
+    if json_file is not None:
+        json_file.write_text(json.dumps(results.as_json(), indent=2) + "\n", encoding="utf-8")
+
+
+def make_plan(*, quick: bool, runs: int | None, keys: int | None, seconds: float | None) -> Plan:
+    """The usual plan, or the quick one, with what was said on the command line."""
+    usual = QUICK if quick else FULL
+    return Plan(
+        runs=runs or usual.runs,
+        seconds=seconds or usual.seconds,
+        warm_up=usual.warm_up,
+        keys=keys or usual.keys,
+        accessed=usual.accessed,
+    )
+
+
+def run(plan: Plan, chosen: tuple[str, ...], tell: Callable[[str], None]) -> Results:
+    """Measure the chosen sections. Raises one of FAULTS; nothing stays behind either way."""
+    results = Results(plan, machine.facts())
+    if "limits" in chosen:
+        results.sections.append(limits_alone.measure(plan, tell))
+    served = [name for name in SECTIONS if name in chosen and name != "limits"]
+    if served:
+        _run_served(results, served, tell)
+    return results
+
+
+def _run_served(results: Results, names: Sequence[str], tell: Callable[[str], None]) -> None:
+    tell("starting the stack")
+    with (
+        running_ground() as ground,
+        standing_limits(ground.stack.admin_dsn, results.plan, ground.pki) as limits,
+    ):
+        results.memory["at rest"] = ground.families.memory()
+        bench = Bench(ground, limits, results.plan, tell)
+        for name in names:
+            results.sections.append(getattr(bench, name)())
+        results.memory["at the end"] = ground.families.memory()
+
+
+def _leave(_number: int, _frame: object) -> None:
+    # The same way out as Ctrl-C, so that every child is stopped and every folder removed.
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    typer.run(main)

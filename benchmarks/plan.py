@@ -1,0 +1,43 @@
+"""How much is measured: every count and every time of a benchmark run is bounded here."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Final
+
+CLIENTS: Final = (1, 8, 32)
+SECTIONS: Final = ("creates", "accesses", "rewraps", "limits")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One run of the program.
+
+    `runs` repetitions, whose median counts; each sample lasts `seconds` after `warm_up` seconds (pgbench
+    knows whole seconds only, at least one). `keys` data keys are rewrapped; `accessed` secrets are read
+    in turn; a value has `value_bytes`.
+    """
+
+    runs: int = 5
+    seconds: float = 4.0
+    warm_up: float = 1.0
+    keys: int = 20_000
+    accessed: int = 1_000
+    value_bytes: int = 256
+    clients: tuple[int, ...] = CLIENTS
+
+    @property
+    def value(self) -> str:
+        """What every secret holds: the same everywhere, so that reads can compare."""
+        return (hashlib.sha512(b"benchmark").hexdigest() * self.value_bytes)[: self.value_bytes]
+
+    @property
+    def whole_seconds(self) -> int:
+        """The length of a sample for programs that count in seconds."""
+        return max(1, round(self.seconds))
+
+
+FULL: Final = Plan()
+QUICK: Final = Plan(runs=1, seconds=0.5, warm_up=0.2, keys=1_000, accessed=100)
+"""For CI and for a first look: shows that it works, its figures mean little."""
