@@ -16,18 +16,26 @@ if TYPE_CHECKING:
     from gateway.upstream import Metadata, Rpc
 
 
+_KIB: Final = 1024
+
+
 def _printable(most: int) -> re.Pattern[bytes]:
     """Metadata values that gRPC takes, up to so many bytes."""
     return re.compile(rb"[\x20-\x7e]{1,%d}" % most)
 
 
 _CREDENTIALS: Final = {
-    b"authorization": ("authorization", _printable(4096)),
+    # Tokens of real identity providers, with their lists of groups, go well beyond 4 KiB.
+    b"authorization": ("authorization", _printable(16 * _KIB)),
     b"x-api-key": ("x-api-key", _printable(256)),
-    b"x-knoxcall-stepup": ("x-knoxcall-stepup", _printable(4096)),
+    b"x-knoxcall-stepup": ("x-knoxcall-stepup", _printable(8 * _KIB)),
 }
-"""The headers that are forwarded. Longer ones are no credentials of ours, and gRPC bounds all metadata of a
-call: what does not fit is not forwarded, and the service answers 401."""
+"""The headers that are forwarded. All of them and a refusal fit into the 32 KiB of metadata that our gRPC
+ends take (`services.common.rpc.channel`): what is longer is not forwarded, and the service answers 401."""
+
+
+class RefusalIgnoredError(Exception):
+    """A service carried out a call that it had to refuse. A defect, or a service older than refusals."""
 
 
 class Endpoint:
@@ -42,33 +50,38 @@ class Endpoint:
         self._writer = ReplyWriter(route)
 
     async def answer(self, request: Request, path: list[str | None], body: bytes) -> Response:
-        """The response. Raises CofferError.
+        """The response. Raises CofferError, and RefusalIgnoredError: never the reply to a refused call.
 
         A request that cannot be read still goes to the service, as a refusal: authentication comes first,
         and it is not done here.
         """
-        metadata = _metadata(request)
+        metadata, key = _metadata(request)
         try:
-            message = self._binder.bind(request, path, body)
+            message = self._binder.bind(request, path, body).SerializeToString()
         except CofferError as error:
-            await self._call(self._binder.empty(), (*metadata, refusal(error)))
-            # The service did not answer with the refusal: then the refusal itself is the answer.
-            raise
-        reply = await self._call(message, metadata)
+            empty = self._binder.empty().SerializeToString()
+            await self._call(empty, (*metadata, refusal(error)), key)
+            raise RefusalIgnoredError from None
+        reply = await self._call(message, metadata, key)
         return self._writer.response(reply, request.id)
 
 
-def _metadata(request: Request) -> Metadata:
-    found: dict[str, bytes | None] = {}
-    for key, value in request.headers:
-        known = _CREDENTIALS.get(key)
+def _metadata(request: Request) -> tuple[Metadata, int]:
+    """What goes along with the call, and the key under which it shares places with others."""
+    found: dict[str, str | None] = {}
+    for header, value in request.headers:
+        known = _CREDENTIALS.get(header)
         if known is not None:
             name, form = known
             # Two of one kind: whichever was meant, neither is trusted.
             usable = name not in found and form.fullmatch(value)
-            found[name] = value if usable else None
-    return (
+            found[name] = value.decode("ascii") if usable else None
+    metadata = (
         ("x-request-id", request.id),
         ("coffer-client-ip", request.client_ip),
-        *((name, value.decode("ascii")) for name, value in found.items() if value is not None),
+        *((name, value) for name, value in found.items() if value is not None),
     )
+    credential = found.get("authorization") or found.get("x-api-key") or ""
+    # Python's hash of a text is keyed by a secret of the process: it tells nothing, and nobody can aim at
+    # another's. The scheme is left out, so that one API key is one key in either header.
+    return metadata, hash(credential.rpartition(" ")[2])

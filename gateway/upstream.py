@@ -1,4 +1,4 @@
-"""Calls to one service: bounded in number, each with a deadline.
+"""Calls to one service: bounded in number, shared out fairly, each with a deadline.
 
 Waiting for a free place counts towards the deadline, and so does connecting. A call is sent once; what may
 be repeated is the client's decision. Batching of waiting calls, when it comes, goes behind `Rpc`.
@@ -12,18 +12,27 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import grpc
 from google.protobuf import message_factory
 
-from services.common.errors import DeadlineError, UnavailableError
+from gateway.places import Bounds, Places
+from services.common.errors import DeadlineError
 from services.common.rpc.status import from_rpc_error
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import MethodDescriptor
     from google.protobuf.message import Message
 
-MAX_CALLS: Final = 100
-"""Calls under way to one service. 3,000 at once lost a quarter of them as CANCELLED (grpcio 1.85)."""
-
-MAX_WAITING: Final = 2_000
-"""Calls that wait for a place, per service; more are turned away at once, with 503."""
+_MIB: Final = 1024 * 1024
+BOUNDS: Final = Bounds(
+    # 3,000 at once lost a quarter of them as CANCELLED (grpcio 1.85).
+    calls=192,
+    # A third: two credentials whose calls hang leave room for everybody else.
+    calls_per_key=64,
+    waiting=2_000,
+    waiting_per_key=700,
+    # As sent to the service; the process holds the body of the HTTP request besides.
+    waiting_bytes=32 * _MIB,
+    waiting_bytes_per_key=10 * _MIB,
+)
+"""Per service; more calls than may wait are turned away at once, with 503."""
 
 Metadata = tuple[tuple[str, str | bytes], ...]
 
@@ -31,8 +40,8 @@ Metadata = tuple[tuple[str, str | bytes], ...]
 class Rpc(Protocol):
     """One unary rpc. Raises CofferError and nothing else (but cancellation)."""
 
-    async def __call__(self, message: Message, metadata: Metadata, /) -> Message:
-        """The reply."""
+    async def __call__(self, request: bytes, metadata: Metadata, key: int, /) -> Message:
+        """The reply to a serialized request. `key` says with whom it shares places: see `places`."""
         ...
 
 
@@ -43,59 +52,40 @@ class Upstream:
     """
 
     def __init__(
-        self,
-        channel: grpc.aio.Channel,
-        *,
-        timeout_seconds: float,
-        max_calls: int = MAX_CALLS,
-        max_waiting: int = MAX_WAITING,
+        self, channel: grpc.aio.Channel, *, timeout_seconds: float, bounds: Bounds = BOUNDS
     ) -> None:
         self.channel = channel
         self._timeout = timeout_seconds
-        self._places = asyncio.Semaphore(max_calls)
-        self._max_waiting = max_waiting
-        self._waiting = 0
+        self.places = Places(bounds)
 
     def rpc(self, method: MethodDescriptor) -> Rpc:
         """The caller of a method."""
         path = f"/{method.containing_service.full_name}/{method.name}"
-        request = message_factory.GetMessageClass(method.input_type)
         reply = message_factory.GetMessageClass(method.output_type)
-        send = self.channel.unary_unary(
-            path,
-            request_serializer=request.SerializeToString,
-            response_deserializer=reply.FromString,
-        )
+        # Requests come serialized: what waits is held in its smallest form, and its size is known.
+        send: Any = self.channel.unary_unary(path, response_deserializer=reply.FromString)
+        places = self.places
 
-        async def call(message: Message, metadata: Metadata) -> Message:
-            ends = asyncio.get_running_loop().time() + self._timeout
-            if self._places.locked():
-                await self._wait(ends)
-            else:
-                await self._places.acquire()
+        async def call(request: bytes, metadata: Metadata, key: int) -> Message:
+            clock = asyncio.get_running_loop().time
+            ends = clock() + self._timeout
+            left = self._timeout
+            if not places.take(key):
+                await places.wait(key, len(request), ends)
+                left = ends - clock()
             try:
-                return await self._send(send, message, metadata, ends)
+                return await _send(send, request, metadata, left)
             finally:
-                self._places.release()
+                places.give_back(key)
 
         return call
 
-    async def _send(self, call: Any, message: Message, metadata: Metadata, ends: float) -> Message:
-        left = ends - asyncio.get_running_loop().time()
-        try:
-            reply: Message = await call(message, metadata=metadata, timeout=left)
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error) from None
-        return reply
 
-    async def _wait(self, ends: float) -> None:
-        if self._waiting >= self._max_waiting:
-            raise UnavailableError("Too many requests are waiting at present.")
-        self._waiting += 1
-        try:
-            async with asyncio.timeout_at(ends):
-                await self._places.acquire()
-        except TimeoutError:
-            raise DeadlineError from None
-        finally:
-            self._waiting -= 1
+async def _send(call: Any, request: bytes, metadata: Metadata, seconds: float) -> Message:
+    if seconds <= 0:
+        raise DeadlineError
+    try:
+        reply: Message = await call(request, metadata=metadata, timeout=seconds)
+    except grpc.aio.AioRpcError as error:
+        raise from_rpc_error(error) from None
+    return reply

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
+from coffer.kms.v1 import kms_pb2
 from coffer.secrets.v1 import secrets_pb2
 
+from gateway.upstream import BOUNDS
 from services.common.errors import (
     CODES,
     CofferError,
@@ -173,4 +176,48 @@ async def test_hundreds_of_requests_at_once_are_all_answered(stack: Stack) -> No
     stack.backend.replies["ListSecrets"] = slowly
     answers = await asyncio.gather(*(stack.client.get("/v1/secrets") for _ in range(400)))
     assert {answer.status_code for answer in answers} == {200}
-    assert most <= 100
+    assert most <= BOUNDS.calls_per_key
+
+
+async def test_one_credential_whose_calls_hang_does_not_hold_up_another(stack: Stack) -> None:
+    entered = asyncio.Semaphore(0)
+    go_on = asyncio.Event()
+
+    async def hang(_request: Any) -> Any:
+        entered.release()
+        await go_on.wait()
+        return kms_pb2.GetTenantKmsResponse()
+
+    async def show(credential: str) -> int:
+        headers = {"authorization": f"Bearer {credential}"}
+        return (await stack.client.get("/admin/tenant-kms", headers=headers)).status_code
+
+    stack.backend.replies["GetTenantKms"] = hang
+    stack.client.timeout = httpx.Timeout(30)
+    slow = [asyncio.create_task(show("slow")) for _ in range(BOUNDS.calls_per_key + 16)]
+    async with asyncio.timeout(20):
+        for _ in range(BOUNDS.calls_per_key):
+            await entered.acquire()
+        stack.backend.replies["GetTenantKms"] = kms_pb2.GetTenantKmsResponse()
+        assert await show("other") == 200
+        without = await stack.client.get("/admin/tenant-kms", headers={"authorization": ""})
+        assert without.status_code == 401
+        assert not any(task.done() for task in slow)
+        go_on.set()
+        assert set(await asyncio.gather(*slow)) == {200}
+
+
+async def test_a_full_waiting_room_is_503_with_retry_after_on_a_connection_that_stays(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_arguments: object) -> None:
+        raise UnavailableError
+
+    monkeypatch.setattr("gateway.places.Places.take", lambda _self, _key: False)
+    with monkeypatch.context() as patch:
+        patch.setattr("gateway.places.Places.wait", full)
+        answer = await stack.client.post("/v1/secrets", json={"name": "A"})
+    assert (answer.status_code, answer.json()["error"]["type"]) == (503, "unavailable")
+    assert answer.headers["retry-after"] == "1"
+    assert "connection" not in answer.headers
+    assert stack.backend.received == []
