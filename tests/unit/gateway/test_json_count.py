@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import pytest
@@ -71,7 +71,7 @@ def test_a_body_of_too_many_values_is_refused_before_any_is_made(case: str) -> N
 def test_a_body_at_the_bound_is_read_and_its_message_stays_small(
     make: Callable[[int], dict[str, object]],
 ) -> None:
-    members = make(MAX_VALUES - 1)
+    members: dict[str, Any] = make(MAX_VALUES - 1)
     struct = read_struct(parse_object(json.dumps(members).encode()))
     expected = struct_pb2.Struct()
     expected.update(members)
