@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 MAX_ITEMS: Final = 32
-"""Of one group: a certificate with its key takes up to 577 KiB, twice while it is opened."""
+"""Of one group: a certificate with its key takes up to 785 KiB, twice while it is opened."""
 MAX_HELD_BYTES: Final = 256 * 1024 * 1024
 """Sealed values in hand, of all groups: what many tenants with slow keys may keep of our memory."""
 

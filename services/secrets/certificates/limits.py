@@ -4,8 +4,12 @@ from typing import Final
 
 from services.secrets.certificates.refusal import CertificateRefused, Field
 
-MAX_CONTENT_BYTES: Final = 512 * 1024
-"""Bytes of `certificate_content` (API.md section 4); PEM is text, so counted as sent, in UTF-8."""
+MAX_DECODED_BYTES: Final = 512 * 1024
+"""Bytes of what `certificate_content` encodes, all its parts together (API.md section 4)."""
+
+MAX_CONTENT_BYTES: Final = 720 * 1024
+"""Bytes of `certificate_content` as sent: 512 KiB take 694 KiB in base64 with line breaks. Escaped in
+JSON, with a private key beside it, that stays below the limit of a request's body."""
 
 MAX_PRIVATE_KEY_BYTES: Final = 64 * 1024
 """Bytes of `private_key`; an encrypted RSA-8192 key takes 7 KiB."""

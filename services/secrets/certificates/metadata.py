@@ -1,13 +1,14 @@
 """What a person wants to know about a certificate, and nothing that has to be kept secret.
 
 Each fact is read on its own: one that cannot be read is None (an empty tuple for the two lists)
-and adds a warning `unreadable_field`. Nothing here checks that a certificate is trustworthy.
+and adds a warning `unreadable_field`, as does one that is shown in part because it is too long: a page of
+certificates must stay small whatever they hold. Nothing here checks that a certificate is trustworthy.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Literal, TypeVar
+from typing import Final, Literal, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -33,6 +34,15 @@ WarningCode = Literal[
 
 Json = dict[str, "str | int | bool | list[str] | list[dict[str, str]] | None"]
 Value = TypeVar("Value")
+
+MAX_NAMES: Final = 500
+"""Of `dns_names` and `ip_addresses` together. Public CAs issue for at most 100 to 250 names."""
+MAX_NAMES_BYTES: Final = 64 * 1024
+"""Of the same, in UTF-8: a DNS name has at most 253 octets (RFC 1035), a crafted one any number."""
+MAX_TEXT_BYTES: Final = 4 * 1024
+"""Of `subject` and of `issuer`, in UTF-8."""
+MAX_SERIAL_OCTETS: Final = 64
+"""RFC 5280 section 4.1.2.2 allows 20; some issuers use more."""
 
 UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.ExtensionNotFound)
 """What `cryptography` raises for a field it cannot make sense of (all seen, or in its source)."""
@@ -100,8 +110,17 @@ def _rfc3339(moment: datetime | None) -> str | None:
     return f"{shown}Z"
 
 
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """The alternative names that are shown, and how many are not."""
+
+    dns: tuple[str, ...] = ()
+    ip: tuple[str, ...] = ()
+    left_out: int = 0
+
+
 class LeafFacts:
-    """Reads one certificate field by field; `unreadable` collects the fields that could not be."""
+    """Reads one certificate field by field; `unreadable` has a sentence for each that it could not."""
 
     def __init__(self, certificate: x509.Certificate) -> None:
         self._certificate = certificate
@@ -118,18 +137,18 @@ class LeafFacts:
         """The metadata: the given warnings first, then one per unreadable field."""
         leaf = self._certificate
         key = self._read("key_algorithm", lambda: _key(leaf)) or (None, None)
-        names = self._read("dns_names, ip_addresses", lambda: _alternative_names(leaf)) or ((), ())
+        names = self._read("dns_names, ip_addresses", lambda: _alternative_names(leaf)) or _Names()
         facts = CertificateMetadata(
-            subject=self._read("subject", lambda: display_name(leaf.subject)),
-            issuer=self._read("issuer", lambda: display_name(leaf.issuer)),
+            subject=self._text("subject", lambda: display_name(leaf.subject)),
+            issuer=self._text("issuer", lambda: display_name(leaf.issuer)),
             expires_at=self._read("expires_at", lambda: leaf.not_valid_after_utc),
             has_private_key=has_private_key,
             has_passphrase=has_passphrase,
             not_before=self._read("not_before", lambda: leaf.not_valid_before_utc),
             serial_number=self._read("serial_number", lambda: _serial_number(leaf)),
             sha256_fingerprint=leaf.fingerprint(hashes.SHA256()).hex(),
-            dns_names=names[0],
-            ip_addresses=names[1],
+            dns_names=names.dns,
+            ip_addresses=names.ip,
             key_algorithm=key[0],
             key_size=key[1],
             signature_algorithm=self._read("signature_algorithm", lambda: signature_name(leaf)),
@@ -137,14 +156,25 @@ class LeafFacts:
             chain_length=chain_length,
             warnings=warnings,
         )
+        if names.left_out:
+            self.unreadable.append(
+                f"{names.left_out} of its dns_names and ip_addresses are left out here."
+            )
         return replace(facts, warnings=(*warnings, *map(_unreadable, self.unreadable)))
 
     def _read(self, name: str, read: Callable[[], Value]) -> Value | None:
         try:
             return read()
         except UNREADABLE:
-            self.unreadable.append(name)
+            self.unreadable.append(f"its {name} could not be read.")
             return None
+
+    def _text(self, name: str, read: Callable[[], str]) -> str | None:
+        whole = self._read(name, read)
+        if whole is None or len(encoded := whole.encode()) <= MAX_TEXT_BYTES:
+            return whole
+        self.unreadable.append(f"its {name} is too long and cut here.")
+        return encoded[:MAX_TEXT_BYTES].decode(errors="ignore") + "…"
 
 
 def is_ca(certificate: x509.Certificate) -> bool:
@@ -167,19 +197,32 @@ def _serial_number(certificate: x509.Certificate) -> str:
     number = certificate.serial_number
     if number < 0:
         raise ValueError("negative, against RFC 5280 section 4.1.2.2")
-    return number.to_bytes(max(1, (number.bit_length() + 7) // 8), "big").hex()
+    octets = max(1, (number.bit_length() + 7) // 8)
+    if octets > MAX_SERIAL_OCTETS:
+        raise ValueError("far beyond RFC 5280 section 4.1.2.2")
+    return number.to_bytes(octets, "big").hex()
 
 
-def _alternative_names(certificate: x509.Certificate) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _alternative_names(certificate: x509.Certificate) -> _Names:
     try:
         found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
-        return (), ()
-    dns = tuple(storable(name) for name in found.get_values_for_type(x509.DNSName))
-    return dns, tuple(str(address) for address in found.get_values_for_type(x509.IPAddress))
-
-
-def _unreadable(name: str) -> CertificateWarning:
-    return CertificateWarning(
-        "unreadable_field", f"The certificate is stored, but its {name} could not be read."
+        return _Names()
+    dns = found.get_values_for_type(x509.DNSName)
+    ip = [str(address) for address in found.get_values_for_type(x509.IPAddress)]
+    room = MAX_NAMES_BYTES
+    kept = 0
+    for name in [*dns, *ip][:MAX_NAMES]:
+        room -= len(name.encode())
+        if room < 0:
+            break
+        kept += 1
+    return _Names(
+        tuple(map(storable, dns[:kept])),
+        tuple(ip[: max(0, kept - len(dns))]),
+        len(dns) + len(ip) - kept,
     )
+
+
+def _unreadable(what: str) -> CertificateWarning:
+    return CertificateWarning("unreadable_field", f"The certificate is stored, but {what}")

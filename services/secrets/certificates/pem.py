@@ -8,6 +8,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from services.secrets.certificates.armor import PemBlock, PemFault, scan
 from services.secrets.certificates.contents import Contents
 from services.secrets.certificates.keys import OpenedKey, open_key
+from services.secrets.certificates.limits import MAX_DECODED_BYTES
 from services.secrets.certificates.looks_like import NOTHING_KNOWN, looks_like
 from services.secrets.certificates.refusal import CertificateRefused, Reason
 
@@ -34,10 +35,22 @@ def read_pem(text: str, passphrase: bytes | None) -> Contents:
         raise _refused(
             "invalid_private_key", f"certificate_content holds {len(keys)} private keys; send one."
         )
+    _refuse_too_much(blocks)
     certificates = tuple(
         _certificate(block, number, len(found)) for number, block in enumerate(found, start=1)
     )
     return Contents(certificates, _key(keys, passphrase))
+
+
+def _refuse_too_much(blocks: list[PemBlock]) -> None:
+    """By the length of the base64, so that nothing is decoded in vain."""
+    size = sum(len("".join(block.body.split()).rstrip("=")) * 3 // 4 for block in blocks)
+    if size > MAX_DECODED_BYTES:
+        raise CertificateRefused(
+            "certificate_content",
+            None,
+            f"certificate_content holds {size} bytes; at most {MAX_DECODED_BYTES} are accepted.",
+        )
 
 
 def _key(blocks: list[PemBlock], passphrase: bytes | None) -> OpenedKey | None:

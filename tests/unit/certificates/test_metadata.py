@@ -2,6 +2,8 @@
 
 import warnings
 from datetime import UTC, datetime, timedelta, timezone
+from typing import TYPE_CHECKING, cast
+from uuid import uuid4
 
 import pytest
 from cryptography import x509
@@ -9,8 +11,15 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.x509.oid import ExtensionOID, NameOID, ObjectIdentifier
 
+from services.common.rpc.channel import MAX_MESSAGE_BYTES
 from services.secrets.certificates import CertificateMetadata, read_certificate
+from services.secrets.certificates.metadata import MAX_NAMES, MAX_TEXT_BYTES
+from services.secrets.model import SecretRow
+from services.secrets.rpc import replies
 from tests.fakes.certificates import NOW, Issued, issue, key_pem, patched, rsa_key
+
+if TYPE_CHECKING:
+    from services.secrets.model import Metadata
 
 
 def metadata(content: str, key: str | None = None) -> CertificateMetadata:
@@ -187,3 +196,42 @@ def test_no_secret_byte_in_repr() -> None:
     assert "BEGIN" not in shown
     assert material.content == leaf.pem.encode()
     assert material.passphrase == b"canary-phrase"
+
+
+def test_a_page_of_certificates_with_endless_names_still_fits_a_message() -> None:
+    greedy = issue(
+        _endless_name(),
+        dns=[f"{number:05}.{'a' * 63}.{'b' * 63}.{'c' * 63}.example.com" for number in range(1500)],
+        ips=["2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"] * 500,
+    )
+    facts = metadata(greedy.pem)
+    assert facts.subject is not None
+    assert facts.subject.startswith("OU=é")
+    assert len(facts.subject.encode()) <= MAX_TEXT_BYTES + len("…".encode())
+    kept = len(facts.dns_names) + len(facts.ip_addresses)
+    told = [warning.message for warning in facts.warnings if warning.code == "unreadable_field"]
+    assert [f"{2000 - kept} of its" in message for message in told] == [False, False, True]
+    now = datetime.now(UTC)
+    row = SecretRow(
+        uuid4(), "n" * 128, "\U0001f600" * 1024, "e" * 64, 99, "certificate", uuid4(), now, True, 9,
+        now, now, "pem", cast("Metadata", facts.to_json()),
+    )  # fmt: skip
+    assert 100 * replies.secret(row).ByteSize() < MAX_MESSAGE_BYTES / 2
+
+
+def test_many_short_names_are_bounded_in_number_and_the_rest_is_counted() -> None:
+    facts = metadata(issue(dns=[f"n{number}" for number in range(600)], ips=["192.0.2.7"]).pem)
+    assert len(facts.dns_names) == MAX_NAMES
+    assert facts.ip_addresses == ()
+    assert "101 of its" in facts.warnings[-1].message
+
+
+def test_as_many_names_as_are_kept_are_all_there_without_a_warning() -> None:
+    facts = metadata(issue(dns=[f"n{number}" for number in range(499)], ips=["192.0.2.7"]).pem)
+    assert (len(facts.dns_names), facts.ip_addresses) == (499, ("192.0.2.7",))
+    assert "unreadable_field" not in codes(facts)
+
+
+def _endless_name() -> x509.Name:
+    unit = x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "é" * 60)
+    return x509.Name([unit] * 500)

@@ -162,13 +162,21 @@ def test_other_types_are_refused_naming_what_is_supported(certificate_type: str)
 
 
 def test_size_limits_are_exact() -> None:
-    padding = 512 * 1024 - len(LEAF.pem)
+    padding = 720 * 1024 - len(LEAF.pem)
     read(LEAF.pem + " " * padding)
     over = refused(LEAF.pem + " " * (padding + 1))
     assert (over.field, over.reason) == ("certificate_content", None)
     assert refused(LEAF.pem, LEAF.key_pem + " " * 65536).field == "private_key"
     assert refused(LEAF.pem, LEAF.key_pem, "é" * 513).field == "passphrase"
     read(LEAF.pem, LEAF.key_pem, "é" * 512)
+
+
+def test_half_a_mebibyte_of_certificates_fits_although_base64_is_longer() -> None:
+    rest = 512 * 1024 - len(LEAF.der)
+    assert read(LEAF.pem + pem_block("X509 CRL", b"x" * rest)).metadata.chain_length == 1
+    over = refused(LEAF.pem + pem_block("X509 CRL", b"x" * (rest + 1)))
+    assert (over.field, over.reason) == ("certificate_content", None)
+    assert "524289 bytes" in over.message
 
 
 def test_a_refusal_survives_pickling_and_holds_nothing_of_the_input() -> None:
