@@ -2,5 +2,6 @@
 
 from tests.fixtures.database import database, postgres
 from tests.fixtures.pki import pki
+from tests.fixtures.stack import stack, tenant
 
-__all__ = ["database", "pki", "postgres"]
+__all__ = ["database", "pki", "postgres", "stack", "tenant"]
