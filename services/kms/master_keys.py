@@ -229,9 +229,8 @@ class MasterKeys:
             if lookup.binding is not None and not ahead:
                 self._seals.admit(lookup.binding, version)
             entry = await self._unwrap(lookup, lookup.row.wrapped, ahead=ahead)
-            if await self._store.epoch(tenant_id) == lookup.epoch:
+            if await self._store.epoch(tenant_id) == lookup.epoch and await self._usable(lookup):
                 self._cache.keep(mark, entry)
-                await self._recovered(lookup)
                 return entry
         return CachedKey(entry.key, entry.binding_id, entry.asked_at, entry.asked_at)
 
@@ -269,12 +268,16 @@ class MasterKeys:
         _log.warning("binding %s is sealed: %s", binding.id, reason)
         await self._store.seal(_own_call(), binding, reason)
 
-    async def _recovered(self, lookup: KeyLookup) -> None:
-        if lookup.binding is None:
-            return
-        self._seals.forget(lookup.binding.id)
-        if lookup.binding.sealed_since is not None:
-            await self._store.unseal(_own_call(), lookup.binding)
+    async def _usable(self, lookup: KeyLookup) -> bool:
+        """Lift the seal of what was just used; False when it was refused meanwhile."""
+        binding = lookup.binding
+        if binding is None:
+            return True
+        sealed = binding.sealed_since is not None
+        if sealed and not await self._store.unseal(_own_call(), binding, lookup.epoch):
+            return False
+        self._seals.forget(binding.id)
+        return True
 
     async def _create_first(self, tenant_id: UUID) -> int:
         mark = self._cache.mark(tenant_id)

@@ -165,6 +165,15 @@ class KeyLookup:
 
 
 @dataclass(frozen=True, slots=True)
+class SealedKey:
+    """A sealed binding, and the newest version that it wraps: what to try it with."""
+
+    tenant_id: UUID
+    binding_id: UUID
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
 class KeyReport:
     """A master-key version as its tenant may see it; `data_keys` is the census."""
 

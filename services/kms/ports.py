@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         MasterKeyRow,
         NewMasterKey,
         Reason,
+        SealedKey,
         TenantKms,
         Wrapped,
     )
@@ -89,11 +90,23 @@ class KeyStore(Protocol):
         ...
 
     async def seal(self, call: Call, binding: Binding, reason: Reason) -> None:
-        """Record that the binding cannot be used; a definite reason makes every process forget its keys."""
+        """Record that the binding cannot be used.
+
+        A definite reason makes every process forget its keys, also when it was sealed by silence before,
+        and moves the ring's epoch: no load that began before it unseals the binding or is kept.
+        """
         ...
 
-    async def unseal(self, call: Call, binding: Binding) -> None:
-        """Record that it can be used again."""
+    async def unseal(self, call: Call, binding: Binding, epoch: int) -> bool:
+        """Record that it can be used again.
+
+        False, and nothing done, when the ring's epoch is no longer `epoch`: the provider may have refused
+        the binding since.
+        """
+        ...
+
+    async def sealed_bindings(self, limit: int) -> list[SealedKey]:
+        """At most `limit` of all tenants' current bindings that are sealed, any of them."""
         ...
 
 
@@ -129,7 +142,7 @@ class BindingStore(Protocol):
         ...
 
     async def record_verification(self, binding: Binding, failure: Reason | None) -> None:
-        """Note the outcome of a proof."""
+        """Note the outcome of a proof. Lifts no seal, whose reason stays for as long as it does."""
         ...
 
 

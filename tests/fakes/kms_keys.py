@@ -23,6 +23,7 @@ from services.kms.model import (
     MasterKeyRow,
     NewMasterKey,
     Reason,
+    SealedKey,
     WrapError,
     WrapMethod,
     Wrapped,
@@ -146,16 +147,29 @@ class MemoryStore:
 
     async def seal(self, call: Call, binding: Binding, reason: Reason) -> None:
         self.sealed.append((binding.id, reason))
+        if reason.definite:
+            self.epochs[binding.tenant_id] = self.epochs.get(binding.tenant_id, 0) + 1
         since = self.bindings[binding.id].sealed_since or datetime.now(UTC)
         self.bindings[binding.id] = replace(
             self.bindings[binding.id], sealed_since=since, last_verify_error=reason
         )
 
-    async def unseal(self, call: Call, binding: Binding) -> None:
+    async def sealed_bindings(self, limit: int) -> list[SealedKey]:
+        return [
+            SealedKey(binding.tenant_id, binding.id, version)
+            for (_, version), binding_id in self.binding_of.items()
+            for binding in [self.bindings[binding_id]]
+            if binding.sealed_since is not None and not binding.replaced
+        ][:limit]
+
+    async def unseal(self, call: Call, binding: Binding, epoch: int) -> bool:
+        if self.epochs.get(binding.tenant_id, 0) != epoch:
+            return False
         self.unsealed.append(binding.id)
         self.bindings[binding.id] = replace(
             self.bindings[binding.id], sealed_since=None, last_verify_error=None
         )
+        return True
 
     def add(self, tenant_id: UUID, new: NewMasterKey, binding_id: UUID | None) -> int:
         """A new active version, as a transaction would leave it."""

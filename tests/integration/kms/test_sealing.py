@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from coffer.kms.v1 import kms_pb2
 
+from services.common.database import Database
 from services.common.errors import CofferError
+from services.common.identity import Call
+from services.kms.model import Reason
+from services.kms.store import Store
 from tests.fakes.kms_stand import onboarding, refused, running_kms, until
 
 if TYPE_CHECKING:
@@ -157,6 +162,58 @@ async def test_a_refusal_seen_by_one_process_stops_the_others_at_once(
         await one.cloud(cloud.enable, customer.key_arn)
         for stand in (one, two):
             await until(lambda s=stand: _open(s, tenant), 5, "unsealed")  # type: ignore[misc]
+
+
+async def test_a_refusal_after_silence_stops_the_other_processes_too(
+    database: TestDatabase, pki: TestPki, aws: AwsServer, cloud: Control
+) -> None:
+    async with (
+        running_kms(database, pki, aws, customer_ttl=300.0, sealed_retry=0.3) as one,
+        running_kms(database, pki, aws, customer_ttl=300.0, sealed_retry=0.3) as two,
+    ):
+        tenant, customer = await onboarded(one, cloud)
+        await two.generate(tenant)
+        await one.cloud(cloud.throttle, customer.key_arn)
+        one.process.forget_all()
+        assert await is_sealed(one, tenant)
+        await two.generate(tenant)  # silence: what is open goes on serving
+        await one.cloud(cloud.disable, customer.key_arn)
+        await one.cloud(cloud.clear_faults)
+        await until(lambda: is_sealed(two, tenant), 5, "the other one stopped")
+        assert (await one.get(tenant))["config"]["last_verify_error"] == "key_disabled"
+        reasons = database.rows(
+            "select details::json ->> 'reason' from audit.event where action = 'kms.sealed' order by seq"
+        )
+        assert reasons == [("throttled",), ("key_disabled",)]
+
+
+async def test_a_proof_older_than_a_refusal_does_not_unseal(kms: KmsStand, cloud: Control) -> None:
+    tenant, _ = await onboarded(kms, cloud)
+    call = Call(actor="service:kms", request_id=str(uuid.uuid4()))
+    async with opened(Database(kms.database.dsn("coffer_kms"), name="test")) as database:
+        store = Store(database, "test")
+        binding = await store.current(tenant)
+        assert binding is not None
+        await store.seal(call, binding, Reason.UNREACHABLE)
+        epoch = await store.epoch(tenant)
+        await store.seal(call, binding, Reason.ACCESS_DENIED)
+        assert not await store.unseal(call, binding, epoch)
+        # Nor does silence hide the answer that has to be acted upon.
+        await store.seal(call, binding, Reason.THROTTLED)
+        now = await store.current(tenant)
+        assert now is not None
+        assert now.sealed_since is not None
+        assert now.last_verify_error == "access_denied"
+        assert await store.unseal(call, binding, await store.epoch(tenant))
+
+
+@contextlib.asynccontextmanager
+async def opened(database: Database) -> AsyncIterator[Database]:
+    await database.open()
+    try:
+        yield database
+    finally:
+        await database.close()
 
 
 async def _open(kms: KmsStand, tenant: UUID) -> bool:

@@ -218,7 +218,7 @@ async def test_a_seal_by_another_process_is_respected_without_a_call(world: Worl
     with pytest.raises(TenantSealedError):
         await world.master_keys.open(tenant, 1)
     assert key.unwraps == 0
-    await world.store.unseal(None, binding)  # type: ignore[arg-type]
+    await world.store.unseal(None, binding, 1)  # type: ignore[arg-type]
     world.master_keys.heard(Announcement(Kind.UNSEALED, tenant, binding.id, "other"))
     await world.master_keys.open(tenant, 1)
 
@@ -229,7 +229,8 @@ async def test_an_unsealing_that_was_not_heard_is_seen_in_the_database(world: Wo
     with pytest.raises(TenantSealedError):
         await world.master_keys.open(tenant, 1)
     key.trouble = None
-    await world.store.unseal(None, next(iter(world.store.bindings.values())))  # type: ignore[arg-type]
+    binding = next(iter(world.store.bindings.values()))
+    await world.store.unseal(None, binding, 1)  # type: ignore[arg-type]
     await world.master_keys.open(tenant, 1)
 
 
@@ -271,6 +272,31 @@ async def test_a_seal_that_was_only_looked_at_is_tried_too(world: World) -> None
     assert world.store.unsealed == [binding.id]
     assert key.unwraps == 1
     await world.master_keys.open(tenant, 1)
+
+
+async def test_a_load_begun_before_a_refusal_elsewhere_does_not_unseal(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant, key = await world.tenant()
+    binding = next(iter(world.store.bindings.values()))
+    await world.store.seal(None, binding, Reason.UNREACHABLE)  # type: ignore[arg-type]
+    world.master_keys.watch(world.store.bindings[binding.id], 1)
+    read = world.store.epoch
+
+    async def refused_right_after(tenant_id: uuid.UUID) -> int:
+        epoch = await read(tenant_id)
+        key.trouble = Reason.ACCESS_DENIED
+        await world.store.seal(None, binding, Reason.ACCESS_DENIED)  # type: ignore[arg-type]
+        return epoch
+
+    monkeypatch.setattr(world.store, "epoch", refused_right_after)
+    world.clock.now += 1.2 * RETRY
+    world.master_keys.tend()
+    await world.settle()
+    assert world.store.unsealed == []
+    assert len(world.cache) == 0
+    with pytest.raises(TenantSealedError):
+        await world.master_keys.open(tenant, 1)
 
 
 async def test_a_sealed_tenant_leaves_others_alone(world: World) -> None:

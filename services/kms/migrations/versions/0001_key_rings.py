@@ -58,11 +58,14 @@ def upgrade() -> None:
         """,
         "create unique index master_key_one_active on kms.master_key (tenant_id)"
         " where status = 'active'",
+        "create index binding_sealed on kms.binding (tenant_id, id)"
+        " where sealed_since is not null and replaced_at is null",
     )
     for table in ("kms.key_ring", "kms.binding", "kms.master_key"):
         isolate(table)
         grant(table, "coffer_kms", "select, insert, update")
     admit("kms.master_key", "coffer_functions", "select")
+    admit("kms.binding", "coffer_functions", "select")
     _functions()
 
 
@@ -119,4 +122,25 @@ def _functions() -> None:
         $$
         """,
         callers=("coffer_secrets", "coffer_rewrap"),
+    )
+    # Looks across tenants, which the role coffer_kms itself cannot: a sealed binding is tried again every
+    # 30 s, also after all processes were restarted and before anybody asks for its tenant. It gives ids and
+    # a version only; everything else is read as that tenant. Any of them are taken, so that beyond the limit
+    # each gets its chance.
+    define(
+        "kms.sealed_bindings(p_limit integer)",
+        """
+        returns table (tenant_id uuid, binding_id uuid, version bigint)
+        language sql volatile rows 100 as $$
+            select b.tenant_id, b.id, newest.version from kms.binding b
+            cross join lateral (
+                select max(k.version) as version from kms.master_key k
+                where k.tenant_id = b.tenant_id and k.binding_id = b.id and k.status <> 'revoked'
+            ) newest
+            where b.sealed_since is not null and b.replaced_at is null
+              and newest.version is not null
+            order by random() limit least(p_limit, 10000)
+        $$
+        """,
+        callers=("coffer_kms",),
     )

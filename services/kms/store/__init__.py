@@ -1,0 +1,9 @@
+"""Key rings in PostgreSQL, through psycopg: the only part of kms that knows SQL.
+
+Every transaction is held to its tenant. Lock order: key ring, ring row, bindings and keys, lease, audit head.
+A change takes the ring in a statement of its own, so that the next one sees what its last holder committed.
+"""
+
+from services.kms.store.store import Store
+
+__all__ = ["Store"]

@@ -1,0 +1,187 @@
+"""The ports of kms over a database: which statements make one transaction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from services.common import audit
+from services.common.authentication import consume_step_up, find_tenant
+from services.common.errors import NotFoundError
+from services.kms.announcements import CHANNEL, Announcement, Kind
+from services.kms.model import (
+    Activated,
+    Binding,
+    KeyLookup,
+    LeaseReason,
+    MasterKeyRow,
+    TenantKms,
+)
+from services.kms.store import ring, rows, seals
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from services.common.database import Connection, Database
+    from services.common.identity import Call, StepUp, Tenant
+    from services.kms.model import NewMasterKey, Reason, SealedKey
+
+
+class Store:
+    """Implements KeyStore, BindingStore and Registry. `sender` names this process in announcements."""
+
+    def __init__(self, database: Database, sender: str) -> None:
+        self._database = database
+        self._sender = sender
+
+    async def active_version(self, tenant_id: UUID) -> int | None:
+        """See KeyStore."""
+        async with self._database.tenant(tenant_id) as connection:
+            return await ring.active_version(connection, tenant_id)
+
+    async def find_key(self, tenant_id: UUID, version: int) -> KeyLookup | None:
+        """See KeyStore."""
+        async with self._database.tenant(tenant_id) as connection:
+            row = await ring.one(connection, rows.FIND_KEY, tenant_id, version)
+        return None if row is None else rows.lookup(row)
+
+    async def epoch(self, tenant_id: UUID) -> int:
+        """See KeyStore."""
+        async with self._database.tenant(tenant_id) as connection:
+            return await ring.read_epoch(connection, tenant_id)
+
+    async def create_first(self, call: Call, tenant_id: UUID, new: NewMasterKey) -> MasterKeyRow:
+        """See KeyStore."""
+        async with self._database.tenant(tenant_id) as connection:
+            if await find_tenant(connection, tenant_id) is None:
+                raise NotFoundError("No such tenant.")
+            await ring.take_ring(connection, tenant_id)
+            row = await ring.one(connection, rows.FIND_ACTIVE, tenant_id)
+            if row is not None:
+                return rows.key(row)
+            version = await ring.activate(connection, tenant_id, new, None)
+            event = _key_event("kms.key.created", new, version)
+            await audit.append(connection, tenant_id, call, [event])
+        return MasterKeyRow(
+            tenant_id, version, new.id, new.wrap_method, new.wrapped, new.check_value
+        )
+
+    async def seal(self, call: Call, binding: Binding, reason: Reason) -> None:
+        """See KeyStore."""
+        async with self._database.tenant(binding.tenant_id) as connection:
+            await ring.take_ring(connection, binding.tenant_id)
+            before = await seals.seal(connection, binding, reason)
+            if before is None:
+                return
+            if reason.definite:
+                await ring.move_epoch(connection, binding.tenant_id)
+                if not before.refused:
+                    await self._announce(connection, Kind.REFUSED, binding)
+            if before.sealed_since is None or (reason.definite and not before.refused):
+                event = audit.Event(
+                    "kms.sealed", "kms_binding", str(binding.id), {"reason": str(reason)}
+                )
+                await audit.append(connection, binding.tenant_id, call, [event])
+
+    async def unseal(self, call: Call, binding: Binding, epoch: int) -> bool:
+        """See KeyStore."""
+        async with self._database.tenant(binding.tenant_id) as connection:
+            await ring.take_ring(connection, binding.tenant_id)
+            if await ring.read_epoch(connection, binding.tenant_id) != epoch:
+                return False
+            if await seals.unseal(connection, binding):
+                await self._announce(connection, Kind.UNSEALED, binding)
+                event = audit.Event("kms.unsealed", "kms_binding", str(binding.id))
+                await audit.append(connection, binding.tenant_id, call, [event])
+        return True
+
+    async def current(self, tenant_id: UUID) -> Binding | None:
+        """See BindingStore."""
+        async with self._database.tenant(tenant_id) as connection:
+            return await ring.current(connection, tenant_id)
+
+    async def onboard(
+        self,
+        call: Call,
+        binding: Binding,
+        new: NewMasterKey,
+        *,
+        instead_of: UUID | None,
+        insist: bool = False,
+    ) -> Activated | None:
+        """See BindingStore."""
+        tenant_id = binding.tenant_id
+        async with self._database.tenant(tenant_id) as connection:
+            await ring.take_ring(connection, tenant_id)
+            current = await ring.current(connection, tenant_id)
+            if not insist and (current.id if current else None) != instead_of:
+                return None
+            await ring.replace_binding(connection, current, binding)
+            version = await ring.activate(connection, tenant_id, new, binding.id)
+            lease_id = await ring.issue_lease(connection, tenant_id, version, LeaseReason.ONBOARD)
+            await self._announce(connection, Kind.REPLACED, binding)
+            await audit.append(
+                connection, tenant_id, call, [_onboarded(binding, new, version, lease_id)]
+            )
+        return Activated(version, new.id, lease_id)
+
+    async def rotate(self, call: Call, binding: Binding, new: NewMasterKey) -> Activated | None:
+        """See BindingStore."""
+        tenant_id = binding.tenant_id
+        async with self._database.tenant(tenant_id) as connection:
+            await ring.take_ring(connection, tenant_id)
+            current = await ring.current(connection, tenant_id)
+            if current is None or current.id != binding.id or current.sealed_since is not None:
+                return None
+            version = await ring.activate(connection, tenant_id, new, binding.id)
+            lease_id = await ring.issue_lease(connection, tenant_id, version, LeaseReason.ROTATE)
+            await self._announce(connection, Kind.ROTATED, binding)
+            event = _key_event("kms.key.rotated", new, version, rewrap_lease_id=lease_id)
+            await audit.append(connection, tenant_id, call, [event])
+        return Activated(version, new.id, lease_id)
+
+    async def describe(self, tenant_id: UUID) -> TenantKms | None:
+        """See BindingStore."""
+        async with self._database.tenant(tenant_id) as connection:
+            cursor = await connection.execute(rows.DESCRIBE.encode(), (tenant_id, tenant_id))
+            found = await cursor.fetchall()
+        return rows.status(found) if found else None
+
+    async def record_verification(self, binding: Binding, failure: Reason | None) -> None:
+        """See BindingStore."""
+        async with self._database.tenant(binding.tenant_id) as connection:
+            await seals.record_verification(connection, binding, failure)
+
+    async def sealed_bindings(self, limit: int) -> list[SealedKey]:
+        """See KeyStore."""
+        async with self._database.transaction() as connection:
+            return await seals.sealed(connection, limit)
+
+    async def tenant(self, tenant_id: UUID) -> Tenant | None:
+        """See Registry."""
+        async with self._database.transaction() as connection:
+            return await find_tenant(connection, tenant_id)
+
+    async def consume_step_up(self, tenant_id: UUID, step_up: StepUp | None) -> None:
+        """See Registry."""
+        await consume_step_up(self._database, tenant_id, step_up)
+
+    async def _announce(self, connection: Connection, kind: Kind, binding: Binding) -> None:
+        payload = Announcement(kind, binding.tenant_id, binding.id, self._sender).encode()
+        await connection.execute("select pg_notify(%s, %s)", (CHANNEL, payload))
+
+
+def _key_event(action: str, new: NewMasterKey, version: int, **details: object) -> audit.Event:
+    facts = {"version": version, "wrap_method": str(new.wrap_method), **details}
+    return audit.Event(action, "master_key", str(new.id), facts)
+
+
+def _onboarded(binding: Binding, new: NewMasterKey, version: int, lease_id: int) -> audit.Event:
+    return _key_event(
+        "kms.onboarded",
+        new,
+        version,
+        binding_id=str(binding.id),
+        provider=binding.target.provider,
+        kms_key_ref=binding.target.kms_key_ref,
+        rewrap_lease_id=lease_id,
+    )
