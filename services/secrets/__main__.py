@@ -59,7 +59,13 @@ async def serve(settings: Settings, certificates: Certificates, stop: asyncio.Ev
     pool = DataKeyPool(kms, observation, max_stock=settings.data_key_stock)
     store = PostgresSecrets(database)
     creator = Creator(store, kms, pool, observation)
-    service = SecretsService(store=store, pool=pool, creator=creator, certificates=certificates)
+    service = SecretsService(
+        store=store,
+        pool=pool,
+        creator=creator,
+        certificates=certificates,
+        certificate_readers=settings.certificate_workers,
+    )
     servicer = SecretsServicer(
         service,
         Accessor(PostgresAccesses(database), kms, observation),

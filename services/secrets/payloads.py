@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, cast
 
@@ -13,23 +14,40 @@ from services.secrets.certificates import (
     CertificateRefused,
 )
 from services.secrets.model import Metadata, Payload
+from services.secrets.shares import Shares
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from services.secrets.certificates import CertificateMaterial
     from services.secrets.model import FieldName, SecretType, SentPayload
     from services.secrets.ports import Certificates
     from services.secrets.values import Faults
 
 DEFAULT_CERTIFICATE_TYPE: Final = "pem"
+MAX_WAITING: Final = 32
+"""Certificates of one tenant that wait to be read; up to 0.8 MB each, and 2 s of work."""
+MAX_ALL_WAITING: Final = 256
 
 
 class Payloads:
-    """Checks what is to be sealed; certificates are read by `certificates`, somewhere else."""
+    """Checks what is to be sealed; certificates are read by `certificates`, somewhere else.
 
-    def __init__(self, certificates: Certificates) -> None:
+    `readers` is how many it reads at a time. One tenant gets half of that, and turns go by tenant.
+    """
+
+    def __init__(self, certificates: Certificates, readers: int) -> None:
         self._certificates = certificates
+        self._shares = Shares(
+            readers,
+            each=max(1, readers // 2),
+            waiting=MAX_WAITING,
+            all_waiting=MAX_ALL_WAITING,
+        )
 
-    async def check(self, kind: SecretType, sent: SentPayload, faults: Faults) -> Payload | None:
+    async def check(
+        self, tenant_id: UUID, kind: SecretType, sent: SentPayload, faults: Faults
+    ) -> Payload | None:
         """The payload; None when something was wrong, which is in `faults` then.
 
         Raises UnavailableError when certificates cannot be read at present.
@@ -39,18 +57,26 @@ class Payloads:
             return Payload({"value": value})
         if not values.certificate_fields(sent, faults):
             return None
-        material = await self._read(sent, faults)
+        material = await self._read(tenant_id, sent, faults)
         return None if material is None else _payload(material)
 
-    async def _read(self, sent: SentPayload, faults: Faults) -> CertificateMaterial | None:
-        try:
-            return await self._certificates.read(
+    async def _read(
+        self, tenant_id: UUID, sent: SentPayload, faults: Faults
+    ) -> CertificateMaterial | None:
+        await self._shares.enter(tenant_id)
+        reading = asyncio.ensure_future(
+            self._certificates.read(
                 sent.certificate_content or "",
                 sent.private_key,
                 sent.passphrase,
                 sent.certificate_type or DEFAULT_CERTIFICATE_TYPE,
                 datetime.now(UTC),
             )
+        )
+        # A caller may go away, its job goes on: the place is free when the work is done, not before.
+        reading.add_done_callback(lambda done: self._read_one(tenant_id, done))
+        try:
+            return await asyncio.shield(reading)
         except CertificateRefused as refused:
             faults.add(refused.field, refused.message, reason=refused.reason)
             return None
@@ -58,6 +84,11 @@ class Payloads:
             raise UnavailableError from None
         except CertificateReaderFailed as failed:
             raise InternalError from failed
+
+    def _read_one(self, tenant_id: UUID, done: asyncio.Future[CertificateMaterial]) -> None:
+        self._shares.leave(tenant_id)
+        if not done.cancelled():
+            done.exception()  # a caller that went away does not fetch it; that is no fault
 
 
 def _payload(material: CertificateMaterial) -> Payload:

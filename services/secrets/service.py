@@ -65,11 +65,12 @@ class SecretsService:
         pool: DataKeyPool,
         creator: Creator,
         certificates: Certificates,
+        certificate_readers: int,
     ) -> None:
         self._store = store
         self._pool = pool
         self._creator = creator
-        self._payloads = Payloads(certificates)
+        self._payloads = Payloads(certificates, certificate_readers)
         self._environments = KnownEnvironments(store)
         self._writers: Turns[tuple[UUID, UUID]] = Turns()
 
@@ -82,7 +83,7 @@ class SecretsService:
         faults = Faults()
         kind = values.secret_type(request, faults)
         draft = values.draft(request, kind, faults)
-        payload = await self._payloads.check(kind, request.payload, faults)
+        payload = await self._payloads.check(call.tenant, kind, request.payload, faults)
         environment = await self._place(call.tenant, draft, faults)
         faults.raise_any()
         assert payload is not None
@@ -122,7 +123,9 @@ class SecretsService:
             raise _no_secret()
         faults = Faults()
         environment = values.environment(request.environment, faults)
-        payload = await self._payloads.check(standing.secret_type, request.payload, faults)
+        payload = await self._payloads.check(
+            call.tenant, standing.secret_type, request.payload, faults
+        )
         if environment is not None and "environment" not in faults:
             standing = await self._store.standing(call.tenant, secret_id, environment)
             if standing is None:

@@ -25,7 +25,8 @@ WALL_SECONDS: Final = 10.0
 """Time for one job on a machine that is busy with other things."""
 
 MAX_WAITING: Final = 64
-"""Jobs under way and waiting, together; beyond it a caller is sent away at once."""
+"""Jobs under way and waiting, together; beyond it a caller is sent away at once. First come, first
+served: whoever serves several tenants must see to it that none of them fills it (`payloads`)."""
 
 _ATTEMPTS: Final = 2
 

@@ -1,0 +1,110 @@
+"""Shares of something scarce: places for all, fewer for each tenant, and turns by tenant.
+
+However much one tenant asks for, the next free place goes to the tenant that has waited longest for its
+turn, and a tenant that has too much waiting is sent away: so it costs the others one turn each, never more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from services.common.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from uuid import UUID
+
+
+@dataclass(slots=True)
+class _Tenant:
+    """The places that one tenant holds, and its calls that wait for one."""
+
+    held: int = 0
+    waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
+
+
+class Shares:
+    """`places` in all, at most `each` of them and `waiting` calls per tenant, `all_waiting` in all.
+
+    Belongs to one event loop. Keeps nothing of tenants that want nothing.
+    """
+
+    def __init__(self, places: int, *, each: int, waiting: int, all_waiting: int) -> None:
+        self._free = places
+        self._each = each
+        self._waiting = waiting
+        self._room = all_waiting
+        self._tenants: dict[UUID, _Tenant] = {}
+        self._turns: deque[UUID] = deque()
+
+    @contextlib.asynccontextmanager
+    async def of(self, tenant_id: UUID) -> AsyncIterator[None]:
+        """A place for as long as the block takes. Raises UnavailableError when too much waits."""
+        await self.enter(tenant_id)
+        try:
+            yield
+        finally:
+            self.leave(tenant_id)
+
+    async def enter(self, tenant_id: UUID) -> None:
+        """Take a place; `leave` must follow. Raises UnavailableError when too much waits."""
+        tenant = self._tenants.setdefault(tenant_id, _Tenant())
+        if self._free and tenant.held < self._each and not tenant.waiting:
+            self._free -= 1
+            tenant.held += 1
+            return
+        if len(tenant.waiting) >= self._waiting or not self._room:
+            self._forget(tenant_id, tenant)
+            raise UnavailableError("Too many calls are waiting.")
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if not tenant.waiting:
+            self._turns.append(tenant_id)
+        tenant.waiting.append(turn)
+        self._room -= 1
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.leave(tenant_id)
+            raise
+
+    def leave(self, tenant_id: UUID) -> None:
+        """Give a place back."""
+        tenant = self._tenants[tenant_id]
+        self._free += 1
+        tenant.held -= 1
+        self._hand_out()
+        self._forget(tenant_id, tenant)
+
+    def _hand_out(self) -> None:
+        """A tenant stands in `_turns` as long as calls of it wait; one at its limit is passed over."""
+        for _ in range(len(self._turns)):
+            if not self._free:
+                return
+            tenant_id = self._turns.popleft()
+            tenant = self._tenants[tenant_id]
+            if tenant.held < self._each:
+                self._admit_first(tenant)
+            if tenant.waiting:
+                self._turns.append(tenant_id)
+            else:
+                self._forget(tenant_id, tenant)
+
+    def _admit_first(self, tenant: _Tenant) -> None:
+        """The first call that is still wanted gets a place; those whose callers went away are dropped."""
+        while tenant.waiting:
+            turn = tenant.waiting.popleft()
+            self._room += 1
+            if not turn.done():
+                self._free -= 1
+                tenant.held += 1
+                turn.set_result(None)
+                return
+
+    def _forget(self, tenant_id: UUID, tenant: _Tenant) -> None:
+        if not tenant.held and not tenant.waiting:
+            self._tenants.pop(tenant_id, None)
