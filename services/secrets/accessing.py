@@ -19,11 +19,12 @@ from services.common.errors import (
     UnavailableError,
 )
 from services.secrets import sealing
+from services.secrets.acting import act_for
 from services.secrets.grouping import DATABASE_PLACES, Grouping, GroupLimits
 from services.secrets.model import AccessWarning, Answer, KeyFault, SealedAnswer, Withheld
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from uuid import UUID
 
     from services.common.sensitive import SecretBytes
@@ -39,6 +40,16 @@ MAX_HELD_BYTES: Final = 256 * 1024 * 1024
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+class _Group:
+    """Questions of one tenant that are answered together, and what became of each so far."""
+
+    def __init__(self, tenant_id: UUID, questions: Sequence[Question], now: datetime) -> None:
+        self.tenant_id = tenant_id
+        self.questions = questions
+        self.now = now
+        self.outcomes: list[Answer | Exception] = [InternalError()] * len(questions)
 
 
 class Accessor:
@@ -81,30 +92,53 @@ class Accessor:
         self, tenant_id: UUID, questions: Sequence[Question]
     ) -> list[Answer | Exception]:
         self._observer.grouped("access", len(questions))
-        now = self._clock()
-        outcomes: list[Answer | Exception] = [InternalError()] * len(questions)
-        granted: dict[int, SealedAnswer] = {}
-        for index, found in enumerate(await self._read(tenant_id, questions)):
-            refusal = _refusal(found, now)
-            if refusal is not None:
-                outcomes[index] = refusal
-            elif isinstance(found, SealedAnswer):
-                granted[index] = found
+        act_for([question.call for question in questions], "access")
+        group = _Group(tenant_id, questions, self._clock())
+        granted = await self._look(group, range(len(questions)))
         with self._holding(sum(answer.value.size for answer in granted.values())):
-            opened = await self._open(tenant_id, granted, outcomes)
+            opened = await self._open(group, granted)
+            moved = await self._moved(group, granted)
+            if moved:
+                granted |= moved
+                opened |= await self._open(group, moved)
             if opened:
                 record = [(questions[index], granted[index]) for index in opened]
                 async with self._places:
                     await self._store.record(tenant_id, record)
         for index, fields in opened.items():
-            outcomes[index] = Answer(granted[index], fields, _warnings(granted[index], now))
-        return outcomes
+            answer = granted[index]
+            group.outcomes[index] = Answer(answer, fields, _warnings(answer, group.now))
+        return group.outcomes
 
-    async def _read(
-        self, tenant_id: UUID, questions: Sequence[Question]
-    ) -> list[SealedAnswer | Withheld]:
+    async def _look(self, group: _Group, indices: Iterable[int]) -> dict[int, SealedAnswer]:
+        """The stored values that may be given out; the others get their refusal."""
+        places = list(indices)
         async with self._places:
-            return await self._store.read(tenant_id, questions)
+            read = await self._store.read(
+                group.tenant_id, [group.questions[index] for index in places]
+            )
+        granted: dict[int, SealedAnswer] = {}
+        for index, found in zip(places, read, strict=True):
+            refusal = _refusal(found, group.now)
+            if refusal is not None:
+                group.outcomes[index] = refusal
+            elif isinstance(found, SealedAnswer):
+                granted[index] = found
+        return granted
+
+    async def _moved(
+        self, group: _Group, granted: Mapping[int, SealedAnswer]
+    ) -> dict[int, SealedAnswer]:
+        """Of those whose key version is revoked, the ones that a rewrap had moved away from it since
+        they were read: they are not gone."""
+        gone = [index for index in granted if isinstance(group.outcomes[index], KeyRevokedError)]
+        if not gone:
+            return {}
+        return {
+            index: answer
+            for index, answer in (await self._look(group, gone)).items()
+            if answer.value.key.wrapped != granted[index].value.key.wrapped
+        }
 
     @contextlib.contextmanager
     def _holding(self, size: int) -> Iterator[None]:
@@ -118,35 +152,36 @@ class Accessor:
             self._room += size
 
     async def _open(
-        self,
-        tenant_id: UUID,
-        granted: Mapping[int, SealedAnswer],
-        outcomes: list[Answer | Exception],
+        self, group: _Group, granted: Mapping[int, SealedAnswer]
     ) -> dict[int, dict[FieldName, bytes]]:
         """What opens; the others get their error."""
         opened: dict[int, dict[FieldName, bytes]] = {}
         if not granted:
             return opened
-        keys = await self._kms.unwrap(tenant_id, [answer.value.key for answer in granted.values()])
+        keys = await self._kms.unwrap(
+            group.tenant_id, [answer.value.key for answer in granted.values()]
+        )
         for (index, answer), key in zip(granted.items(), keys, strict=True):
             try:
-                opened[index] = self._open_one(tenant_id, answer, key)
+                opened[index] = self._open_one(group, index, answer, key)
             except Exception as error:  # noqa: BLE001 - handed to the one caller it belongs to
-                outcomes[index] = error
+                group.outcomes[index] = error
         return opened
 
     def _open_one(
-        self, tenant_id: UUID, answer: SealedAnswer, key: SecretBytes | KeyFault
+        self, group: _Group, index: int, answer: SealedAnswer, key: SecretBytes | KeyFault
     ) -> dict[FieldName, bytes]:
-        if isinstance(key, KeyFault):
-            if key is KeyFault.DAMAGED:
-                self._observer.cannot_open(tenant_id, answer.value.key.id, "data key")
-            raise _fault(key)
-        try:
-            return sealing.open_(tenant_id, answer, key)
-        except CannotOpenError:
-            self._observer.cannot_open(tenant_id, answer.value.key.id, "value")
-            raise InternalError from None
+        where = "data key"
+        if not isinstance(key, KeyFault):
+            try:
+                return sealing.open_(group.tenant_id, answer, key)
+            except CannotOpenError:
+                key, where = KeyFault.DAMAGED, "value"
+        if key is KeyFault.DAMAGED:
+            self._observer.cannot_open(
+                group.tenant_id, answer.value.key.id, where, call=group.questions[index].call
+            )
+        raise _fault(key) from None
 
 
 def _fault(fault: KeyFault) -> CofferError:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from services.common.errors import InternalError, UnavailableError
+from services.secrets.acting import act_for
 from services.secrets.grouping import DATABASE_PLACES, Grouping
 from services.secrets.model import KeyFault, Refused, StaleKeyVersionError, WrappedKey
 
@@ -65,6 +66,7 @@ class Creator:
         self, tenant_id: UUID, secrets: Sequence[NewSecret]
     ) -> list[datetime | Refused | Exception]:
         self._observer.grouped("create", len(secrets))
+        act_for([secret.call for secret in secrets], "create")
         outcomes: list[datetime | Refused | Exception] = [InternalError()] * len(secrets)
         placed = [_Placed(index, secret) for index, secret in enumerate(secrets)]
         if len({secret.value.key.key_version for secret in secrets}) > 1:

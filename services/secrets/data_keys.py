@@ -13,6 +13,9 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from services.common.errors import UnavailableError
+from services.common.identity import Call, current_call
+from services.secrets.acting import act_for
 from services.secrets.clock import boot_seconds
 
 if TYPE_CHECKING:
@@ -30,7 +33,18 @@ MAX_PER_CALL: Final = 256
 """What one call to kms gives (its contract)."""
 MAX_TENANTS: Final = 1024
 """Tenants with unused keys at a time; beyond it a tenant gets just the keys it waits for."""
+MAX_WAITING: Final = 1024
+"""Calls of one tenant that wait for a key; each has a value in hand."""
+MAX_ALL_WAITING: Final = 4096
 _RECENT_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """Who waits for a key."""
+
+    key: asyncio.Future[DataKey]
+    call: Call | None
 
 
 @dataclass(slots=True)
@@ -38,7 +52,7 @@ class _Shelf:
     """One tenant's keys, and who waits for one."""
 
     stock: deque[DataKey] = field(default_factory=deque)
-    waiting: deque[asyncio.Future[DataKey]] = field(default_factory=deque)
+    waiting: deque[_Waiting] = field(default_factory=deque)
     fetch: asyncio.Task[None] | None = None
     expiry: asyncio.TimerHandle | None = None
     taken: int = 0
@@ -62,17 +76,22 @@ class DataKeyPool:
         self._max_stock = max_stock
         self._clock = clock
         self._shelves: dict[UUID, _Shelf] = {}
+        self._waiting = 0
 
     async def take(self, tenant_id: UUID) -> DataKey:
-        """An unused, usable data key. Raises what kms answers: tenant_sealed, unavailable..."""
+        """An unused, usable data key. Raises what kms answers (tenant_sealed, unavailable...), and
+        UnavailableError when too many wait for one."""
         shelf = self._shelves.setdefault(tenant_id, _Shelf())
         self._count(shelf)
         key = self._usable(shelf)
         self._observer.key_taken(from_stock=key is not None)
         if key is not None:
             return key
+        if len(shelf.waiting) >= MAX_WAITING or self._waiting >= MAX_ALL_WAITING:
+            raise UnavailableError("Too many calls wait for a data key.")
         future: asyncio.Future[DataKey] = asyncio.get_running_loop().create_future()
-        shelf.waiting.append(future)
+        shelf.waiting.append(_Waiting(future, _caller()))
+        self._waiting += 1
         self._fetch(tenant_id, shelf)
         try:
             return await future
@@ -81,12 +100,16 @@ class DataKeyPool:
                 future.result().plaintext.wipe()
                 self._observer.keys_wiped(1)
             raise
+        finally:
+            self._waiting -= 1
 
     def drop(self, tenant_id: UUID) -> None:
         """Wipe a tenant's unused keys: their master-key version is not active any more."""
         shelf = self._shelves.get(tenant_id)
         if shelf is not None:
             self._wipe(shelf)
+            if shelf.fetch is None:
+                self._watch_expiry(tenant_id, shelf)
 
     async def aclose(self) -> None:
         """Wipe everything; whoever waits is told to go."""
@@ -121,18 +144,20 @@ class DataKeyPool:
         return None
 
     def _fetch(self, tenant_id: UUID, shelf: _Shelf) -> None:
-        """One call at a time for a tenant, outside every caller's context: it is for all of them."""
+        """One call at a time for a tenant, outside every caller's context: it is for all of them, and
+        must not end with one of them. It carries the request id of the first."""
         if shelf.fetch is None:
             shelf.fetch = asyncio.create_task(
                 self._fill(tenant_id, shelf), context=contextvars.Context()
             )
 
     async def _fill(self, tenant_id: UUID, shelf: _Shelf) -> None:
+        act_for([one.call for one in shelf.waiting if one.call and not one.key.done()], "data_keys")
         try:
             keys = await self._kms.generate(tenant_id, self._wanted(shelf))
         except asyncio.CancelledError:
-            for future in shelf.waiting:
-                future.cancel()
+            for waiting in shelf.waiting:
+                waiting.key.cancel()
             raise
         except Exception as error:  # noqa: BLE001 - whoever waits gets it, whatever it is
             self._hand_on(shelf, error)
@@ -148,7 +173,7 @@ class DataKeyPool:
 
     def _wanted(self, shelf: _Shelf) -> int:
         """As many as wait, and as many again as were used lately by others than these."""
-        waiting = sum(not future.done() for future in shelf.waiting)
+        waiting = sum(not one.key.done() for one in shelf.waiting)
         lately = max(shelf.taken, shelf.taken_before)
         reserve = 0
         if lately > 1 and len(self._shelves) <= MAX_TENANTS:
@@ -157,21 +182,20 @@ class DataKeyPool:
 
     def _hand_out(self, shelf: _Shelf) -> None:
         while shelf.waiting and shelf.stock:
-            future = shelf.waiting.popleft()
-            if future.done():
+            if shelf.waiting[0].key.done():
+                shelf.waiting.popleft()
                 continue
             key = self._usable(shelf)
             if key is None:
-                shelf.waiting.appendleft(future)
                 return
-            future.set_result(key)
+            shelf.waiting.popleft().key.set_result(key)
 
     @staticmethod
     def _hand_on(shelf: _Shelf, error: Exception) -> None:
         while shelf.waiting:
-            future = shelf.waiting.popleft()
-            if not future.done():
-                future.set_exception(error)
+            waiting = shelf.waiting.popleft()
+            if not waiting.key.done():
+                waiting.key.set_exception(error)
 
     def _watch_expiry(self, tenant_id: UUID, shelf: _Shelf) -> None:
         if shelf.expiry is not None:
@@ -202,3 +226,10 @@ class DataKeyPool:
         self._observer.keys_wiped(len(shelf.stock))
         while shelf.stock:
             shelf.stock.popleft().plaintext.wipe()
+
+
+def _caller() -> Call | None:
+    try:
+        return current_call()
+    except LookupError:
+        return None

@@ -10,6 +10,7 @@ from prometheus_client import Counter, Histogram
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from services.common.identity import Call
     from services.common.telemetry import Metrics
 
 GROUP_BUCKETS: Final = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -64,9 +65,12 @@ class Observation:
         """As `ports.Observer.keys_wiped`."""
         self._wiped.inc(count)
 
-    def cannot_open(self, tenant_id: UUID, data_key_id: UUID, where: str) -> None:
+    def cannot_open(
+        self, tenant_id: UUID, data_key_id: UUID, where: str, *, call: Call | None = None
+    ) -> None:
         """As `ports.Observer.cannot_open`."""
         self._damaged.labels(where).inc()
-        _log.error(
-            "cannot_open", tenant_id=str(tenant_id), data_key_id=str(data_key_id), where=where
-        )
+        facts = {"tenant_id": str(tenant_id), "data_key_id": str(data_key_id), "where": where}
+        if call is not None:
+            facts["request_id"] = call.request_id
+        _log.error("cannot_open", **facts)

@@ -181,6 +181,11 @@ class Observer(Protocol):
         """Unused data keys were wiped."""
         ...
 
-    def cannot_open(self, tenant_id: UUID, data_key_id: UUID, where: str) -> None:
-        """A stored data key or field did not open: damaged, or moved from elsewhere."""
+    def cannot_open(
+        self, tenant_id: UUID, data_key_id: UUID, where: str, *, call: Call | None = None
+    ) -> None:
+        """A stored data key or field did not open: damaged, or moved from elsewhere.
+
+        `call` asked for it; None: the one that is being served.
+        """
         ...

@@ -16,6 +16,7 @@ from services.common.errors import (
 )
 from services.secrets import sealing, values
 from services.secrets.environments import KnownEnvironments
+from services.secrets.grouping import DATABASE_PLACES
 from services.secrets.model import (
     NewSecret,
     NewValue,
@@ -26,6 +27,7 @@ from services.secrets.model import (
 )
 from services.secrets.naming import parse_id
 from services.secrets.payloads import Payloads
+from services.secrets.shares import Shares
 from services.secrets.turns import Turns
 from services.secrets.values import Faults
 
@@ -53,6 +55,10 @@ if TYPE_CHECKING:
 
 _PUT_TRIES: Final = 8
 """How often another writer or a rotation may come first before we give up."""
+_WRITES_EACH: Final = 2
+"""New values and deletions of one tenant in the database at a time; an audit chain is written in a row."""
+_WRITES_WAITING: Final = 512
+_ALL_WRITES_WAITING: Final = 4096
 
 
 class SecretsService:
@@ -73,6 +79,12 @@ class SecretsService:
         self._payloads = Payloads(certificates, certificate_readers)
         self._environments = KnownEnvironments(store)
         self._writers: Turns[tuple[UUID, UUID]] = Turns()
+        self._writes = Shares(
+            DATABASE_PLACES,
+            each=_WRITES_EACH,
+            waiting=_WRITES_WAITING,
+            all_waiting=_ALL_WRITES_WAITING,
+        )
 
     async def create(self, call: Call, request: CreateRequest) -> SecretRow:
         """Store a new secret; it is committed when this returns.
@@ -108,8 +120,11 @@ class SecretsService:
         return found
 
     async def delete(self, call: Call, secret_id: str) -> None:
-        """Delete softly; the name is free at once. Raises not_found."""
-        if not await self._store.delete(call.tenant, _path_id(secret_id), call):
+        """Delete softly; the name is free at once. Raises not_found, unavailable."""
+        found = _path_id(secret_id)
+        async with self._writes.of(call.tenant):
+            deleted = await self._store.delete(call.tenant, found, call)
+        if not deleted:
             raise _no_secret()
 
     async def put_value(self, call: Call, request: PutRequest) -> StoredVersion:
@@ -225,7 +240,8 @@ class SecretsService:
             metadata=payload.metadata,
         )
         try:
-            return await self._store.put(call.tenant, value)
+            async with self._writes.of(call.tenant):
+                return await self._store.put(call.tenant, value)
         except StaleKeyVersionError:
             self._pool.drop(call.tenant)
             raise

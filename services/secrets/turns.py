@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+from services.common.errors import UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Hashable
@@ -12,16 +14,23 @@ if TYPE_CHECKING:
 Key = TypeVar("Key", bound="Hashable")
 
 
+MAX_USERS: Final = 256
+"""Of one key, at it and waiting."""
+
+
 class Turns(Generic[Key]):
     """Holds a lock for each key somebody is at; none for the others."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_users: int = MAX_USERS) -> None:
+        self._max_users = max_users
         self._locks: dict[Key, asyncio.Lock] = {}
         self._users: dict[Key, int] = {}
 
     @contextlib.asynccontextmanager
     async def of(self, key: Key) -> AsyncIterator[None]:
-        """This caller's turn at `key`."""
+        """This caller's turn at `key`. Raises UnavailableError when too many wait for theirs."""
+        if self._users.get(key, 0) >= self._max_users:
+            raise UnavailableError("Too many calls are waiting.")
         lock = self._locks.setdefault(key, asyncio.Lock())
         self._users[key] = self._users.get(key, 0) + 1
         try:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 from services.common.errors import TenantSealedError
+from services.common.identity import Call, current_call
 from services.common.sensitive import SecretBytes
 from services.secrets import sealing
 from services.secrets.model import (
@@ -23,7 +25,7 @@ from services.secrets.model import (
 from tests.fakes.secrets_values import a_call, a_data_key
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from services.secrets.model import DataKey
 
@@ -39,6 +41,8 @@ class Vault:
         self.poison: set[str] = set()
         self.reads: list[list[str]] = []
         self.recorded: list[tuple[str | None, str]] = []
+        self.asked_by: list[Call] = []
+        self.after_reading: Callable[[], None] | None = None
         self.gate = asyncio.Event()
 
     def keep(self, tenant_id: UUID, name: str, value: bytes = b"v") -> SealedAnswer:
@@ -60,7 +64,11 @@ class Vault:
         self.reads.append(names)
         if self.poison & set(names):
             raise ValueError("year is out of range")
-        return [self.values.get((tenant_id, name), Withheld.NOT_FOUND) for name in names]
+        found = [self.values.get((tenant_id, name), Withheld.NOT_FOUND) for name in names]
+        if self.after_reading is not None:
+            self.after_reading()
+            self.after_reading = None
+        return found
 
     async def record(
         self, tenant_id: UUID, accesses: Sequence[tuple[Question, SealedAnswer]]
@@ -70,6 +78,7 @@ class Vault:
     async def unwrap(
         self, tenant_id: UUID, keys: Sequence[WrappedKey]
     ) -> list[SecretBytes | KeyFault]:
+        self.asked_by.append(current_call())
         if tenant_id in self.unreachable:
             await self.gate.wait()
             raise TenantSealedError
@@ -81,11 +90,13 @@ class Vault:
         plaintext = self.opened_by.get(wrapped)
         return KeyFault.DAMAGED if plaintext is None else SecretBytes(plaintext)
 
-    def move(self, answer: SealedAnswer) -> bytes:
-        """Another wrap of the same data key, as a rewrap makes it; it is not stored."""
-        fresh = os.urandom(len(answer.value.key.wrapped))
-        self.opened_by[fresh] = self.opened_by[answer.value.key.wrapped]
-        return fresh
+    def move(self, tenant_id: UUID, name: str) -> None:
+        """Another wrap of the same data key, as a rewrap makes it."""
+        answer = self.values[tenant_id, name]
+        key = answer.value.key
+        fresh = replace(key, wrapped=os.urandom(len(key.wrapped)), key_version=key.key_version + 1)
+        self.opened_by[fresh.wrapped] = self.opened_by[key.wrapped]
+        self.values[tenant_id, name] = replace(answer, value=replace(answer.value, key=fresh))
 
     async def generate(self, tenant_id: UUID, count: int) -> list[DataKey]:
         raise AssertionError("not asked for here")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 from services.common.envelope import DATA_KEY_RECORD_BYTES
+from services.common.identity import Call, current_call
 from services.common.sensitive import SecretBytes
 from services.secrets.model import (
     DataKey,
@@ -32,8 +33,6 @@ from services.secrets.model import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from services.common.identity import Call
-
 
 async def settle() -> None:
     """Let every task run that can."""
@@ -48,6 +47,7 @@ class MemoryKms:
         self.key_version = 1
         self.usable_until = usable_until
         self.generated: list[int] = []
+        self.asked_by: list[Call | None] = []
         self.rewrapped: list[int] = []
         self.made: list[DataKey] = []
         self.lost: set[UUID] = set()
@@ -60,6 +60,10 @@ class MemoryKms:
 
     async def generate(self, tenant_id: UUID, count: int) -> list[DataKey]:
         self.generated.append(count)
+        try:
+            self.asked_by.append(current_call())
+        except LookupError:
+            self.asked_by.append(None)
         await self.gate.wait()
         if self.fault is not None:
             raise self.fault
@@ -156,6 +160,7 @@ class Watching:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.wiped = asyncio.Event()
+        self.blamed: list[Call | None] = []
 
     def grouped(self, kind: str, items: int) -> None:
         self.counts[f"group {kind}"] += items
@@ -171,5 +176,8 @@ class Watching:
         if count:
             self.wiped.set()
 
-    def cannot_open(self, tenant_id: UUID, data_key_id: UUID, where: str) -> None:
+    def cannot_open(
+        self, tenant_id: UUID, data_key_id: UUID, where: str, *, call: Call | None = None
+    ) -> None:
         self.counts[f"cannot open {where}"] += 1
+        self.blamed.append(call)

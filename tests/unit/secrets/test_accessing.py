@@ -6,8 +6,14 @@ import asyncio
 from uuid import uuid4
 
 import pytest
+from structlog.testing import capture_logs
 
-from services.common.errors import TenantSealedError, UnavailableError
+from services.common.errors import (
+    InternalError,
+    KeyRevokedError,
+    TenantSealedError,
+    UnavailableError,
+)
 from services.secrets.accessing import Accessor
 from tests.fakes.secrets_accesses import Vault, a_question
 from tests.fakes.secrets_ports import Watching, settle
@@ -63,3 +69,51 @@ async def test_a_row_that_cannot_be_read_takes_no_neighbours_value_away() -> Non
     assert vault.reads[1] == ["A", "BROKEN", "C"]
     assert [isinstance(outcome, ValueError) for outcome in found] == [False, True, False]
     assert [name for name, _ in vault.recorded] == ["A", "A", "C"]
+
+
+async def test_a_key_that_a_rewrap_moved_before_the_revoke_is_not_told_to_be_gone() -> None:
+    vault = Vault()
+    accessor = Accessor(vault, vault, Watching())
+    tenant_id = uuid4()
+    before = vault.keep(tenant_id, "A", b"still here")
+    vault.keep(tenant_id, "GONE")
+    vault.revoked.update(answer.value.key.wrapped for answer in vault.values.values())
+    vault.after_reading = lambda: vault.move(tenant_id, "A")
+    answer = await accessor.access(tenant_id, a_question("A"))
+    assert answer.fields["value"] == b"still here"
+    assert answer.sealed.value.key.wrapped != before.value.key.wrapped
+    with pytest.raises(KeyRevokedError):
+        await accessor.access(tenant_id, a_question("GONE"))
+    assert [name for name, _ in vault.recorded] == ["A"]
+
+
+async def test_what_kms_is_asked_for_a_group_carries_the_request_id_of_one_of_it() -> None:
+    vault = Vault()
+    accessor = Accessor(vault, vault, Watching())
+    tenant_id = uuid4()
+    vault.keep(tenant_id, "A")
+    questions = [a_question("A") for _ in range(4)]
+    with capture_logs() as lines:
+        await asyncio.gather(*(accessor.access(tenant_id, question) for question in questions))
+    ids = [question.call.request_id for question in questions]
+    assert [call.request_id for call in vault.asked_by] == [ids[0], ids[1]]
+    assert all(call.deadline is None for call in vault.asked_by)
+    groups = [line["request_ids"] for line in lines if line["event"] == "group"]
+    assert groups == [ids[1:]]
+
+
+async def test_what_does_not_open_is_told_with_the_call_that_asked_for_it() -> None:
+    vault, watching = Vault(), Watching()
+    accessor = Accessor(vault, vault, watching)
+    tenant_id = uuid4()
+    vault.keep(tenant_id, "A")
+    damaged = vault.keep(tenant_id, "DAMAGED")
+    del vault.opened_by[damaged.value.key.wrapped]
+    plug = asyncio.create_task(accessor.access(tenant_id, a_question("A")))
+    asked = [a_question("A"), a_question("DAMAGED")]
+    found = await asyncio.gather(
+        *(accessor.access(tenant_id, question) for question in asked), return_exceptions=True
+    )
+    await plug
+    assert isinstance(found[1], InternalError)
+    assert watching.blamed == [asked[1].call]

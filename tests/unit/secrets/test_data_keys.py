@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
 
-from services.common.errors import TenantSealedError
+from services.common.errors import TenantSealedError, UnavailableError
+from services.common.identity import enter_call
 from services.secrets.clock import boot_seconds
-from services.secrets.data_keys import MAX_STOCK, DataKeyPool
-from tests.fakes.secrets_ports import MemoryKms, Watching
+from services.secrets.data_keys import MAX_STOCK, MAX_WAITING, DataKeyPool
+from tests.fakes.secrets_ports import MemoryKms, Watching, settle
+from tests.fakes.secrets_values import a_call
 
 TENANT = uuid4()
 
@@ -154,4 +157,46 @@ async def test_a_taker_that_goes_away_costs_the_others_nothing() -> None:
     assert (await second).key_version == 1
     with pytest.raises(asyncio.CancelledError):
         await first
+    await pool.aclose()
+
+
+async def test_a_tenant_whose_keys_were_dropped_and_that_stays_away_is_forgotten() -> None:
+    clock = Clock()
+    pool = DataKeyPool(MemoryKms(), Watching(), clock=clock)
+    await asyncio.gather(*(pool.take(TENANT) for _ in range(5)))
+    assert pool.stock(TENANT) > 0
+    clock.now += 5
+    pool.drop(TENANT)
+    assert not pool._shelves
+    await pool.aclose()
+
+
+async def test_more_waiting_than_can_be_held_in_hand_is_sent_away() -> None:
+    kms = MemoryKms()
+    kms.gate.clear()
+    pool = DataKeyPool(kms, Watching())
+    waiting = [asyncio.create_task(pool.take(TENANT)) for _ in range(MAX_WAITING)]
+    await settle()
+    with pytest.raises(UnavailableError):
+        await pool.take(TENANT)
+    other = asyncio.create_task(pool.take(uuid4()))
+    kms.gate.set()
+    await asyncio.gather(*waiting, other)
+    await pool.take(TENANT)
+    await pool.aclose()
+
+
+async def test_kms_is_told_the_request_id_of_a_call_that_waits() -> None:
+    kms = MemoryKms()
+    pool = DataKeyPool(kms, Watching())
+    call = replace(a_call(TENANT), deadline=12.0)
+
+    async def take() -> None:
+        enter_call(call)
+        await pool.take(TENANT)
+
+    await asyncio.create_task(take())
+    (asked_by,) = kms.asked_by
+    assert asked_by is not None
+    assert (asked_by.request_id, asked_by.deadline) == (call.request_id, None)
     await pool.aclose()
