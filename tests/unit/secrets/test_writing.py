@@ -1,0 +1,76 @@
+"""New values and deletions: a tenant's crowd has two places in the database and takes turns."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid4
+
+from services.secrets.creating import Creator
+from services.secrets.data_keys import DataKeyPool
+from services.secrets.model import (
+    NewValue,
+    PutRequest,
+    SentPayload,
+    Standing,
+    StoredVersion,
+)
+from services.secrets.service import SecretsService
+from tests.fakes.secrets_certificates import InlineCertificates
+from tests.fakes.secrets_ports import MemoryKms, MemorySecrets, Watching, settle
+from tests.fakes.secrets_values import a_call
+
+if TYPE_CHECKING:
+    from services.common.identity import Call
+
+BUSY, QUIET = uuid4(), uuid4()
+
+
+class SlowStore(MemorySecrets):
+    """Has every secret; writes end when `gate` opens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate.clear()
+        self.writing: Counter[UUID] = Counter()
+
+    async def standing(
+        self, tenant_id: UUID, secret_id: UUID, environment: str | None
+    ) -> Standing | None:
+        return Standing("NAME", "string", self.home, 1)
+
+    async def put(self, tenant_id: UUID, value: NewValue) -> StoredVersion | None:
+        await self._write(tenant_id)
+        return StoredVersion("NAME", self.home.name, value.replaces + 1)
+
+    async def delete(self, tenant_id: UUID, secret_id: UUID, call: Call) -> bool:
+        await self._write(tenant_id)
+        return True
+
+    async def _write(self, tenant_id: UUID) -> None:
+        self.writing[tenant_id] += 1
+        await self.gate.wait()
+        self.writing[tenant_id] -= 1
+
+
+async def test_one_tenants_writes_do_not_take_all_of_the_database() -> None:
+    store, kms = SlowStore(), MemoryKms()
+    pool = DataKeyPool(kms, Watching())
+    service = SecretsService(
+        store=store,
+        pool=pool,
+        creator=Creator(store, kms, pool, Watching()),
+        certificates=InlineCertificates(),
+        certificate_readers=2,
+    )
+    request = [PutRequest(str(uuid4()), SentPayload(value="v")) for _ in range(30)]
+    puts = [asyncio.create_task(service.put_value(a_call(BUSY), one)) for one in request]
+    deletes = [asyncio.create_task(service.delete(a_call(BUSY), one.id)) for one in request]
+    await settle()
+    quiet = asyncio.create_task(service.delete(a_call(QUIET), str(uuid4())))
+    await settle()
+    assert store.writing == {BUSY: 2, QUIET: 1}
+    store.gate.set()
+    await asyncio.gather(*puts, *deletes, quiet)
+    await pool.aclose()
