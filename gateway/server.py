@@ -15,6 +15,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.errors import error_response
+from gateway.http import DISCARD_BYTES
 from services.common.errors import ValidationError
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class BoundedHttp(HttpToolsProtocol):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._received = 0
-        self._parsed = 0
+        self._discarded = 0
         self._head_open = True
         self._head_timer: asyncio.TimerHandle | None = None
 
@@ -59,36 +60,59 @@ class BoundedHttp(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Count what arrives before a head is complete; the parser itself would keep any amount."""
-        if self._head_open:
-            self._received += len(data)
-            if self._head_timer is None:
-                self._head_timer = self.loop.call_later(HEAD_SECONDS, self._give_up)
+        """Count what arrives before a head is complete; the parser itself would keep any amount.
+
+        In pieces of the bound at most: a head within one piece needs no counting.
+        """
+        if len(data) <= MAX_HEAD_BYTES:
+            self._take(data)
+            return
+        for start in range(0, len(data), MAX_HEAD_BYTES):
+            self._take(data[start : start + MAX_HEAD_BYTES])
+            if self.transport.is_closing():
+                return
+
+    def _take(self, data: bytes) -> None:
+        self._received += len(data)
+        if self._head_open and self._head_timer is None:
+            self._head_timer = self.loop.call_later(HEAD_SECONDS, self._give_up)
         super().data_received(data)
-        too_much = self._head_open and self._received > MAX_HEAD_BYTES
-        if too_much and not self.transport.is_closing():
-            self.send_400_response("The request's head is too large.")
+        if self._received > MAX_HEAD_BYTES and not self.transport.is_closing():
+            if self._head_open:
+                self.send_400_response("The request's head is too large.")
+            else:
+                self.transport.close()  # trailers or a chunk's extensions: nothing anybody sends
 
-    def on_url(self, url: bytes) -> None:
-        """The same bound where a large head arrives in one piece, body and all."""
-        self._count(len(url))
-        super().on_url(url)
+    def on_body(self, body: bytes) -> None:
+        """A body of a request that was answered without it is read past, up to a bound.
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Every header counts as its line does."""
-        self._count(len(name) + len(value) + _LINE_BYTES)
-        super().on_header(name, value)
+        What follows a piece of a body and is no body counts: the parser would keep any amount of trailers.
+        """
+        self._received = 0
+        if self.cycle.response_complete:
+            self._discarded += len(body)
+            if self._discarded > DISCARD_BYTES:
+                self.transport.close()
+        super().on_body(body)
 
     def on_headers_complete(self) -> None:
         """The body has limits of its own."""
+        if self._received > MAX_HEAD_BYTES and self._head_bytes() > MAX_HEAD_BYTES:
+            # The parser turns it into an error of its own, which is answered with 400.
+            raise ValueError("the head is too large")
         self._head_open = False
+        self._received = 0
         self._stop_timer()
         super().on_headers_complete()
+
+    def _head_bytes(self) -> int:
+        lines = sum(len(name) + len(value) + _LINE_BYTES for name, value in self.headers)
+        return len(self.url) + lines
 
     def on_message_complete(self) -> None:
         """The next request may begin."""
         self._head_open = True
-        self._received = self._parsed = 0
+        self._received = self._discarded = 0
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
@@ -104,12 +128,6 @@ class BoundedHttp(HttpToolsProtocol):
             head % (len(response.body), request_id.encode("ascii")) + response.body
         )
         self.transport.close()
-
-    def _count(self, size: int) -> None:
-        self._parsed += size
-        if self._parsed > MAX_HEAD_BYTES:
-            # The parser turns it into an error of its own, which is answered with 400.
-            raise ValueError("the head is too large")
 
     def _give_up(self) -> None:
         self._head_timer = None
