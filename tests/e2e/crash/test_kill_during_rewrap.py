@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import httpx
-import psycopg
 import pytest
 
+from tests.e2e.crash.throttle import throttled
 from tests.fixtures.eventually import eventually
 from tests.fixtures.stack import RunningStack, running_stack
 from tests.fixtures.tenant_user import ENDED
@@ -39,12 +39,7 @@ class Vault:
         self.tenant.create_all(self.values)
         assert self.tenant.ended_lease()["state"] == "completed"
         self.before = self.tenant.rows()
-        # Every lease from now on is throttled before a worker can take it.
-        with psycopg.connect(stack.stack.admin_dsn) as connection:
-            statement = (
-                f"alter table rewrap.lease alter throttle_per_second set default {per_second}"
-            )
-            connection.execute(statement.encode())
+        self.per_second = per_second
 
     def lease_row(self, lease_id: int) -> tuple[str, int, int, int]:
         """State, done, total and fence as they are in the database."""
@@ -54,7 +49,8 @@ class Vault:
 
     def rotate_and_kill(self, victim: str) -> tuple[dict[str, Any], int]:
         """Rotate, kill the process in the middle, wait for the end. The reply and the lease's fence."""
-        reply = self.tenant.rotate()
+        with throttled(self.stack, self.per_second):
+            reply = self.tenant.rotate()
         lease_id = reply["rewrap_lease_id"]
 
         def half_way() -> bool:
