@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
     from services.common.settings import Address
 
 MAX_HEAD_BYTES: Final = 64 * 1024
@@ -33,6 +35,10 @@ HEAD_SECONDS: Final = 30.0
 
 KEEP_ALIVE_SECONDS: Final = 75
 """An idle connection is kept so long: longer than the pools of common clients and load balancers."""
+
+MAX_PIPELINED: Final = 64
+"""Requests of one connection that wait for the answer to an earlier one; with more it is closed. One read can
+bring 14,000 (uvloop reads 256 KB), whose mere queueing held the event loop for 0.4 s."""
 
 _BACKLOG: Final = 2_048
 _LINE_BYTES: Final = 4
@@ -78,10 +84,9 @@ class BoundedHttp(HttpToolsProtocol):
             self._head_timer = self.loop.call_later(HEAD_SECONDS, self._give_up)
         super().data_received(data)
         if self._received > MAX_HEAD_BYTES and not self.transport.is_closing():
-            if self._head_open:
-                self.send_400_response("The request's head is too large.")
-            else:
-                self.transport.close()  # trailers or a chunk's extensions: nothing anybody sends
+            # No head: trailers or a chunk's extensions, of a size that nobody sends.
+            what = "head is" if self._head_open else "trailers are"
+            self.send_400_response(f"The request's {what} too large.")
 
     def on_body(self, body: bytes) -> None:
         """A body of a request that was answered without it is read past, up to a bound.
@@ -100,6 +105,8 @@ class BoundedHttp(HttpToolsProtocol):
         if self._received > MAX_HEAD_BYTES and self._head_bytes() > MAX_HEAD_BYTES:
             # The parser turns it into an error of its own, which is answered with 400.
             raise ValueError("the head is too large")
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise ValueError("too many requests at once")
         self._head_open = False
         self._received = 0
         self._stop_timer()
@@ -116,7 +123,14 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """What cannot be parsed is answered like every other error, and the connection closed."""
+        """What cannot be parsed is answered like every other error, and the connection closed.
+
+        Only closed where an earlier request still waits for its answer, or this one has had it: a client
+        would take the 400 for the answer to the earlier one, which may well have been carried out.
+        """
+        if self.pipeline or self._owes_another():
+            self.transport.close()
+            return
         request_id = str(uuid.uuid4())
         response = error_response(ValidationError(msg), request_id)
         head = (
@@ -128,6 +142,14 @@ class BoundedHttp(HttpToolsProtocol):
             head % (len(response.body), request_id.encode("ascii")) + response.body
         )
         self.transport.close()
+
+    def _owes_another(self) -> bool:
+        latest: RequestResponseCycle | None = self.cycle
+        if latest is None:
+            return False
+        if self._head_open:  # the latest was read to its end
+            return not latest.response_complete
+        return latest.response_complete
 
     def _give_up(self) -> None:
         self._head_timer = None

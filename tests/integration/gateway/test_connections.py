@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gateway.http import DISCARD_BYTES
+from gateway.server import MAX_PIPELINED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -208,3 +209,28 @@ async def test_a_body_nobody_asked_for_is_not_read_for_ever(stack: Stack) -> Non
         assert (await connection.answer())[0] == 404
         with pytest.raises(ConnectionError):
             await connection.send_over_and_over(b"x" * 65_536, 4 * DISCARD_BYTES // 65_536)
+
+
+async def test_thousands_of_requests_in_one_piece_are_not_queued(stack: Stack) -> None:
+    answers = b""
+    async with connected(stack) as connection:
+        with contextlib.suppress(ConnectionError):
+            await connection.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 5_000)
+            while piece := await connection.reader.read(MIB):
+                answers += piece
+    assert answers.count(b"HTTP/1.1 ") == answers.count(b"HTTP/1.1 200 ") < 500
+    async with connected(stack) as connection:
+        await connection.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * MAX_PIPELINED)
+        for _ in range(MAX_PIPELINED):
+            assert (await connection.answer())[0] == 200
+
+
+@pytest.mark.parametrize("junk", [b"\x00\x01", b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n"])
+async def test_junk_after_a_request_is_not_answered_in_its_place(stack: Stack, junk: bytes) -> None:
+    head = b"POST /v1/secrets HTTP/1.1\r\nHost: x\r\n" + KEY + JSON + b"Content-Length: 13\r\n\r\n"
+    assert await stack.raw(head + b'{"name": "A"}' + junk) == b""
+    async with connected(stack) as connection:
+        await connection.send(b"POST /nowhere HTTP/1.1\r\nHost: x\r\n" + CHUNKED + b"\r\n")
+        assert (await connection.answer())[0] == 404
+        await connection.send(b"z\r\n")
+        assert await connection.reader.read() == b""
