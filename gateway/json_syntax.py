@@ -38,8 +38,14 @@ def parse_object(body: bytes) -> dict[str, object]:
     value = _parse(text)
     if type(value) is not dict:
         raise JsonSyntaxError("The body must be a JSON object.")
-    _check(value, 1)
+    if _may_be_unfit(text):
+        _check(value, 1)
     return value
+
+
+def _may_be_unfit(text: str) -> bool:
+    """False for nearly every body: no escape that could be a surrogate, and no depth worth a walk."""
+    return "\\u" in text or text.count("{") + text.count("[") > MAX_DEPTH
 
 
 def _decode(body: bytes) -> str:
