@@ -1,0 +1,86 @@
+"""Every endpoint there is, read from the protos: a new rpc is under test without anybody adding it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from coffer.kms.v1 import kms_pb2
+from coffer.rewrap.v1 import rewrap_pb2
+from coffer.secrets.v1 import secrets_pb2
+from coffer.type.v1 import policy_pb2
+from google.api import annotations_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from google.protobuf.descriptor import MethodDescriptor
+
+FILES = (kms_pb2.DESCRIPTOR, secrets_pb2.DESCRIPTOR, rewrap_pb2.DESCRIPTOR)
+METHODS = ("get", "put", "post", "delete", "patch")
+PLACE = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One method of one path, and who may use it."""
+
+    rpc: str
+    method: str
+    template: str
+    has_body: bool
+    policy: policy_pb2.Policy
+
+    @property
+    def admin(self) -> bool:
+        """Called with an admin JWT, else with an API key."""
+        return self.policy.WhichOneof("caller") == "admin"
+
+    @property
+    def step_up(self) -> bool:
+        return self.admin and self.policy.admin.step_up_window_seconds > 0
+
+    @property
+    def places(self) -> list[str]:
+        """The names of what the path asks for, such as `id`."""
+        return PLACE.findall(self.template)
+
+    def path(self, values: Mapping[str, str] | None = None) -> str:
+        """The path with its places filled, by default with an id that nobody has."""
+        nobody = "1" if "rewraps" in self.template else "00000000-0000-4000-8000-000000000000"
+        return PLACE.sub(lambda place: (values or {}).get(place[1], nobody), self.template)
+
+    def serves(self, path: str) -> bool:
+        """Whether the path is one of the template's."""
+        return re.fullmatch(PLACE.sub("[^/]+", self.template), path) is not None
+
+    def __str__(self) -> str:
+        return self.rpc.rpartition("/")[2]
+
+
+def rpcs() -> Iterator[MethodDescriptor]:
+    """Every rpc of every service."""
+    for file in FILES:
+        for service in file.services_by_name.values():
+            yield from service.methods
+
+
+def endpoints() -> list[Endpoint]:
+    """Every rpc that has an HTTP path; also each of its additional ones."""
+    found = []
+    for rpc in rpcs():
+        options = rpc.GetOptions()
+        rule = options.Extensions[annotations_pb2.http]
+        policy = options.Extensions[policy_pb2.policy]
+        for one in (rule, *rule.additional_bindings):
+            verb = one.WhichOneof("pattern")
+            if verb in METHODS:
+                name = f"{rpc.containing_service.full_name}/{rpc.name}"
+                template = getattr(one, verb)
+                found.append(Endpoint(name, verb.upper(), template, bool(one.body), policy))
+    return found
+
+
+ENDPOINTS = endpoints()
+WITH_BODY = [endpoint for endpoint in ENDPOINTS if endpoint.has_body]
