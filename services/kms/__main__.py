@@ -29,6 +29,7 @@ from services.kms.sealing import Seals
 from services.kms.service import TenantKmsService
 from services.kms.settings import Settings
 from services.kms.store import Store
+from services.kms.tending import Tending
 
 NAME = "kms"
 
@@ -68,11 +69,20 @@ class Process:
         self._master_keys = MasterKeys(
             store, wrapping, self._cache, seals, lifetimes=settings.lifetimes, clock=clock
         )
+        self._tending = Tending(
+            self._master_keys,
+            store,
+            self._cache,
+            seals,
+            lifetimes=settings.lifetimes,
+            clock=clock,
+        )
         tenant_kms = TenantKmsService(
             store,
             store,
             wrapping,
             self._master_keys,
+            self._tending,
             rules=settings.rules,
             setup=settings.setup,
             clock=clock,
@@ -94,7 +104,7 @@ class Process:
         """Serve until `stop` is set, then leave nothing behind."""
         await self._database.open()
         self._listener.start()
-        background = asyncio.create_task(self._master_keys.run(), name="master keys")
+        background = asyncio.create_task(self._tending.run(), name="tending")
         try:
             await self.server.serve(stop)
         finally:
@@ -118,7 +128,9 @@ class Process:
         announcement = Announcement.parse(payload)
         if announcement is None:
             self._cache.flush()  # of a release that knows more than this one
-        elif announcement.sender != sender:
+        elif announcement.sender == sender:
+            self._master_keys.echoed(announcement)
+        else:
             self._master_keys.heard(announcement)
 
 

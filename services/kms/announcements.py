@@ -27,7 +27,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """One notification. `sender` names the process, which needs not hear itself."""
+    """One notification. `sender` names the process, which took note itself: see `MasterKeys.echoed`."""
 
     kind: Kind
     tenant_id: UUID

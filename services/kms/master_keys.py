@@ -13,7 +13,7 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from services.common.errors import CofferError, KeyRevokedError, TenantSealedError
+from services.common.errors import KeyRevokedError, TenantSealedError, UnavailableError
 from services.common.identity import Call, current_call
 from services.kms import hierarchy
 from services.kms.announcements import Announcement, Kind
@@ -22,19 +22,17 @@ from services.kms.model import KeyStatus, Reason, UnknownVersionError, WrapError
 from services.kms.proofs import Minted, mint
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
-    from typing import Any
     from uuid import UUID
 
     from services.kms.cache import Mark, MasterKeyCache
-    from services.kms.model import Binding, KeyLookup, Wrapped
+    from services.kms.model import KeyLookup, Wrapped
     from services.kms.ports import Clock, KeyStore, WrappingKey, WrappingKeys
-    from services.kms.sealing import Ailing, Seals
+    from services.kms.sealing import Seals
 
 _ATTEMPTS: Final = 3
 """Loads of one key before it is served without being kept, because its ring keeps moving."""
-_REFRESH_RETRY: Final = 0.05
-"""Part of the TTL between two tries to refresh a key whose provider does not answer."""
+MAX_WAITING: Final = 2_000
+"""Calls that may wait for one load; more are turned away, so that a hanging KMS does not fill the process."""
 
 _log = logging.getLogger(__name__)
 
@@ -77,6 +75,16 @@ class Lifetimes:
         return CachedKey(key, binding_id, asked_at, asked_at + life - reuse, refresh_at=refresh_at)
 
 
+_FlightName = tuple["UUID", int, int, int]
+"""Tenant, version, and the cache's mark of its keys: what began before an invalidation is not joined."""
+
+
+@dataclass(slots=True)
+class _Flight:
+    load: asyncio.Task[CachedKey]
+    waiting: int = 0
+
+
 class MasterKeys:
     """The only place where master keys are open. Belongs to one event loop."""
 
@@ -96,8 +104,7 @@ class MasterKeys:
         self._seals = seals
         self._lifetimes = lifetimes
         self._clock = clock
-        self._flights: dict[tuple[UUID, int, Mark], asyncio.Task[CachedKey]] = {}
-        self._background: set[asyncio.Task[None]] = set()
+        self._flights: dict[_FlightName, _Flight] = {}
 
     async def open(self, tenant_id: UUID, version: int) -> CachedKey:
         """The key of one version.
@@ -140,10 +147,6 @@ class MasterKeys:
         entry = self._lifetimes.cached(key, binding_id, minted.asked_at, new.wrap_method)
         self._cache.keep(mark, entry)
 
-    def watch(self, binding: Binding, version: int) -> None:
-        """A binding was read as sealed: try it in the background, as if a request had met it."""
-        self._seals.watch(binding, version)
-
     def heard(self, announcement: Announcement) -> None:
         """What a change, here or in another process, makes invalid."""
         tenant_id, binding_id = announcement.tenant_id, announcement.binding_id
@@ -159,64 +162,46 @@ class MasterKeys:
                 if binding_id is not None:
                     self._seals.forget(binding_id)
 
-    async def run(self) -> None:
-        """Refresh keys in use, and try sealed bindings again, until cancelled."""
-        shortest = min(self._lifetimes.customer, self._lifetimes.platform)
-        tick = min(1.0, max(0.05, shortest / 20))
-        try:
-            while True:
-                self.tend()
-                await asyncio.sleep(tick)
-        finally:
-            for task in (*self._background, *self._flights.values()):
-                task.cancel()
+    def echoed(self, announcement: Announcement) -> None:
+        """This process's own announcement came back.
 
-    def tend(self) -> None:
-        """Start what is due."""
-        for tenant_id, version, entry in self._cache.due():
-            life = entry.expires_at - entry.asked_at
-            entry.refresh_at = self._clock() + life * _REFRESH_RETRY
-            self._start(self._refresh(tenant_id, version))
-        for ailing in self._seals.due():
-            self._start(self._retry(ailing))
+        Whoever made the change took note of it, unless it was cancelled while COMMIT was on its way: then
+        the hint which version is active would be stale for ever. To forget it costs one read.
+        """
+        if announcement.kind in {Kind.ROTATED, Kind.REPLACED}:
+            self._cache.forget_active(announcement.tenant_id)
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
+    async def renew(self, tenant_id: UUID, version: int) -> None:
+        """Ask the provider again, whatever is cached or sealed. Raises as `open`."""
+        await self._fly(tenant_id, version, ahead=True)
 
-    async def _refresh(self, tenant_id: UUID, version: int) -> None:
-        try:
-            await self._fly(tenant_id, version, ahead=True)
-        except (CofferError, UnknownVersionError) as error:
-            _log.info("a master key was not refreshed: %s", type(error).__name__)
-
-    async def _retry(self, ailing: Ailing) -> None:
-        binding = ailing.binding
-        try:
-            await self._fly(binding.tenant_id, ailing.version, ahead=True)
-            self._seals.forget(binding.id)
-        except TenantSealedError as error:
-            _log.info("binding %s still cannot be used: %s", binding.id, error.reason)
-        except (KeyRevokedError, UnknownVersionError):
-            self._seals.forget(binding.id)
-        except CofferError as error:
-            _log.warning("binding %s could not be tried: %s", binding.id, error.code)
+    def close(self) -> None:
+        """Give up the loads under way."""
+        for flight in self._flights.values():
+            flight.load.cancel()
 
     async def _fly(self, tenant_id: UUID, version: int, *, ahead: bool = False) -> CachedKey:
         """Join the load that is under way, or begin one. A caller that gives up stops nobody else's."""
-        name = (tenant_id, version, self._cache.mark(tenant_id))
+        name = (tenant_id, version, *self._cache.mark(tenant_id)[:2])
         flight = self._flights.get(name)
         if flight is None:
-            flight = asyncio.create_task(self._load(tenant_id, version, ahead=ahead))
-            self._flights[name] = flight
-            flight.add_done_callback(lambda done: self._landed(name, done))
-        return await asyncio.shield(flight)
+            load = asyncio.create_task(self._load(tenant_id, version, ahead=ahead))
+            flight = self._flights[name] = _Flight(load)
+            load.add_done_callback(lambda done: self._landed(name, done))
+        if flight.waiting >= MAX_WAITING:
+            raise UnavailableError(
+                "Too many calls that need this tenant's KMS key are waiting; try again in a moment."
+            )
+        flight.waiting += 1
+        try:
+            return await asyncio.shield(flight.load)
+        finally:
+            flight.waiting -= 1
 
-    def _landed(self, name: tuple[UUID, int, Mark], flight: asyncio.Task[CachedKey]) -> None:
+    def _landed(self, name: _FlightName, load: asyncio.Task[CachedKey]) -> None:
         self._flights.pop(name, None)
-        if not flight.cancelled():
-            flight.exception()  # it was looked at, also when every waiter has gone
+        if not load.cancelled():
+            load.exception()  # it was looked at, also when every waiter has gone
 
     async def _load(self, tenant_id: UUID, version: int, *, ahead: bool) -> CachedKey:
         for _ in range(_ATTEMPTS):

@@ -34,7 +34,8 @@ class Clock(Protocol):
 class WrappingKey(Protocol):
     """One outermost key: a customer's, or the platform's.
 
-    Both calls end within 10 seconds, whatever the provider does, and raise only WrapError.
+    Both calls end within 10 seconds, whatever the provider does, and raise only WrapError, or
+    UnavailableError where the provider was not asked because too many calls wait: no word about the key.
     """
 
     async def wrap(self, facts: KeyFacts, master_key: bytes) -> Wrapped:
@@ -143,6 +144,18 @@ class BindingStore(Protocol):
 
     async def record_verification(self, binding: Binding, failure: Reason | None) -> None:
         """Note the outcome of a proof. Lifts no seal, whose reason stays for as long as it does."""
+        ...
+
+
+class SealedWatch(Protocol):
+    """Tries sealed bindings again in the background."""
+
+    def watch(self, binding: Binding, version: int) -> None:
+        """A binding was read as sealed: try it as if a request had met it."""
+        ...
+
+    def hurry(self, tenant_id: UUID) -> None:
+        """The tenant's sealed binding, if it has one, may be usable again: try it at once."""
         ...
 
 

@@ -221,6 +221,8 @@ def _status(found: TenantKms) -> kms_pb2.GetTenantKmsResponse:
     )
     for name in CONFIG_FIELDS[target.provider]:
         config.config[name] = target.config.get(name)
+    if target.provider == "aws" and not target.config.get("external_id"):
+        config.config["external_id"] = issued_external_id(binding.tenant_id)  # what is really sent
     return kms_pb2.GetTenantKmsResponse(config=config, keys=[_version(key) for key in found.keys])
 
 

@@ -1,8 +1,8 @@
 """Bindings that this process knows it cannot use: who must not be asked again, and until when. Pure.
 
 A binding is here because its provider refused (sealed), or because it did not answer while other keys of the
-binding are still usable (not sealed). Either way no request causes a further cloud call; the background
-of `MasterKeys` tries again when it is due.
+binding are still usable (not sealed). Either way no request causes a further cloud call; `Tending`
+tries again when it is due.
 """
 
 from __future__ import annotations
@@ -98,16 +98,30 @@ class Seals:
         """It can be used, or nobody needs it any more."""
         self._known.pop(binding_id, None)
 
-    def due(self) -> list[Ailing]:
-        """Those to be tried now; each is put off, so that it is not due again at once.
+    def knows(self, binding_id: UUID) -> bool:
+        """Whether it is tried already."""
+        return binding_id in self._known
+
+    def hurry(self, binding_id: UUID) -> None:
+        """Make it due now."""
+        known = self._known.get(binding_id)
+        if known is not None:
+            known.retry_at = self._clock()
+            known.asked = True
+
+    def due(self, limit: int) -> list[Ailing]:
+        """Those to be tried now, longest due first, at most `limit`; each is put off, so that it is not due
+        again at once.
 
         A replaced binding that nobody asks for is forgotten: its customer has moved away.
         """
         now = self._clock()
-        due = [ailing for ailing in self._known.values() if now >= ailing.retry_at]
-        for ailing in due:
-            if ailing.binding.replaced and not ailing.asked:
+        for ailing in list(self._known.values()):
+            if now >= ailing.retry_at and ailing.binding.replaced and not ailing.asked:
                 self.forget(ailing.binding.id)
+        due = [ailing for ailing in self._known.values() if now >= ailing.retry_at]
+        due.sort(key=lambda ailing: ailing.retry_at)
+        for ailing in due[: max(0, limit)]:
             ailing.retry_at = now + self._retry_seconds
             ailing.asked = False
-        return [ailing for ailing in due if ailing.binding.id in self._known]
+        return due[: max(0, limit)]

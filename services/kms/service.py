@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from services.common.identity import Call
     from services.kms.master_keys import MasterKeys
     from services.kms.model import Activated, KmsTarget, TenantKms
-    from services.kms.ports import BindingStore, Clock, Registry, WrappingKeys
+    from services.kms.ports import BindingStore, Clock, Registry, SealedWatch, WrappingKeys
     from services.kms.proofs import Minted
 
 _ATTEMPTS: Final = 4
@@ -63,6 +63,7 @@ class TenantKmsService:
         registry: Registry,
         wrapping: WrappingKeys,
         master_keys: MasterKeys,
+        tending: SealedWatch,
         *,
         rules: validation.Rules,
         setup: SetupFacts,
@@ -72,6 +73,7 @@ class TenantKmsService:
         self._registry = registry
         self._wrapping = wrapping
         self._master_keys = master_keys
+        self._tending = tending
         self._rules = rules
         self._clock = clock
         self.setup = setup
@@ -81,7 +83,8 @@ class TenantKmsService:
     async def put(self, call: Call, body: Mapping[str, object]) -> Onboarded:
         """Connect or replace the tenant's key.
 
-        Raises StaticCredentialsRejectedError, ValidationError, KmsVerifyFailedError (nothing was stored).
+        Raises StaticCredentialsRejectedError, ValidationError, KmsVerifyFailedError (nothing was stored),
+        UnavailableError when too many of the tenant's calls wait for its KMS.
         """
         target = validation.parse(body, call.tenant, self._rules)
         async with self._turns.take(call.tenant):
@@ -99,7 +102,7 @@ class TenantKmsService:
         if found.binding.sealed_since is not None:
             for key in found.keys:
                 if key.status is KeyStatus.ACTIVE and key.wrap_method is WrapMethod.CUSTOMER_KMS:
-                    self._master_keys.watch(found.binding, key.version)
+                    self._tending.watch(found.binding, key.version)
         return found
 
     async def verify(self, call: Call, body: Mapping[str, object]) -> Proof:
@@ -120,6 +123,8 @@ class TenantKmsService:
             await self._store.record_verification(binding, error.reason)
             raise _failed(binding.target, error) from None
         await self._store.record_verification(binding, None)
+        # Read anew: it may have been sealed meanwhile. A proof lifts no seal, opening the stored key does.
+        self._tending.hurry(call.tenant)
         return proof
 
     async def rotate(self, call: Call) -> Activated:

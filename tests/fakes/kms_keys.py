@@ -29,6 +29,7 @@ from services.kms.model import (
     Wrapped,
 )
 from services.kms.sealing import Seals
+from services.kms.tending import Tending
 
 if TYPE_CHECKING:
     from services.common.identity import Call
@@ -200,6 +201,14 @@ class World:
         self.master_keys = MasterKeys(
             self.store,
             self.keys,
+            self.cache,
+            self.seals,
+            lifetimes=Lifetimes(CUSTOMER_TTL, PLATFORM_TTL),
+            clock=self.clock,
+        )
+        self.tending = Tending(
+            self.master_keys,
+            self.store,
             self.cache,
             self.seals,
             lifetimes=Lifetimes(CUSTOMER_TTL, PLATFORM_TTL),

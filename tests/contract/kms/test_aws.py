@@ -12,6 +12,7 @@ import pytest
 
 from devcloud.aws.model import KeyState, KeyUsage
 from devcloud.faults import FaultKind
+from services.common.errors import UnavailableError
 from services.kms.model import KeyFacts, KmsTarget, Reason, WrapError
 from services.kms.providers.aws import AwsProvider
 from tests.fakes.kms_keys import CountingMeter
@@ -64,7 +65,7 @@ def site(aws: AwsServer) -> Iterator[Site]:
         sts_endpoint_url=aws.url,
         kms_endpoint_url=aws.url,
         principal_arn=aws.announcement()["aws_principal_arn"],
-        total_seconds=3.0,
+        total_seconds=5.0,
     )
     with aws.control() as cloud:
         customer = cloud.create_customer(external_id=f"coffer-{tenant}")
@@ -264,7 +265,58 @@ async def test_a_cloud_that_does_not_answer_ends_in_time(site: Site) -> None:
     started = time.monotonic()
     error = await fails(site.key().unwrap(site.facts, wrapped))
     assert error.reason is Reason.UNREACHABLE
-    assert time.monotonic() - started < 3.5
+    assert time.monotonic() - started < 6.5
+
+
+async def test_72_tenants_whose_cloud_hangs_do_not_keep_a_healthy_one_waiting(
+    site: Site, aws: AwsServer
+) -> None:
+    provider = AwsProvider(
+        CountingMeter(), sts_endpoint_url=aws.url, kms_endpoint_url=aws.url, total_seconds=10.0
+    )
+    hanging = site.cloud.create_customer(external_id="hanging")
+    site.cloud.slow(hanging.role_arn, 30.0, "AssumeRole")
+    crowd = [
+        asyncio.create_task(aws_key(provider, tenant, hanging).wrap(site.facts, MASTER_KEY))
+        for tenant in [uuid.uuid4() for _ in range(72)]
+        for _ in range(4)
+    ]
+    await asyncio.sleep(0)
+    started = time.monotonic()
+    healthy = aws_key(provider, site.tenant, site.customer)
+    wrapped = await healthy.wrap(site.facts, MASTER_KEY)
+    assert await healthy.unwrap(site.facts, wrapped) == MASTER_KEY
+    assert time.monotonic() - started < 4.0, "it waited for the time-outs of others"
+    for task in crowd:
+        task.cancel()
+    await asyncio.gather(*crowd, return_exceptions=True)
+    provider.close()
+
+
+async def test_a_call_that_never_began_is_no_word_about_the_key(site: Site, aws: AwsServer) -> None:
+    provider = AwsProvider(
+        CountingMeter(), sts_endpoint_url=aws.url, kms_endpoint_url=aws.url, total_seconds=0.7
+    )
+    others = [site.cloud.create_customer(external_id="own-id") for _ in range(2)]
+    for other in others:
+        site.cloud.slow(other.role_arn, 30.0, "AssumeRole")
+    asked, waiting = await asyncio.gather(
+        *(aws_key(provider, site.tenant, other).wrap(site.facts, MASTER_KEY) for other in others),
+        return_exceptions=True,
+    )
+    provider.close()
+    assert isinstance(asked, WrapError)
+    assert asked.reason is Reason.UNREACHABLE
+    assert isinstance(waiting, UnavailableError)
+
+
+def aws_key(provider: AwsProvider, tenant: UUID, customer: Customer) -> Any:
+    config = {
+        "region": customer.region,
+        "role_arn": customer.role_arn,
+        "external_id": customer.external_id,
+    }
+    return provider.key(tenant, KmsTarget("aws", customer.key_arn, config))
 
 
 async def test_a_closed_port_is_unreachable_and_names_no_host(aws: AwsServer) -> None:

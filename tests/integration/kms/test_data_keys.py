@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 
 from coffer.kms.v1 import kms_pb2
 
-from tests.fakes.kms_stand import called, refused
+from tests.fakes.kms_stand import called, refused, running_kms
 
 if TYPE_CHECKING:
+    from devcloud.aws.server import AwsServer
     from tests.fakes.kms_stand import KmsStand
+    from tests.fixtures.database import TestDatabase
+    from tests.fixtures.pki import TestPki
 
 RECORD = 68
 
@@ -98,7 +101,19 @@ async def test_requests_out_of_bounds_are_refused(kms: KmsStand) -> None:
         await refused("validation_error", kms.rewrap(tenant, packed))
 
 
-async def test_the_platform_key_of_another_deployment_opens_nothing(kms: KmsStand) -> None:
+async def test_the_platform_key_of_another_deployment_opens_nothing(
+    database: TestDatabase, pki: TestPki, aws: AwsServer
+) -> None:
+    tenant = database.create_tenant("a")
+    async with running_kms(database, pki, aws, master_key=bytes(range(32))) as ours:
+        await ours.generate(tenant)
+    async with running_kms(database, pki, aws, master_key=bytes(range(1, 33))) as theirs:
+        await refused("tenant_sealed", theirs.generate(tenant))
+    async with running_kms(database, pki, aws, master_key=bytes(range(32))) as ours:
+        await ours.generate(tenant)
+
+
+async def test_a_key_that_is_not_the_one_of_its_check_value_is_not_used(kms: KmsStand) -> None:
     tenant = kms.database.create_tenant("a")
     await kms.generate(tenant)
     kms.database.execute("update kms.master_key set check_value = sha256('x')")

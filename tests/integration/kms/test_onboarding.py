@@ -91,7 +91,11 @@ async def test_status_shows_binding_versions_and_census(kms: KmsStand, cloud: Co
     assert shown["config"] == {
         "provider": "customer_kms_aws",
         "kms_key_ref": customer.key_arn,
-        "config": {"region": customer.region, "role_arn": customer.role_arn, "external_id": None},
+        "config": {
+            "region": customer.region,
+            "role_arn": customer.role_arn,
+            "external_id": f"coffer-{tenant}",  # the issued one, which is sent where none is given
+        },
         "last_verified_at": shown["config"]["last_verified_at"],
     }
     assert [(key["version"], key["wrap_method"], key["status"]) for key in shown["keys"]] == [

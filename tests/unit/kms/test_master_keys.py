@@ -8,8 +8,14 @@ from dataclasses import replace
 
 import pytest
 
-from services.common.errors import KeyRevokedError, NotFoundError, TenantSealedError
+from services.common.errors import (
+    KeyRevokedError,
+    NotFoundError,
+    TenantSealedError,
+    UnavailableError,
+)
 from services.kms.announcements import Announcement, Kind
+from services.kms.master_keys import MAX_WAITING
 from services.kms.model import KeyStatus, Reason, UnknownVersionError
 from tests.fakes.kms_keys import CUSTOMER_TTL, RETRY, World
 
@@ -35,6 +41,65 @@ async def test_500_at_once_are_one_call(world: World) -> None:
     assert key.unwraps == 1
     assert {entry.expires_at for entry in entries} == {1000.0 + USABLE}
     await world.master_keys.open(tenant, 1)
+    assert key.unwraps == 1
+
+
+async def test_a_crowd_behind_a_hanging_kms_is_bounded(world: World) -> None:
+    tenant, key = await world.tenant()
+    key.gate = asyncio.Event()
+    waiting = [asyncio.create_task(world.master_keys.open(tenant, 1)) for _ in range(MAX_WAITING)]
+    await world.settle()
+    with pytest.raises(UnavailableError):
+        await world.master_keys.open(tenant, 1)
+    other, _ = await world.tenant("other")
+    await world.master_keys.open(other, 1)
+    key.gate.set()
+    await asyncio.gather(*waiting)
+    assert key.unwraps == 1
+    await world.master_keys.open(tenant, 1)
+
+
+async def test_a_provider_that_was_not_asked_is_no_reason_to_seal(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant, key = await world.tenant()
+
+    async def crowded(*_: object) -> bytes:
+        raise UnavailableError
+
+    monkeypatch.setattr(key, "unwrap", crowded)
+    with pytest.raises(UnavailableError):
+        await world.master_keys.open(tenant, 1)
+    assert world.store.sealed == []
+    assert len(world.seals) == 0
+    monkeypatch.undo()
+    await world.master_keys.open(tenant, 1)
+
+
+async def test_the_echo_of_an_own_change_forgets_which_version_was_active_but_no_open_key(
+    world: World,
+) -> None:
+    tenant, key = await world.tenant()
+    assert (await world.master_keys.active(tenant)).key.version == 1
+    # Committed, while whoever asked for it was cancelled and took no note.
+    await world.version(tenant, next(iter(world.store.bindings)))
+    world.master_keys.echoed(Announcement(Kind.ROTATED, tenant, None, "self"))
+    assert (await world.master_keys.active(tenant)).key.version == 2
+    asked = key.unwraps
+    await world.master_keys.open(tenant, 1)
+    assert key.unwraps == asked, "the open key stayed"
+
+
+async def test_an_echo_does_not_split_the_crowd_that_waits_for_one_call(world: World) -> None:
+    tenant, key = await world.tenant()
+    key.gate = asyncio.Event()
+    first = asyncio.create_task(world.master_keys.open(tenant, 1))
+    await world.settle()
+    world.master_keys.echoed(Announcement(Kind.REPLACED, tenant, None, "self"))
+    second = asyncio.create_task(world.master_keys.open(tenant, 1))
+    await world.settle()
+    key.gate.set()
+    await asyncio.gather(first, second)
     assert key.unwraps == 1
 
 
@@ -98,7 +163,7 @@ async def test_calls_stay_within_one_plus_duration_by_four_fifths_of_the_ttl(wor
     while world.clock.now < started + 20 * CUSTOMER_TTL:
         await world.master_keys.open(tenant, 1)
         world.clock.now += 1
-        world.master_keys.tend()
+        world.tending.tend()
         await world.settle()
     assert key.unwraps <= 1 + 20 / 0.8
     assert key.unwraps >= 20
@@ -110,7 +175,7 @@ async def test_a_refresh_keeps_nobody_waiting(world: World) -> None:
     await world.master_keys.open(tenant, 1)
     key.gate = asyncio.Event()
     world.clock.now += 0.81 * CUSTOMER_TTL
-    world.master_keys.tend()
+    world.tending.tend()
     await world.settle()
     assert key.unwraps == 2
     entry = await world.master_keys.open(tenant, 1)
@@ -129,7 +194,7 @@ async def test_a_definite_refusal_seals_at_once_and_drops_what_is_open(
     await world.master_keys.open(tenant, 1)
     key.trouble = reason
     world.clock.now += 0.81 * CUSTOMER_TTL
-    world.master_keys.tend()
+    world.tending.tend()
     await world.settle()
     with pytest.raises(TenantSealedError) as caught:
         await world.master_keys.open(tenant, 1)
@@ -156,7 +221,7 @@ async def test_silence_lets_open_keys_serve_until_their_end_and_seals_only_then(
     key.trouble = reason
     for _ in range(int(USABLE) - 1):
         world.clock.now += 1
-        world.master_keys.tend()
+        world.tending.tend()
         await world.settle()
         await world.master_keys.open(tenant, 1)
     assert key.unwraps > 1
@@ -194,16 +259,16 @@ async def test_a_sealed_binding_is_not_asked_by_requests_but_by_the_background(
             await world.master_keys.open(tenant, 1)
     assert key.unwraps == 1
     world.clock.now += RETRY - 1
-    world.master_keys.tend()
+    world.tending.tend()
     await world.settle()
     assert key.unwraps == 1
     world.clock.now += 1
-    world.master_keys.tend()
+    world.tending.tend()
     await world.settle()
     assert key.unwraps == 2
     key.trouble = None
     world.clock.now += RETRY
-    world.master_keys.tend()
+    world.tending.tend()
     await world.settle()
     assert (await world.master_keys.open(tenant, 1)).key.version == 1
     assert key.unwraps == 3
@@ -243,7 +308,7 @@ async def test_a_replaced_binding_that_nobody_asks_for_is_left_in_peace(world: W
         await world.master_keys.open(tenant, 1)
     for _ in range(10):
         world.clock.now += 1.2 * RETRY
-        world.master_keys.tend()
+        world.tending.tend()
         await world.settle()
     assert key.unwraps == 2
     assert len(world.seals) == 0
@@ -256,7 +321,7 @@ async def test_a_current_binding_is_tried_again_for_as_long_as_it_takes(world: W
         await world.master_keys.open(tenant, 1)
     for _ in range(10):
         world.clock.now += 1.2 * RETRY
-        world.master_keys.tend()
+        world.tending.tend()
         await world.settle()
     assert key.unwraps == 11
 
@@ -265,9 +330,9 @@ async def test_a_seal_that_was_only_looked_at_is_tried_too(world: World) -> None
     tenant, key = await world.tenant()
     binding = next(iter(world.store.bindings.values()))
     await world.store.seal(None, binding, Reason.ACCESS_DENIED)  # type: ignore[arg-type]
-    world.master_keys.watch(world.store.bindings[binding.id], 1)
+    world.tending.watch(world.store.bindings[binding.id], 1)
     world.clock.now += 1.2 * RETRY
-    world.master_keys.tend()
+    world.tending.tend()
     await world.settle()
     assert world.store.unsealed == [binding.id]
     assert key.unwraps == 1
@@ -280,7 +345,7 @@ async def test_a_load_begun_before_a_refusal_elsewhere_does_not_unseal(
     tenant, key = await world.tenant()
     binding = next(iter(world.store.bindings.values()))
     await world.store.seal(None, binding, Reason.UNREACHABLE)  # type: ignore[arg-type]
-    world.master_keys.watch(world.store.bindings[binding.id], 1)
+    world.tending.watch(world.store.bindings[binding.id], 1)
     read = world.store.epoch
 
     async def refused_right_after(tenant_id: uuid.UUID) -> int:
@@ -291,7 +356,7 @@ async def test_a_load_begun_before_a_refusal_elsewhere_does_not_unseal(
 
     monkeypatch.setattr(world.store, "epoch", refused_right_after)
     world.clock.now += 1.2 * RETRY
-    world.master_keys.tend()
+    world.tending.tend()
     await world.settle()
     assert world.store.unsealed == []
     assert len(world.cache) == 0
@@ -341,7 +406,7 @@ async def test_the_background_ends_when_told_and_leaves_nothing(world: World) ->
     await world.master_keys.open(tenant, 1)
     key.gate = asyncio.Event()
     world.clock.now += 0.85 * CUSTOMER_TTL
-    running = asyncio.create_task(world.master_keys.run())
+    running = asyncio.create_task(world.tending.run())
     await world.settle()
     assert key.unwraps == 2
     running.cancel()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final
 
 from services.kms.model import Reason, WrapError, Wrapped
@@ -17,7 +15,8 @@ from services.kms.providers.aws.errors import (
     reason_of,
     wrap_error,
 )
-from services.kms.providers.aws.sdk import AwsFailedError, Threads
+from services.kms.providers.aws.pool import Progress, SessionPool
+from services.kms.providers.aws.sdk import AwsFailedError, Step, Threads, not_asked
 from services.kms.providers.aws.sessions import REUSE_SECONDS, SessionKey, SessionMaker
 from services.kms.turns import Turns
 from services.kms.validation import issued_external_id
@@ -30,13 +29,10 @@ if TYPE_CHECKING:
 
     from services.kms.model import KeyFacts, KmsTarget
     from services.kms.ports import Meter, WrappingKey
-    from services.kms.providers.aws.sessions import Session
 
-PROVIDER: Final = "aws"
 TOTAL_SECONDS: Final = 10.0
 PER_TENANT: Final = 4
 """Calls of one tenant under way at a time; the others wait within their deadline."""
-MAX_SESSIONS: Final = 512
 _QUICK_SECONDS: Final = 2.0
 """A failure that came later than this is not tried again."""
 _RETRY_AFTER: Final = (0.05, 0.2)
@@ -60,17 +56,16 @@ class AwsProvider:
 
         A session with a customer's role is used again for `reuse_seconds`.
         """
-        self._meter = meter
         self._principal_arn = principal_arn
         self._total_seconds = total_seconds
-        self._maker = SessionMaker(
+        maker = SessionMaker(
             sts_endpoint_url=sts_endpoint_url,
             kms_endpoint_url=kms_endpoint_url,
             reuse_seconds=reuse_seconds,
         )
-        self._threads = Threads()
+        self._threads = Threads(meter)
+        self._sessions = SessionPool(maker, self._threads)
         self._turns = Turns(PER_TENANT)
-        self._sessions: OrderedDict[SessionKey, asyncio.Task[Session]] = OrderedDict()
         self._under_way: set[asyncio.Task[Any]] = set()
 
     def key(self, tenant_id: UUID, target: KmsTarget) -> WrappingKey:
@@ -88,10 +83,7 @@ class AwsProvider:
     def close(self) -> None:
         """Begin no more calls."""
         self._threads.close()
-        for task in self._sessions.values():
-            _close(task)
-        self._sessions.clear()
-        self._maker.close()
+        self._sessions.close()
 
     async def call(
         self,
@@ -100,12 +92,15 @@ class AwsProvider:
         parties: Parties,
         work: Callable[[KMSClient], dict[str, Any]],
     ) -> dict[str, Any]:
-        """What `work` answers. Ends within the total time, whatever AWS does. Raises WrapError.
+        """What `work` answers. Ends within the total time, whatever AWS does.
+
+        Raises WrapError, and UnavailableError when AWS was not asked because too many calls wait.
 
         A call that is given up keeps its place among the tenant's calls until its thread is done.
         """
         deadline = asyncio.get_running_loop().time() + self._total_seconds
-        task = asyncio.create_task(self._in_turn(action, session, work, deadline))
+        progress = Progress(Step())
+        task = asyncio.create_task(self._in_turn(action, session, work, deadline, progress))
         self._under_way.add(task)
         task.add_done_callback(self._ended)
         try:
@@ -114,7 +109,12 @@ class AwsProvider:
         except AwsFailedError as error:
             raise wrap_error(error.fault, error.action, parties) from None
         except TimeoutError:
+            if not progress.asked:
+                raise not_asked() from None
             raise wrap_error(AwsFault("", 0), action, parties) from None
+        finally:
+            if not progress.asked:
+                task.cancel()  # it waits for a place that nobody wants any more
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._under_way.discard(task)
@@ -127,6 +127,7 @@ class AwsProvider:
         session_key: SessionKey,
         work: Callable[[KMSClient], dict[str, Any]],
         deadline: float,
+        progress: Progress,
     ) -> dict[str, Any]:
         loop = asyncio.get_running_loop()
         async with self._turns.take(session_key.tenant_id):
@@ -135,16 +136,16 @@ class AwsProvider:
                 if began >= deadline:
                     break
                 try:
-                    return await self._once(action, session_key, work, deadline)
+                    return await self._once(action, session_key, work, deadline, progress)
                 except AwsFailedError as error:
                     if last or not self._again(error, session_key, loop.time() - began):
                         raise
                 await asyncio.sleep(random.uniform(*_RETRY_AFTER))  # noqa: S311 - only a delay
-        raise AwsFailedError(action, AwsFault("", 0))
+        raise not_asked()
 
     def _again(self, error: AwsFailedError, session_key: SessionKey, took: float) -> bool:
         if error.action is not Action.ASSUME_ROLE and error.fault.code in SESSION_CODES:
-            self._forget(session_key)
+            self._sessions.forget(session_key)
             return True
         return not reason_of(error.fault).definite and took < _QUICK_SECONDS
 
@@ -154,57 +155,13 @@ class AwsProvider:
         session_key: SessionKey,
         work: Callable[[KMSClient], dict[str, Any]],
         deadline: float,
+        progress: Progress,
     ) -> dict[str, Any]:
-        session = await self._session(session_key)
-        if asyncio.get_running_loop().time() >= deadline:
-            raise AwsFailedError(action, AwsFault("", 0))
-        with self._counted(action):
-            return await self._threads.call(action, lambda: work(session.kms))
-
-    async def _session(self, key: SessionKey) -> Session:
-        """The role's session: one that is good, or a new one, made once however many wait."""
-        task = self._sessions.get(key)
-        if task is not None and task.done():
-            failed = task.cancelled() or task.exception() is not None
-            if failed or not task.result().good:
-                self._forget(key)
-                task = None
-        if task is None:
-            task = asyncio.create_task(self._make(key))
-            self._sessions[key] = task
-            while len(self._sessions) > MAX_SESSIONS:
-                self._forget(next(iter(self._sessions)))
-        self._sessions.move_to_end(key)
-        return await asyncio.shield(task)
-
-    async def _make(self, key: SessionKey) -> Session:
-        with self._counted(Action.ASSUME_ROLE):
-            return await self._threads.call(Action.ASSUME_ROLE, lambda: self._maker.make(key))
-
-    def _forget(self, key: SessionKey) -> None:
-        task = self._sessions.pop(key, None)
-        if task is not None:
-            _close(task)
-
-    @contextlib.contextmanager
-    def _counted(self, action: Action) -> Any:
-        outcome = "cancelled"
-        try:
-            yield
-            outcome = "ok"
-        except AwsFailedError as error:
-            outcome = reason_of(error.fault)
-            raise
-        finally:
-            self._meter.count(PROVIDER, action, outcome)
-
-
-def _close(task: asyncio.Task[Session]) -> None:
-    """Close idle connections; a call under way keeps its own until it ends."""
-    if not task.done():
-        task.add_done_callback(_close)
-    elif not task.cancelled() and task.exception() is None:
-        task.result().kms.close()
+        session = await self._sessions.get(session_key, deadline, progress)
+        step = progress.step = Step()
+        return await self._threads.call(
+            action, session_key.tenant_id, lambda: work(session.kms), deadline, step
+        )
 
 
 class AwsKey:

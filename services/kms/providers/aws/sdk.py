@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from botocore.exceptions import (
@@ -15,14 +18,19 @@ from botocore.exceptions import (
     PartialCredentialsError,
 )
 
-from services.kms.providers.aws.errors import NO_IDENTITY, AwsFault
+from services.common.errors import UnavailableError
+from services.kms.providers.aws.errors import NO_IDENTITY, AwsFault, reason_of
+from services.kms.providers.lanes import THREADS, Lanes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from uuid import UUID
 
+    from services.kms.ports import Meter
     from services.kms.providers.aws.errors import Action
 
-THREADS: Final = 64
+PROVIDER: Final = "aws"
+
 T = TypeVar("T")
 
 
@@ -35,23 +43,77 @@ class AwsFailedError(Exception):
         self.fault = fault
 
 
+@dataclass(slots=True)
+class Step:
+    """One call on its way. `asked` from when on AWS may have heard of it."""
+
+    asked: bool = False
+
+
 class Threads:
-    """A bounded pool. Construction starts no thread."""
+    """A bounded pool that tenants share fairly. Construction starts no thread."""
 
-    def __init__(self, size: int = THREADS) -> None:
-        self._pool = ThreadPoolExecutor(size, thread_name_prefix="aws")
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+        self._lanes = Lanes()
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="aws")
 
-    async def call(self, action: Action, work: Callable[[], T]) -> T:
-        """The result of `work`. Raises AwsFailedError for anything that it raises."""
+    async def call(
+        self, action: Action, tenant_id: UUID, work: Callable[[], T], deadline: float, step: Step
+    ) -> T:
+        """The result of `work`, begun before `deadline` (of the loop's clock) or never.
+
+        Raises AwsFailedError for anything that it raises, UnavailableError when it was not begun.
+        """
         loop = asyncio.get_running_loop()
+        with self._counted(action):
+            async with contextlib.AsyncExitStack() as held:
+                try:
+                    async with asyncio.timeout_at(deadline):
+                        await held.enter_async_context(self._lanes.take(tenant_id))
+                except TimeoutError:
+                    raise not_asked() from None
+                step.asked = True
+                until = time.monotonic() + deadline - loop.time()
+                try:
+                    return await loop.run_in_executor(self._pool, _in_time(work, until))
+                except UnavailableError:
+                    raise
+                except Exception as error:  # noqa: BLE001 - nothing foreign leaves an adapter
+                    raise AwsFailedError(action, _fault(error)) from None
+
+    @contextlib.contextmanager
+    def _counted(self, action: Action) -> Iterator[None]:
+        outcome = "cancelled"
         try:
-            return await loop.run_in_executor(self._pool, work)
-        except Exception as error:  # noqa: BLE001 - nothing foreign leaves an adapter
-            raise AwsFailedError(action, _fault(error)) from None
+            yield
+            outcome = "ok"
+        except AwsFailedError as error:
+            outcome = reason_of(error.fault)
+            raise
+        except UnavailableError:
+            outcome = "not_asked"
+            raise
+        finally:
+            self._meter.count(PROVIDER, action, outcome)
 
     def close(self) -> None:
         """Begin no more calls; those under way end by their own time-outs."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def not_asked() -> UnavailableError:
+    """Our own queue was too long. No word about the customer's key, so nothing is sealed for it."""
+    return UnavailableError("Too many calls to AWS are waiting; try again in a moment.")
+
+
+def _in_time(work: Callable[[], T], until: float) -> Callable[[], T]:
+    def begin() -> T:
+        if time.monotonic() >= until:
+            raise not_asked()
+        return work()
+
+    return begin
 
 
 def _fault(error: Exception) -> AwsFault:

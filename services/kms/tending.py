@@ -1,0 +1,150 @@
+"""What kms does without being asked: refresh keys in use, and try sealed bindings again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final
+
+from services.common.errors import CofferError, KeyRevokedError, TenantSealedError
+from services.common.telemetry import describe
+from services.kms.model import UnknownVersionError
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from typing import Any
+    from uuid import UUID
+
+    from services.kms.cache import MasterKeyCache
+    from services.kms.master_keys import Lifetimes, MasterKeys
+    from services.kms.model import Binding
+    from services.kms.ports import Clock, KeyStore
+    from services.kms.sealing import Ailing, Seals
+
+REFRESHES: Final = 256
+"""Refreshes under way at once."""
+RETRIES: Final = 16
+"""Tries of sealed bindings under way at once: hanging ones must not fill what requests need."""
+SEARCH_SECONDS: Final = 60.0
+"""How often the database is searched for bindings that nobody here knows to be sealed; also at start."""
+MAX_FOUND: Final = 1_000
+_REFRESH_RETRY: Final = 0.05
+"""Part of the TTL between two tries to refresh a key whose provider does not answer."""
+
+_log = logging.getLogger(__name__)
+
+
+class Tending:
+    """Belongs to one event loop. A defect in one piece of its work stops no other."""
+
+    def __init__(
+        self,
+        master_keys: MasterKeys,
+        store: KeyStore,
+        cache: MasterKeyCache,
+        seals: Seals,
+        *,
+        lifetimes: Lifetimes,
+        clock: Clock,
+    ) -> None:
+        self._master_keys = master_keys
+        self._store = store
+        self._cache = cache
+        self._seals = seals
+        self._lifetimes = lifetimes
+        self._clock = clock
+        self._refreshes: set[asyncio.Task[None]] = set()
+        self._retries: set[asyncio.Task[None]] = set()
+        self._searches: set[asyncio.Task[None]] = set()
+        self._search_at = float("-inf")
+
+    async def run(self) -> None:
+        """Tend until cancelled."""
+        shortest = min(self._lifetimes.customer, self._lifetimes.platform)
+        tick = min(1.0, max(0.05, shortest / 20))
+        try:
+            while True:
+                self.tend()
+                await asyncio.sleep(tick)
+        finally:
+            for task in (*self._refreshes, *self._retries, *self._searches):
+                task.cancel()
+            self._master_keys.close()
+
+    def tend(self) -> None:
+        """Start what is due, as much as may be under way at once; the rest stays due."""
+        for tenant_id, version, entry in self._cache.due():
+            if len(self._refreshes) >= REFRESHES:
+                break
+            life = entry.expires_at - entry.asked_at
+            entry.refresh_at = self._clock() + life * _REFRESH_RETRY
+            _start(self._refreshes, self._refresh(tenant_id, version))
+        for ailing in self._seals.due(RETRIES - len(self._retries)):
+            _start(self._retries, self._retry(ailing))
+        if self._clock() >= self._search_at and not self._searches:
+            self._search_at = self._clock() + SEARCH_SECONDS
+            _start(self._searches, self._search())
+
+    def watch(self, binding: Binding, version: int) -> None:
+        """A binding was read as sealed: try it as if a request had met it."""
+        self._seals.watch(binding, version)
+
+    def hurry(self, tenant_id: UUID) -> None:
+        """The tenant's sealed binding may be usable again: try it at once."""
+        _start(self._searches, self._hurry(tenant_id))
+
+    async def _hurry(self, tenant_id: UUID) -> None:
+        version = await self._store.active_version(tenant_id)
+        if version is not None and (binding := await self._watch(tenant_id, version)):
+            self._seals.hurry(binding.id)
+            self.tend()
+
+    async def _search(self) -> None:
+        """Find what was sealed before this process began, or by another: somebody has to try it."""
+        try:
+            for found in await self._store.sealed_bindings(MAX_FOUND):
+                if not self._seals.knows(found.binding_id):
+                    await self._watch(found.tenant_id, found.version)
+        except CofferError as error:
+            _log.warning("sealed bindings could not be searched for: %s", error.code)
+
+    async def _watch(self, tenant_id: UUID, version: int) -> Binding | None:
+        lookup = await self._store.find_key(tenant_id, version)
+        binding = None if lookup is None else lookup.binding
+        if binding is None or binding.sealed_since is None:
+            return None
+        self._seals.watch(binding, version)
+        return binding
+
+    async def _refresh(self, tenant_id: UUID, version: int) -> None:
+        try:
+            await self._master_keys.renew(tenant_id, version)
+        except (CofferError, UnknownVersionError) as error:
+            _log.info("a master key was not refreshed: %s", type(error).__name__)
+
+    async def _retry(self, ailing: Ailing) -> None:
+        binding = ailing.binding
+        try:
+            await self._master_keys.renew(binding.tenant_id, ailing.version)
+            self._seals.forget(binding.id)
+        except TenantSealedError as error:
+            _log.info("binding %s still cannot be used: %s", binding.id, error.reason)
+        except (KeyRevokedError, UnknownVersionError):
+            self._seals.forget(binding.id)
+        except CofferError as error:
+            _log.warning("binding %s could not be tried: %s", binding.id, error.code)
+
+
+def _start(under_way: set[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> None:
+    task = asyncio.create_task(_guarded(work))
+    under_way.add(task)
+    task.add_done_callback(under_way.discard)
+
+
+async def _guarded(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        await work
+    except CofferError as error:
+        _log.warning("background work ended early: %s", error.code)
+    except Exception as error:  # noqa: BLE001 - else asyncio logs its text, which may hold anything
+        _log.error("a defect in background work: %s", describe(error))
