@@ -122,7 +122,7 @@ def certificate_fields(sent: SentPayload, faults: Faults) -> bool:
     if sent.value is not None:
         faults.add("value", "Belongs to string secrets only; send certificate_content.")
     if not sent.certificate_content:
-        faults.add("certificate_content", "Is required.")
+        faults.add("certificate_content", "Is required.", reason="empty")
         return False
     return True
 
