@@ -12,7 +12,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
@@ -54,7 +54,7 @@ NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
 class Accepting:
     """Ready when the server answers a connection."""
 
-    dsn: str
+    dsn: str = field(repr=False)
 
     def arm(self) -> None:
         """Nothing to forget: a dead server does not answer."""
