@@ -351,6 +351,18 @@ class RewrapOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class StaleKeys:
+    """Data keys of retired versions, by id, as they were found in a part of a lane.
+
+    `cursor` is the end of that part: nothing else is stale up to there. `finished`: that is the lane's.
+    """
+
+    keys: tuple[tuple[UUID, bytes], ...]
+    cursor: UUID
+    finished: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Moved:
     """A data key and its new wrap; it is stored only where `old` still is."""
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         Rewrapped,
         SealedAnswer,
         SecretRow,
+        StaleKeys,
         Standing,
         StoredVersion,
         Withheld,
@@ -137,11 +138,14 @@ class Accesses(Protocol):
         ...
 
 
-class StaleKeys(Protocol):
+class WorkList(Protocol):
     """The store of data keys as a rewrap works on it."""
 
-    async def stale(self, order: RewrapOrder) -> list[tuple[UUID, bytes]]:
-        """Up to `limit` data keys of retired versions in the order's range, by id."""
+    async def stale(self, order: RewrapOrder) -> StaleKeys:
+        """Up to `limit` data keys of retired versions from the beginning of the order's range.
+
+        Looks at a bounded number of keys, so there may be none although the range holds more.
+        """
         ...
 
     async def swap(

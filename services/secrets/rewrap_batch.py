@@ -6,26 +6,28 @@ moves only where it still is what was read, and counts are saved in the same tra
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
 from services.common.errors import InvalidStateError, TenantSealedError, ValidationError
 from services.secrets.model import KeyFault, LeaseRefusedError, Moved, StaleKeyVersionError
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
-    from services.secrets.model import RewrapOrder, RewrapOutcome
-    from services.secrets.ports import Kms, Observer, StaleKeys
+    from services.secrets.model import RewrapOrder, RewrapOutcome, StaleKeys
+    from services.secrets.ports import Kms, Observer, WorkList
 
 MAX_LIMIT: Final = 5000
 SUPERSEDED: Final = "lease_superseded"
 FENCE: Final = "fence"
+BEFORE_ANY: Final = UUID(int=0)
+"""A cursor lower than every random UUID."""
 
 
 class RewrapBatch:
     """Works on batches; which one, rewrap says."""
 
-    def __init__(self, store: StaleKeys, kms: Kms, observer: Observer) -> None:
+    def __init__(self, store: WorkList, kms: Kms, observer: Observer) -> None:
         self._store = store
         self._kms = kms
         self._observer = observer
@@ -38,18 +40,16 @@ class RewrapBatch:
         """
         if not 1 <= order.limit <= MAX_LIMIT:
             raise ValidationError.of("limit", f"Must be 1 to {MAX_LIMIT}.")
-        stale = await self._store.stale(order)
-        finished = len(stale) < order.limit
-        cursor = order.until if finished else stale[-1][0]
-        moved, failed, passed_over = await self._rewrap(order, stale)
+        found = await self._store.stale(order)
+        done = await self._rewrap(order, found)
         try:
             return await self._store.swap(
                 order,
-                moved,
-                passed_over=passed_over,
-                failed=failed,
-                cursor=cursor,
-                finished=finished,
+                done.moved,
+                passed_over=done.passed_over,
+                failed=done.failed,
+                cursor=done.cursor,
+                finished=done.finished,
             )
         except StaleKeyVersionError:
             raise _superseded() from None
@@ -58,30 +58,47 @@ class RewrapBatch:
                 "The lease is not running under this fence, or the lane has moved on.", reason=FENCE
             ) from None
 
-    async def _rewrap(
-        self, order: RewrapOrder, stale: list[tuple[UUID, bytes]]
-    ) -> tuple[list[Moved], list[UUID], int]:
-        """New wraps, the ids of damaged keys, and how many were revoked meanwhile."""
-        if not stale:
-            return [], [], 0
-        packed = b"".join(key_id.bytes + wrapped for key_id, wrapped in stale)
+    async def _rewrap(self, order: RewrapOrder, found: StaleKeys) -> _Done:
+        """What can be moved is moved, beyond a key that is sealed as well; the lane goes on from that one.
+
+        Raises TenantSealedError when a sealed key is the first and nothing could be moved.
+        """
+        done = _Done(found.cursor, finished=found.finished)
+        if not found.keys:
+            return done
+        packed = b"".join(key_id.bytes + wrapped for key_id, wrapped in found.keys)
         answer = await self._kms.rewrap(order.tenant_id, packed)
         if answer.key_version != order.target_version:
             raise _superseded()
-        moved: list[Moved] = []
-        failed: list[UUID] = []
-        revoked = 0
-        for (key_id, old), result in zip(stale, answer.results, strict=True):
+        sealed = False
+        before = order.after or BEFORE_ANY
+        for (key_id, old), result in zip(found.keys, answer.results, strict=True):
             if not isinstance(result, KeyFault):
-                moved.append(Moved(key_id, old, result))
-            elif result is KeyFault.SEALED:
-                raise TenantSealedError
+                done.moved.append(Moved(key_id, old, result))
+            elif result is KeyFault.SEALED and not sealed:
+                sealed, done.cursor, done.finished = True, before, False
+            elif sealed:
+                pass  # the lane comes by again, and counts it then
             elif result is KeyFault.REVOKED:
-                revoked += 1
+                done.passed_over += 1
             else:
                 self._observer.cannot_open(order.tenant_id, key_id, "data key")
-                failed.append(key_id)
-        return moved, failed, revoked
+                done.failed.append(key_id)
+            before = key_id
+        if sealed and not done.moved and done.cursor == (order.after or BEFORE_ANY):
+            raise TenantSealedError
+        return done
+
+
+@dataclass(slots=True)
+class _Done:
+    """What becomes of a batch: new wraps, ids of damaged keys, how many were revoked meanwhile."""
+
+    cursor: UUID
+    finished: bool
+    moved: list[Moved] = field(default_factory=list)
+    failed: list[UUID] = field(default_factory=list)
+    passed_over: int = 0
 
 
 def _superseded() -> InvalidStateError:

@@ -40,6 +40,7 @@ class FakeKms(kms_pb2_grpc.KmsServiceServicer):
         self._active: dict[UUID, int] = {}
         self.sealed: set[UUID] = set()
         self.revoked: set[tuple[UUID, int]] = set()
+        self.sealed_versions: set[tuple[UUID, int]] = set()
         self.generated: list[int] = []
         self.unwrapped: list[int] = []
         self.rewrapped: list[int] = []
@@ -143,6 +144,8 @@ class FakeKms(kms_pb2_grpc.KmsServiceServicer):
         header, version = wrapped[:8], int.from_bytes(wrapped[4:8], "big")
         if (tenant_id, version) in self.revoked:
             return kms_pb2.DATA_KEY_FAULT_REVOKED
+        if (tenant_id, version) in self.sealed_versions:
+            return kms_pb2.DATA_KEY_FAULT_SEALED
         key = self._keys.get((tenant_id, version))
         if key is None or wrapped[:4] != _HEADER:
             return kms_pb2.DATA_KEY_FAULT_DAMAGED

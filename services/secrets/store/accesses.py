@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+from psycopg.types.numeric import Int8
 
 from services.common import audit
 from services.secrets.model import (
@@ -16,56 +19,61 @@ from services.secrets.model import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from uuid import UUID
 
     from services.common.database import Database
     from services.secrets.model import FieldName, Question
 
-# Empty text stands for null, as in `creates`. A tenant that is unknown or suspended grants nothing.
+_NIL: Final = UUID(int=0)
+
+# Empty text, the nil UUID and version 0 stand for null: arrays have no nulls, as in `creates`. A tenant
+# that is unknown or suspended grants nothing.
+#
+# The shape is for the planner. Each step is one look-up by a unique key, and `limit 1` keeps it a step: there
+# is no order of joins to search for, and no plan but this one, on an empty database as on a full one.
+# Nothing is cast from text in a condition: a cast can fail, so row-level security keeps it out of the index.
 _READ: Final = """
-with question as materialized (
-    select q.n, q.consumer, nullif(q.environment, '') as environment,
-        nullif(q.version, '')::bigint as version,
-        coalesce(nullif(q.secret_id, '')::uuid, (select s.id from secrets.secret s
-            where s.tenant_id = %(tenant)b and s.name = q.name and s.deleted_at is null)
-        ) as secret_id
-    from unnest(%(consumer)b::text[], %(secret_id)b::text[], %(name)b::text[],
-        %(environment)b::text[], %(version)b::text[])
+select known.yes and active.yes, s.id, s.name, s.secret_type, e.id, e.name, e.is_default,
+    v.value_version, v.certificate_type,
+    case when v.value_version = base.value_version and s.base_environment_id = e.id
+        then s.metadata ->> 'expires_at' end,
+    coalesce(c.expires_at_override, s.expires_at), s.strict_expiry_enforcement,
+    k.id, k.wrapped, k.key_version, v.value, v.content, v.private_key, v.passphrase,
+    allowed.yes
+from unnest(%(consumer)b::text[], %(secret_id)b::uuid[], %(name)b::text[],
+        %(environment)b::text[], %(version)b::bigint[])
     with ordinality as q (consumer, secret_id, name, environment, version, n)
-), answer as (
-    select q.n, s.id, s.name, s.secret_type, e.id as environment_id, e.name as environment,
-        e.is_default, v.value_version, v.certificate_type,
-        case when v.value_version = base.value_version and s.base_environment_id = e.id
-            then s.metadata ->> 'expires_at' end as certificate_expires_at,
-        coalesce(c.expires_at_override, s.expires_at) as expires_at,
-        s.strict_expiry_enforcement, k.id as data_key_id, k.wrapped, k.key_version,
-        v.value, v.content, v.private_key, v.passphrase
-    from question q
-    join secrets.secret s on s.tenant_id = %(tenant)b and s.id = q.secret_id
-        and s.deleted_at is null
-    join secrets.environment e on e.tenant_id = %(tenant)b and e.id = case
-        when q.environment is null then s.base_environment_id
-        else (select f.id from secrets.environment f
-              where f.tenant_id = %(tenant)b and f.name = q.environment) end
-    join secrets.secret_environment c on c.tenant_id = %(tenant)b and c.secret_id = s.id
-        and c.environment_id = e.id and c.deleted_at is null
-    join secrets.secret_environment base on base.tenant_id = %(tenant)b and base.secret_id = s.id
-        and base.environment_id = s.base_environment_id
-    join secrets.value_version v on v.tenant_id = %(tenant)b and v.secret_id = s.id
-        and v.environment_id = e.id and v.value_version = coalesce(q.version, c.value_version)
-    join secrets.data_key k on k.tenant_id = %(tenant)b and k.id = v.data_key_id
-    where exists (select from tenancy.consumer_grant g
-        where g.tenant_id = %(tenant)b and g.consumer = q.consumer
-          and (g.collection_ids is null or s.collection_id = any (g.collection_ids))
-          and (g.environment_names is null or e.name = any (g.environment_names)))
-)
-select exists (select from tenancy.consumer_grant g
-        where g.tenant_id = %(tenant)b and g.consumer = q.consumer)
-    and exists (select from tenancy.tenant(%(tenant)b) t where t.status = 'active'),
-    a.id, a.name, a.secret_type, a.environment_id, a.environment, a.is_default, a.value_version,
-    a.certificate_type, a.certificate_expires_at, a.expires_at, a.strict_expiry_enforcement,
-    a.data_key_id, a.wrapped, a.key_version, a.value, a.content, a.private_key, a.passphrase
-from question q left join answer a using (n) order by q.n
+left join lateral (select true as yes from tenancy.tenant t
+    where t.tenant_id = %(tenant)b and t.status = 'active' limit 1) active on true
+left join lateral (select true as yes from tenancy.consumer_grant g
+    where g.tenant_id = %(tenant)b and g.consumer = q.consumer limit 1) known on true
+left join lateral (select * from secrets.secret x
+    where x.tenant_id = %(tenant)b and x.id = case
+        when q.secret_id <> %(nil)b::uuid then q.secret_id
+        else (select y.id from secrets.secret y where y.tenant_id = %(tenant)b and y.name = q.name
+              and y.deleted_at is null) end limit 1) s on known.yes and s.deleted_at is null
+left join lateral (select x.id, x.name, x.is_default from secrets.environment x
+    where x.tenant_id = %(tenant)b and x.id = case
+        when q.environment = '' then s.base_environment_id
+        else (select y.id from secrets.environment y
+              where y.tenant_id = %(tenant)b and y.name = q.environment) end limit 1) e on true
+left join lateral (select true as yes from tenancy.consumer_grant g
+    where g.tenant_id = %(tenant)b and g.consumer = q.consumer
+      and (g.collection_ids is null or s.collection_id = any (g.collection_ids))
+      and (g.environment_names is null or e.name = any (g.environment_names))
+    limit 1) allowed on true
+left join lateral (select x.value_version, x.expires_at_override from secrets.secret_environment x
+    where x.tenant_id = %(tenant)b and x.secret_id = s.id and x.environment_id = e.id
+      and x.deleted_at is null limit 1) c on allowed.yes
+left join lateral (select x.value_version from secrets.secret_environment x
+    where x.tenant_id = %(tenant)b and x.secret_id = s.id
+      and x.environment_id = s.base_environment_id limit 1) base on true
+left join lateral (select * from secrets.value_version x
+    where x.tenant_id = %(tenant)b and x.secret_id = s.id and x.environment_id = e.id
+      and x.value_version = case when q.version > 0 then q.version else c.value_version end
+    limit 1) v on c.value_version is not null
+left join lateral (select x.id, x.wrapped, x.key_version from secrets.data_key x
+    where x.tenant_id = %(tenant)b and x.id = v.data_key_id limit 1) k on true
+order by q.n
 """
 
 
@@ -82,13 +90,11 @@ class PostgresAccesses:
         parameters = {
             "tenant": tenant_id,
             "consumer": [question.consumer for question in questions],
-            "secret_id": [str(question.secret_id or "") for question in questions],
+            "nil": _NIL,
+            "secret_id": [question.secret_id or _NIL for question in questions],
             "name": [question.name or "" for question in questions],
             "environment": [question.environment or "" for question in questions],
-            "version": [
-                "" if question.value_version is None else str(question.value_version)
-                for question in questions
-            ],
+            "version": [Int8(question.value_version or 0) for question in questions],
         }
         async with self._database.tenant(tenant_id) as connection:
             cursor = connection.cursor(binary=True)
@@ -104,15 +110,16 @@ class PostgresAccesses:
             await audit.append_each(connection, tenant_id, entries)
 
 
-def _answer(granted: bool, secret_id: UUID | None, *row: Any) -> SealedAnswer | Withheld:
+def _answer(granted: bool | None, *row: Any) -> SealedAnswer | Withheld:
     if not granted:
         return Withheld.NO_GRANT
-    if secret_id is None:
-        return Withheld.NOT_FOUND
     (
-        name, kind, environment_id, environment, is_default, value_version, certificate_type,
-        certificate_expires_at, expires_at, strict, data_key_id, wrapped, key_version, *sealed,
+        secret_id, name, kind, environment_id, environment, is_default, value_version,
+        certificate_type, certificate_expires_at, expires_at, strict, data_key_id, wrapped,
+        key_version, *sealed, allowed,
     ) = row  # fmt: skip
+    if not allowed or data_key_id is None:
+        return Withheld.NOT_FOUND
     fields: dict[FieldName, bytes] = {
         field: bytes(value)
         for field, value in zip(FIELDS, sealed, strict=True)

@@ -4,7 +4,7 @@ Lock order: key ring, then the tenant's usage row (which makes the plan's limit 
 and deletes of a tenant in a row), then the secrets, then the audit head.
 
 Arrays have no nulls, because an array of nothing but nulls has no type in the binary protocol: empty
-text or bytes stand for null.
+text or bytes and the nil UUID stand for null. Environments and collections are looked up as `accesses` does.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
 
 from services.common import audit
 from services.secrets.model import FIELDS, Refused
@@ -19,16 +20,25 @@ from services.secrets.store.key_ring import hold_active
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from uuid import UUID
 
     from services.common.database import Connection
     from services.secrets.model import NewSecret
 
+_NIL: Final = UUID(int=0)
+
 _LOCK_USAGE: Final = """
-select u.live_secrets, t.max_secrets
-from secrets.usage u cross join tenancy.tenant(%(tenant)b) t
+select u.live_secrets, p.max_secrets
+from secrets.usage u
+join tenancy.tenant t on t.tenant_id = u.tenant_id
+join tenancy.plan p on p.name = t.plan
 where u.tenant_id = %(tenant)b
 for update of u
+"""
+_PLACES: Final = """
+select exists (select from secrets.environment e
+        where e.tenant_id = %(tenant)b and e.id = %(environment)b and e.name = %(name)b::text),
+    %(collection)b = %(nil)b or exists (select from secrets.collection c
+        where c.tenant_id = %(tenant)b and c.id = %(collection)b)
 """
 _BEGIN_USAGE: Final = """
 insert into secrets.usage (tenant_id) values (%(tenant)b) on conflict do nothing
@@ -38,27 +48,28 @@ with item as materialized (
     select i.n, i.id, i.name, nullif(i.description, '') as description, i.secret_type,
         nullif(i.certificate_type, '') as certificate_type,
         nullif(i.metadata, '')::jsonb as metadata, i.environment_id,
-        nullif(i.collection_id, '')::uuid as collection_id,
+        nullif(i.collection_id, %(nil)b::uuid) as collection_id,
         nullif(i.expires_at, '')::timestamptz as expires_at, i.strict,
         i.data_key_id, i.wrapped, nullif(i.value, '') as value, nullif(i.content, '') as content,
         nullif(i.private_key, '') as private_key, nullif(i.passphrase, '') as passphrase,
         date_trunc('milliseconds', clock_timestamp()) as made_at,
-        exists (select from secrets.environment e
-            where e.tenant_id = %(tenant)b and e.id = i.environment_id
-              and e.name = i.environment_name and (e.is_default or not i.by_default)
-        ) as has_environment,
-        i.collection_id = '' or exists (select from secrets.collection c
-            where c.tenant_id = %(tenant)b and c.id = i.collection_id::uuid
-        ) as has_collection
+        e.id is not null as has_environment,
+        i.collection_id = %(nil)b::uuid or c.id is not null as has_collection
     from unnest(%(id)b::uuid[], %(name)b::text[], %(description)b::text[], %(secret_type)b::text[],
         %(certificate_type)b::text[], %(metadata)b::text[], %(environment_id)b::uuid[],
-        %(environment_name)b::text[], %(by_default)b::boolean[], %(collection_id)b::text[],
+        %(environment_name)b::text[], %(by_default)b::boolean[], %(collection_id)b::uuid[],
         %(expires_at)b::text[], %(strict)b::boolean[], %(data_key_id)b::uuid[],
         %(wrapped)b::bytea[], %(value)b::bytea[], %(content)b::bytea[], %(private_key)b::bytea[],
         %(passphrase)b::bytea[])
     with ordinality as i (id, name, description, secret_type, certificate_type, metadata,
         environment_id, environment_name, by_default, collection_id, expires_at, strict,
         data_key_id, wrapped, value, content, private_key, passphrase, n)
+    left join lateral (select x.id from secrets.environment x
+        where x.tenant_id = %(tenant)b and x.id = i.environment_id
+          and x.name = i.environment_name and (x.is_default or not i.by_default) limit 1
+    ) e on true
+    left join lateral (select x.id from secrets.collection x
+        where x.tenant_id = %(tenant)b and x.id = i.collection_id limit 1) c on true
 ), made as (
     insert into secrets.secret (tenant_id, id, name, description, secret_type, certificate_type,
         metadata, base_environment_id, collection_id, expires_at, strict_expiry_enforcement,
@@ -106,6 +117,8 @@ async def create(
         outcomes[tried : tried + len(part)] = found
         tried += len(part)
         room -= sum(isinstance(outcome, datetime) for outcome in found)
+    for index in range(tried, len(secrets)):
+        outcomes[index] = await _unplaced(connection, tenant_id, secrets[index])
     entries = [
         (secret.call, _event(secret))
         for secret, outcome in zip(secrets, outcomes, strict=True)
@@ -114,6 +127,22 @@ async def create(
     if entries:
         await audit.append_each(connection, tenant_id, entries)
     return outcomes
+
+
+async def _unplaced(connection: Connection, tenant_id: UUID, secret: NewSecret) -> Refused:
+    """Why a secret is not written when there is no room: what is wrong with its fields comes first."""
+    parameters = {
+        "tenant": tenant_id,
+        "environment": secret.environment.id,
+        "name": secret.environment.name,
+        "collection": secret.draft.collection_id or _NIL,
+        "nil": _NIL,
+    }
+    row = await (await connection.execute(_PLACES, parameters, prepare=True)).fetchone()
+    has_environment, has_collection = row or (False, False)
+    if not has_environment:
+        return Refused.NO_ENVIRONMENT
+    return Refused.PLAN_LIMIT if has_collection else Refused.NO_COLLECTION
 
 
 async def _room(connection: Connection, tenant_id: UUID, wanted: int) -> int:
@@ -133,7 +162,7 @@ async def _insert(
     connection: Connection, tenant_id: UUID, key_version: int, secrets: Sequence[NewSecret]
 ) -> list[datetime | Refused]:
     cursor = connection.cursor(binary=True)
-    parameters = _columns(secrets) | {"tenant": tenant_id, "key_version": key_version}
+    parameters = _columns(secrets) | {"tenant": tenant_id, "key_version": key_version, "nil": _NIL}
     await cursor.execute(_INSERT, parameters, prepare=True)
     return [_outcome(*row) for row in await cursor.fetchall()]
 
@@ -162,7 +191,7 @@ def _columns(secrets: Sequence[NewSecret]) -> dict[str, list[Any]]:
         "environment_id": [secret.environment.id for secret in secrets],
         "environment_name": [secret.environment.name for secret in secrets],
         "by_default": [draft.environment is None for draft in drafts],
-        "collection_id": [str(draft.collection_id or "") for draft in drafts],
+        "collection_id": [draft.collection_id or _NIL for draft in drafts],
         "expires_at": ["" if d.expires_at is None else d.expires_at.isoformat() for d in drafts],
         "strict": [draft.strict_expiry_enforcement for draft in drafts],
         "data_key_id": [secret.value.key.id for secret in secrets],

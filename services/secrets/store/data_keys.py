@@ -8,7 +8,7 @@ from uuid import UUID
 import psycopg
 
 from services.common.database import LEASE_REFUSED
-from services.secrets.model import LeaseRefusedError, RewrapOutcome
+from services.secrets.model import LeaseRefusedError, RewrapOutcome, StaleKeys
 from services.secrets.store.key_ring import hold_active
 
 if TYPE_CHECKING:
@@ -20,12 +20,21 @@ if TYPE_CHECKING:
 _BEFORE_ANY: Final = UUID(int=0)
 """Lower than every random UUID."""
 
-# The versions are asked for once (a scalar subquery), not for every row.
+LOOKED_AT: Final = 20_000
+"""Data keys that one search looks at: about 20 ms of work, however few of them are stale."""
+
+# The versions are asked for once (a scalar subquery), not for every row. The first row is the window's.
 _STALE: Final = """
-select id, wrapped from secrets.data_key
-where tenant_id = %(tenant)b and id > %(after)b and id <= %(until)b
-  and key_version = any ((select kms.retired_versions(%(tenant)b))::bigint[])
-order by id limit %(limit)b::bigint
+with looked as materialized (
+    select id, wrapped, key_version from secrets.data_key
+    where tenant_id = %(tenant)b and id > %(after)b and id <= %(until)b
+    order by id limit %(window)b::bigint
+)
+(select count(*), (select id from looked order by id desc limit 1), null::bytea from looked)
+union all
+(select null, id, wrapped from looked
+ where key_version = any ((select kms.retired_versions(%(tenant)b))::bigint[])
+ order by id limit %(limit)b::bigint)
 """
 _SWAP: Final = """
 update secrets.data_key d set key_version = %(version)b::bigint, wrapped = m.fresh
@@ -40,23 +49,32 @@ select rewrap.record_batch(%(tenant)b, %(lease)b::bigint, %(fence)b::bigint, %(l
 
 
 class PostgresStaleKeys:
-    """`ports.StaleKeys`: each method is one transaction held to one tenant."""
+    """`ports.WorkList`: each method is one transaction held to one tenant."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, looked_at: int = LOOKED_AT) -> None:
         self._database = database
+        self._looked_at = looked_at
 
-    async def stale(self, order: RewrapOrder) -> list[tuple[UUID, bytes]]:
-        """As `ports.StaleKeys.stale`."""
+    async def stale(self, order: RewrapOrder) -> StaleKeys:
+        """As `ports.WorkList.stale`."""
+        window = max(self._looked_at, order.limit)
         parameters = {
             "tenant": order.tenant_id,
             "after": order.after or _BEFORE_ANY,
             "until": order.until,
             "limit": order.limit,
+            "window": window,
         }
         async with self._database.tenant(order.tenant_id) as connection:
             cursor = connection.cursor(binary=True)
             await cursor.execute(_STALE, parameters, prepare=True)
-            return [(key_id, bytes(wrapped)) for key_id, wrapped in await cursor.fetchall()]
+            (looked, last, _), *rows = await cursor.fetchall()
+        keys = tuple((key_id, bytes(wrapped)) for _, key_id, wrapped in rows)
+        if len(keys) == order.limit:
+            return StaleKeys(keys, keys[-1][0], finished=False)
+        if looked == window:
+            return StaleKeys(keys, last, finished=False)
+        return StaleKeys(keys, order.until, finished=True)
 
     async def swap(
         self,
@@ -68,7 +86,7 @@ class PostgresStaleKeys:
         cursor: UUID,
         finished: bool,
     ) -> RewrapOutcome:
-        """As `ports.StaleKeys.swap`."""
+        """As `ports.WorkList.swap`."""
         async with self._database.tenant(order.tenant_id) as connection:
             await hold_active(connection, order.tenant_id, order.target_version)
             done = await _swap(connection, order, moved) if moved else 0

@@ -106,3 +106,16 @@ async def test_a_put_makes_the_first_value_of_another_environment(stand: Stand) 
     assert (shown.environment_count, shown.value_version) == (2, 1)
     request = secrets_pb2.PutSecretValueRequest(id=made.id, value="x", environment="nowhere")
     assert await outcomes([client.call("PutSecretValue", request)]) == ["validation_error"]
+
+
+async def test_a_full_plan_hides_no_fault_in_the_fields(stand: Stand) -> None:
+    client = stand.tenant(plan="starter")
+    await outcomes([client.create(f"S{number}") for number in range(25)])
+    codes = await outcomes(
+        [
+            client.create("MORE"),
+            client.create("MORE", collection_id=str(uuid4())),
+            client.create("MORE", environment="nowhere"),
+        ]
+    )
+    assert codes == ["plan_limit", "validation_error", "validation_error"]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
 from coffer.secrets.v1 import secrets_pb2
 
+from services.common.database import Database
 from services.common.errors import CofferError
+from services.secrets.model import RewrapOrder
+from services.secrets.store import PostgresStaleKeys
 from tests.integration.secrets.stand import answered, outcomes
 
 if TYPE_CHECKING:
@@ -167,3 +170,40 @@ async def test_new_values_during_a_rewrap_are_neither_lost_nor_moved_twice(stand
 async def test_a_limit_beyond_the_contract_is_refused(stand: Stand) -> None:
     _, lease = await _rotated(stand, count=1)
     assert await outcomes([lease.batch(0), lease.batch(5001)]) == ["validation_error"] * 2
+
+
+async def test_a_sealed_version_does_not_keep_the_keys_of_others_from_moving(stand: Stand) -> None:
+    client, _ = await _rotated(stand, 10)
+    await outcomes([client.create(f"T{number}") for number in range(30)])
+    target = stand.kms.rotate(client.tenant_id)
+    lease = Lease(stand, client.tenant_id, target).issue()
+    stand.kms.sealed_versions.add((client.tenant_id, 1))
+    with pytest.raises(CofferError) as caught:
+        await lease.run(limit=15)
+    assert caught.value.code == "tenant_sealed"
+    assert _census(stand) == {1: 10, 3: 30}
+    assert lease.row() == (30, 0, 0)
+    stand.kms.sealed_versions.clear()
+    await lease.run(limit=15)
+    assert _census(stand) == {3: 40}
+    assert lease.row() == (40, 0, 0)
+
+
+async def test_a_search_among_many_moved_keys_looks_at_a_bounded_number(stand: Stand) -> None:
+    client, lease = await _rotated(stand, 23)
+    await lease.run(limit=100)
+    # The last of all comes back under the old version, behind 22 keys that are no work any more.
+    stand.database.execute(
+        "update secrets.data_key set key_version = 1 where id = (select id from secrets.data_key"
+        " order by id desc limit 1)"
+    )
+    database = Database(stand.database.dsn("coffer_secrets"), name="test")
+    await database.open()
+    store = PostgresStaleKeys(database, looked_at=5)
+    order = RewrapOrder(client.tenant_id, 1, 1, 0, lease.target, None, LAST, 5)
+    pages = [await store.stale(order)]
+    while not pages[-1].finished:
+        pages.append(await store.stale(replace(order, after=pages[-1].cursor)))
+    await database.close()
+    assert [len(page.keys) for page in pages] == [0, 0, 0, 0, 1]
+    assert [page.finished for page in pages] == [False, False, False, False, True]

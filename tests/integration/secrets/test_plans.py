@@ -1,0 +1,126 @@
+"""Hot statements find every row by its key: on an empty database, a full one, and one never analyzed.
+
+A plan is kept for the life of a connection, so one that was made for an empty table must serve a full one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+
+from services.secrets.store import accesses, creates, data_keys, reads, updates
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.fixtures.database import TestDatabase
+
+STATEMENTS = {
+    "read a value": accesses._READ,
+    "room in the plan": creates._LOCK_USAGE,
+    "create": creates._INSERT,
+    "new value": updates._PUT,
+    "delete": updates._DELETE,
+    "standing": reads._STANDING,
+    "environment": reads._ENVIRONMENT,
+    "one secret": reads._GET,
+    "its environments": reads._ENVIRONMENTS,
+    "stale keys": data_keys._STALE,
+    "swap": data_keys._SWAP,
+}
+KINDS = {
+    **dict.fromkeys(
+        ("tenant", "nil", "secret", "data_key", "after", "until"),
+        "uuid",
+    ),
+    "wrapped": "bytea",
+}
+FILL = """
+do $$ declare t uuid := gen_random_uuid(); e uuid := gen_random_uuid();
+begin
+    insert into tenancy.tenant (tenant_id, slug, name, plan) values (t, 'full', 'full', 'enterprise');
+    insert into secrets.environment (tenant_id, id, name, display_name, is_default)
+    values (t, e, 'production', 'Production', true);
+    insert into secrets.usage values (t, 2000);
+    insert into secrets.data_key select t, md5('k' || n)::uuid, 1, decode(repeat('00', 68), 'hex')
+    from generate_series(1, 2000) n;
+    insert into secrets.secret (tenant_id, id, name, secret_type, base_environment_id, created_at,
+        updated_at)
+    select t, md5('s' || n)::uuid, 'S' || n, 'string', e, now(), now() from generate_series(1, 2000) n;
+    insert into secrets.secret_environment (tenant_id, secret_id, environment_id, value_version,
+        updated_at)
+    select t, md5('s' || n)::uuid, e, 1, now() from generate_series(1, 2000) n;
+    insert into secrets.value_version (tenant_id, secret_id, environment_id, value_version,
+        data_key_id, value, created_at)
+    select t, md5('s' || n)::uuid, e, 1, md5('k' || n)::uuid, 'x', now()
+    from generate_series(1, 2000) n;
+end $$
+"""
+STATES = {"empty": (), "never analyzed": (FILL,), "analyzed": (FILL, "analyze")}
+
+
+@pytest.fixture(params=STATES, ids=list(STATES))
+def connection(
+    database: TestDatabase, request: pytest.FixtureRequest
+) -> Iterator[psycopg.Connection[Any]]:
+    """As the service connects, with the settings of its login role."""
+    for statement in STATES[request.param]:
+        database.execute(statement)
+    with psycopg.connect(database.dsn("coffer_secrets"), autocommit=True) as connection:
+        yield connection
+
+
+@pytest.mark.parametrize("statement", STATEMENTS.values(), ids=list(STATEMENTS))
+def test_no_hot_statement_reads_a_table_from_end_to_end(
+    connection: psycopg.Connection[Any], statement: str
+) -> None:
+    looks = list(_looks(_plan(connection, statement)))
+    assert looks
+    for look in looks:
+        assert look["Node Type"] != "Seq Scan", look
+        assert "tenant_id" in look["Index Cond"] or look["Relation Name"] == "plan", look
+
+
+@pytest.mark.parametrize("name", ["read a value", "create"])
+def test_each_look_up_of_a_value_names_the_whole_of_a_key(
+    connection: psycopg.Connection[Any], name: str
+) -> None:
+    """Not the tenant alone: that would go through all that the tenant has. (Of environments and
+    collections a tenant has few, and where there is one in all any index is as good as another.)"""
+    for look in _looks(_plan(connection, STATEMENTS[name])):
+        if look["Relation Name"] not in {"tenant", "usage", "environment", "collection"}:
+            assert look["Index Cond"].count(" AND ") >= 1, look
+
+
+def _plan(connection: psycopg.Connection[Any], statement: str) -> Any:
+    """The plan that serves all calls, prepared as the driver would."""
+    numbers: dict[str, int] = {}
+
+    def number(match: re.Match[str]) -> str:
+        name = match[1]
+        kind = KINDS.get(name)
+        shown = f"${numbers.setdefault(name, len(numbers) + 1)}"
+        return f"{shown}::{kind}" if kind and not match[2] else shown + (match[2] or "")
+
+    text = re.sub(r"%\((\w+)\)[bst](::)?", number, statement)
+    connection.execute(f"prepare hot as {text}".encode())
+    nulls = ", ".join(["null"] * len(numbers))
+    row = connection.execute(f"explain (format json) execute hot({nulls})".encode()).fetchone()
+    connection.execute("deallocate hot")
+    assert row is not None
+    found = row[0] if isinstance(row[0], list) else json.loads(row[0])
+    return found[0]["Plan"]
+
+
+def _looks(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every node that reads a table. A bitmap's condition is its index scan's."""
+    if node["Node Type"] == "Bitmap Heap Scan":
+        yield node | {"Index Cond": node.get("Recheck Cond", "")}
+    elif "Relation Name" in node and node["Node Type"] != "ModifyTable":
+        yield {"Index Cond": ""} | node
+    for child in node.get("Plans", ()):
+        yield from _looks(child)
