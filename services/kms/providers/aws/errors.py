@@ -65,6 +65,8 @@ _THROTTLED: Final = frozenset(
         "RequestLimitExceeded",
         "TooManyRequestsException",
         "LimitExceededException",
+        "ProvisionedThroughputExceededException",
+        "BandwidthLimitExceeded",
         "SlowDown",
         "429",
     }
@@ -78,11 +80,29 @@ _OUR_IDENTITY: Final = SESSION_CODES | {
     "MissingAuthenticationToken",
     "InvalidSignatureException",
     "OptInRequired",
+    "RequestTimeTooSkewed",
+    "RequestInTheFuture",
 }
 """AWS does not accept the platform's own identity. No word about the customer's key, so nothing is sealed for
 it as if the customer had refused."""
 _DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException", "NotAuthorized", "403"})
+_TRANSIENT: Final = frozenset(
+    {
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "PriorRequestNotComplete",
+        "TransactionInProgressException",
+        "408",
+    }
+)
+"""No answer yet, though the status is 4xx; the first three as botocore's standard retries know them."""
+_TRANSIENT_STATUSES: Final = {
+    408: Reason.UNREACHABLE,
+    425: Reason.UNREACHABLE,
+    429: Reason.THROTTLED,
+}
 _GROUPS: Final = (
+    (_TRANSIENT, Reason.UNREACHABLE),
     (_THROTTLED, Reason.THROTTLED),
     (_OUR_IDENTITY, Reason.UNREACHABLE),
     (_DENIED, Reason.ACCESS_DENIED),
@@ -112,7 +132,7 @@ def reason_of(fault: AwsFault) -> Reason:
     for codes, reason in _GROUPS:
         if fault.code in codes:
             return reason
-    known = _BY_CODE.get(fault.code)
+    known = _BY_CODE.get(fault.code) or _TRANSIENT_STATUSES.get(fault.http_status)
     if known is None and fault.http_status == _FORBIDDEN:
         return Reason.ACCESS_DENIED
     if known is None and _BAD_REQUEST <= fault.http_status < _SERVER_ERROR:
@@ -129,14 +149,15 @@ def wrap_error(fault: AwsFault, action: Action, parties: Parties) -> WrapError:
             "AWS does not accept the platform's own identity at present; its operator has to look."
             " Nothing was changed, and a retry is safe.",
         )
-    return WrapError(reason, _hint(reason, action, parties))
+    return WrapError(reason, _hint(fault, reason, action, parties))
 
 
-def _hint(reason: Reason, action: Action, parties: Parties) -> str:
+def _hint(fault: AwsFault, reason: Reason, action: Action, parties: Parties) -> str:
     if reason is Reason.ACCESS_DENIED and action is Action.ASSUME_ROLE:
         return _trust_hint(parties)
     field = "config.role_arn" if action is Action.ASSUME_ROLE else "kms_key_ref"
-    return _HINTS[reason].format(
+    text = _STATES.get(fault.code) or _HINTS[reason]
+    return text.format(
         action=action,
         field=field,
         key=parties.key_ref,
@@ -154,12 +175,17 @@ def _trust_hint(parties: Parties) -> str:
     )
 
 
+_STATES: Final = {
+    "DisabledException": "The key {key} in {region} is disabled. Enable it.",
+    "KMSInvalidStateException": "The key {key} in {region} is in a state in which it cannot be used, such as"
+    " pending deletion or pending import. Cancel its deletion and enable it, or import its material.",
+}
+"""The state seen, as far as the code tells it."""
 _HINTS: Final = {
     Reason.ACCESS_DENIED: "Allow {action} on {key} to the principal {role}, in a policy of that role and"
     " in the key's policy; also look for an explicit Deny.",
     Reason.KEY_NOT_FOUND: "There is no key or alias {key} in {region}. Looked for with {action} as {role}.",
-    Reason.KEY_DISABLED: "The key {key} in {region} is disabled, pending deletion or otherwise not in"
-    " state Enabled. Enable it, or cancel its deletion.",
+    Reason.KEY_DISABLED: "The key {key} in {region} is not in state Enabled.",
     Reason.KEY_UNSUITABLE: "The key {key} in {region} cannot do this. Needed: a symmetric key, spec"
     " SYMMETRIC_DEFAULT, usage ENCRYPT_DECRYPT.",
     Reason.INVALID_REQUEST: "AWS refused the request {action}. Check {field} and config.region.",
