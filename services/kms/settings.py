@@ -61,6 +61,7 @@ class Settings:
     COFFER_KMS_REFUSED_AWS_ACCOUNTS              account ids    none      the operator's own: refused
     COFFER_KMS_REFUSED_GCP_PROJECTS              project ids    none      the same
     COFFER_KMS_REFUSED_AZURE_TENANTS             tenant ids     none      the same
+    COFFER_KMS_REFUSED_AZURE_VAULTS              host names     none      the same
     COFFER_KMS_CLIENT_SECRET_ENV_VARS            JSON           {}        {"<tenant id>": ["<VARIABLE>", ...]}
     ============================================ ============== ========= ==================================
     """
@@ -127,10 +128,12 @@ def _lifetimes(reader: Reader) -> Lifetimes:
 
 def _rules(reader: Reader) -> Rules:
     tenants = reader.names(f"{PREFIX}_REFUSED_AZURE_TENANTS")
+    vaults = reader.names(f"{PREFIX}_REFUSED_AZURE_VAULTS")
     return Rules(
         refused_aws_accounts=frozenset(reader.names(f"{PREFIX}_REFUSED_AWS_ACCOUNTS")),
         refused_gcp_projects=frozenset(reader.names(f"{PREFIX}_REFUSED_GCP_PROJECTS")),
         refused_azure_tenants=frozenset(name.lower() for name in tenants),
+        refused_azure_vaults=frozenset(name.lower() for name in vaults),
         client_secret_env_vars=_env_vars(reader),
     )
 
@@ -139,6 +142,8 @@ def _env_vars(reader: Reader) -> dict[UUID, frozenset[str]]:
     name = f"{PREFIX}_CLIENT_SECRET_ENV_VARS"
     try:
         document = json.loads(reader.optional(name) or "{}")
+        if not all(isinstance(names, list) for names in document.values()):
+            raise TypeError
         allowed = {UUID(tenant): frozenset(names) for tenant, names in document.items()}
         if not all(_ENV_VAR.fullmatch(one) for names in allowed.values() for one in names):
             raise ValueError

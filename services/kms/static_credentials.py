@@ -6,6 +6,7 @@ that every credential is found; a password in a field that may hold any text loo
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from typing import TYPE_CHECKING, Final
@@ -37,10 +38,18 @@ NAMES: Final = frozenset(
 ENV_VAR_FIELD: Final = "clientsecretenvvar"
 
 _ACCESS_KEY_ID: Final = re.compile(r"(?<![A-Za-z0-9])(?:AKIA|ASIA)[A-Z0-9]{12,124}(?![A-Za-z0-9])")
-_PRIVATE_KEY: Final = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY")
+_PRIVATE_KEY: Final = re.compile(r"(?i)-----BEGIN [A-Z0-9 ]*PRIVATE KEY")
+# `-----BEGIN ` in base64, as it is where the armor starts the text.
+_BASE64_ARMOR: Final = re.compile(
+    r"LS0tLS1CRUdJTi[A-Za-z0-9+/_-]{2,}|LS0tLS1iZWdpbi[A-Za-z0-9+/_-]{2,}"
+)
+_ARMOR_BYTES: Final = 48
 _SERVICE_ACCOUNT: Final = re.compile(r'"type"\s*:\s*"service_account"|"private_key(?:_id)?"\s*:')
-_AZURE_SECRET: Final = re.compile(r"[A-Za-z0-9~._\-]{30,64}")
+_AZURE_SECRET: Final = re.compile(r"[!-~]{30,64}")
+_ENV_VAR: Final = re.compile(r"[A-Z][A-Z0-9_]{0,127}")
 _MAX_NAME: Final = 64
+_MIXED: Final = 2
+"""Kinds of characters (small, capital, digit, punctuation) from which on a text looks random."""
 
 
 def refuse(body: object) -> None:
@@ -87,23 +96,37 @@ def safe_name(name: str) -> str:
 def looks_like_azure_secret(value: str) -> bool:
     """Whether this is the value of an Azure client secret and not the name of a variable.
 
-    Azure makes 34 to 44 characters of mixed case with digits, mostly with a `~`; names of variables are in
-    capitals.
+    Azure made 44 characters of base64, then 32 with any punctuation, and makes 40 of mixed case with digits,
+    mostly with a `~`; names of variables are in capitals, digits and `_`.
     """
-    if not _AZURE_SECRET.fullmatch(value):
+    if not _AZURE_SECRET.fullmatch(value) or _ENV_VAR.fullmatch(value):
         return False
-    mixed = any(c.islower() for c in value) and any(c.isdigit() for c in value)
-    return "~" in value or mixed
+    kinds = (str.islower, str.isupper, str.isdigit, _is_punctuation)
+    return "~" in value or sum(any(map(kind, value)) for kind in kinds) >= _MIXED
+
+
+def _is_punctuation(character: str) -> bool:
+    return not character.isalnum() and character != "_"
 
 
 def _recognisable(text: str) -> bool:
     if _ACCESS_KEY_ID.search(text) or _PRIVATE_KEY.search(text) or _SERVICE_ACCOUNT.search(text):
         return True
-    if not text.lstrip().startswith("{"):
+    if any(_PRIVATE_KEY.match(_decoded(found[0])) for found in _BASE64_ARMOR.finditer(text)):
+        return True
+    if not text.lstrip().startswith(("{", "[")):
         return False
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
+        # A document in a string is searched like one in the body.
+        return any(True for _ in _find(json.loads(text), "document"))
+    except ValueError:
         return False
-    # A document in a string is searched like one in the body.
-    return any(True for _ in _find(document, "document"))
+    except RecursionError:
+        return True  # nobody nests so deep by accident: refused, as what it hides cannot be seen
+
+
+def _decoded(text: str) -> str:
+    """The beginning of base64, also of its URL form, as text."""
+    begin = text[:_ARMOR_BYTES].translate(str.maketrans("-_", "+/"))
+    begin = begin[: len(begin) // 4 * 4]
+    return base64.b64decode(begin).decode("latin-1")

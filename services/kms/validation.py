@@ -67,7 +67,7 @@ _GCP_KEY: Final = re.compile(
     r"/keyRings/[A-Za-z0-9_-]{1,63}/cryptoKeys/[A-Za-z0-9_-]{1,63}"
 )
 _GCP_ACCOUNT: Final = re.compile(
-    r"[a-z0-9][a-z0-9-]{1,62}@(?P<project>[a-z0-9][a-z0-9.-]{1,100})\.gserviceaccount\.com"
+    r"(?P<name>[a-z0-9][a-z0-9.:-]{1,99})@(?P<host>[a-z0-9][a-z0-9.-]{1,100})\.gserviceaccount\.com"
 )
 
 _AZURE_SUFFIXES: Final = (
@@ -89,11 +89,13 @@ _ENV_VAR: Final = re.compile(r"[A-Z][A-Z0-9_]{0,127}")
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the operator's settings add. Accounts, projects and tenants are his own, and refused."""
+    """What the operator's settings add. Accounts, projects, tenants and vaults are his own, and refused."""
 
     refused_aws_accounts: frozenset[str] = frozenset()
     refused_gcp_projects: frozenset[str] = frozenset()
     refused_azure_tenants: frozenset[str] = frozenset()
+    refused_azure_vaults: frozenset[str] = frozenset()
+    """Host names, in lower case."""
     client_secret_env_vars: Mapping[UUID, frozenset[str]] = field(default_factory=dict)
 
 
@@ -260,7 +262,7 @@ class _Check:
         refused = self._rules.refused_gcp_projects
         if key is not None and key["project"] in refused:
             self._fault("kms_key_ref", "must not be in a project of the operator")
-        if account is not None and account["project"].removesuffix(".iam") in refused:
+        if account is not None and _projects_of(account) & refused:
             self._fault(
                 "config.impersonate_service_account", "must not be in a project of the operator"
             )
@@ -278,6 +280,9 @@ class _Check:
             re.compile("/?"),
             "must be https://VAULT.vault.azure.net",
         )
+        for path, host in (("kms_key_ref", key_host), ("config.vault_url", vault_host)):
+            if host in self._rules.refused_azure_vaults:
+                self._fault(path, "must not be a vault of the operator")
         if key_host and vault_host and key_host != vault_host:
             self._fault("config.vault_url", "must be the vault of kms_key_ref")
         tenant = config.get("azure_tenant_id")
@@ -335,6 +340,23 @@ class _Check:
 
     def _fault(self, path: str, text: str) -> None:
         self._faults.setdefault(path, []).append(text)
+
+
+def _projects_of(account: re.Match[str]) -> set[str]:
+    """Every project that a service account may belong to.
+
+    `NAME@PROJECT.iam`, App Engine's `PROJECT@appspot` (`DOMAIN:NAME` projects also as `NAME.DOMAIN`), Compute
+    Engine's `NUMBER-compute@developer`, `NUMBER@cloudservices` and service agents `service-NUMBER@...`.
+    """
+    name, host = account["name"], account["host"].removesuffix(".iam")
+    plain = name.removeprefix("service-").partition("-compute")[0]
+    turned = [
+        f"{domain}:{project}"
+        for text in (name, host)
+        for project, dot, domain in [text.partition(".")]
+        if dot
+    ]
+    return {name, host, plain, *turned}
 
 
 def _is_uuid(text: str) -> bool:

@@ -69,7 +69,16 @@ def test_every_fault_is_told_at_once_by_its_name_and_never_by_its_value() -> Non
 
 
 @pytest.mark.parametrize(
-    "value", ["x", "[]", '{"x": ["A"]}', f'{{"{TENANT}": ["lower"]}}', f'{{"{TENANT}": 1}}']
+    "value",
+    [
+        "x",
+        "[]",
+        '{"x": ["A"]}',
+        f'{{"{TENANT}": ["lower"]}}',
+        f'{{"{TENANT}": 1}}',
+        f'{{"{TENANT}": "AZURE"}}',
+        f'{{"{TENANT}": {{"A": 1}}}}',
+    ],
 )
 def test_a_broken_list_of_variables_is_refused(environ: dict[str, str], value: str) -> None:
     environ["COFFER_KMS_CLIENT_SECRET_ENV_VARS"] = value
@@ -81,11 +90,13 @@ def test_the_operators_rules_are_read(environ: dict[str, str]) -> None:
     environ |= {
         "COFFER_KMS_CUSTOMER_TTL_SECONDS": "1",
         "COFFER_KMS_REFUSED_AWS_ACCOUNTS": "111122223333, 444455556666",
+        "COFFER_KMS_REFUSED_AZURE_VAULTS": "Mine.vault.azure.net",
         "COFFER_KMS_CLIENT_SECRET_ENV_VARS": f'{{"{TENANT}": ["A_SECRET"]}}',
         "COFFER_KMS_AWS_PRINCIPAL_ARN": "arn:aws:iam::111122223333:role/coffer",
     }
     settings = Settings.read(environ)
     assert settings.lifetimes.customer == 1.0
     assert settings.rules.refused_aws_accounts == {"111122223333", "444455556666"}
+    assert settings.rules.refused_azure_vaults == {"mine.vault.azure.net"}
     assert settings.rules.client_secret_env_vars == {UUID(TENANT): {"A_SECRET"}}
     assert settings.setup.aws_principal_arn == "arn:aws:iam::111122223333:role/coffer"

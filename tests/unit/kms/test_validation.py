@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import copy
+import re
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -396,10 +398,108 @@ def test_a_good_body_with_one_field_spoilt_is_refused_at_that_field(
     assert f"config.{name}" in faults(body)
 
 
-@given(st.text(max_size=300))
+KNOWN_HOST = re.compile(
+    r"https://[a-z0-9-]{3,24}\.(vault\.azure\.(net|cn)|vault\.usgovcloudapi\.net|vault\.microsoftazure\.de"
+    r"|managedhsm\.(azure\.(net|cn)|usgovcloudapi\.net))/keys/[A-Za-z0-9-]{1,127}",
+    re.IGNORECASE,
+)
+NEARLY = st.builds(
+    "{}{}{}".format,
+    st.sampled_from(["https://", "http://", "https:/", "//", "HTTPS://", "https://u@", ""]),
+    st.sampled_from(["acme.vault.azure.net", "acme.vault.azure.net.", "evil.example", "[::1]"])
+    | st.text(max_size=30),
+    st.sampled_from(["/keys/k", "/keys/k?x", "/keys/k#x", ":8443/keys/k", "@evil.example/keys/k"])
+    | st.text(max_size=30),
+)
+
+
+@given(st.text(max_size=300) | NEARLY)
 def test_no_text_passes_for_another_host(text: str) -> None:
     try:
-        target = parse(azure() | {"kms_key_ref": text}, TENANT, RULES)
-    except CofferError:
+        parse(azure() | {"kms_key_ref": text}, TENANT, RULES)
+    except StaticCredentialsRejectedError:
         return
-    raise AssertionError(target)
+    except ValidationError as error:
+        found = error.fields
+    assert "kms_key_ref" in found or KNOWN_HOST.fullmatch(text)
+
+
+@pytest.mark.parametrize("depth", [1_000, 100_000])
+def test_a_document_too_deep_to_be_searched_is_refused(depth: int) -> None:
+    for text in ('{"a":' * depth + "1" + "}" * depth, "[" * depth + "]" * depth):
+        found = rejected(aws(external_id=text))
+        assert found == ["config.external_id"]
+
+
+def armored(kind: str) -> str:
+    text = f"-----BEGIN {kind}-----\nMIIEvgIBADANBgkqhkiG9w0BAQEFAASC\n-----END {kind}-----\n"
+    return base64.b64encode(text.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        armored("PRIVATE KEY"),
+        armored("RSA PRIVATE KEY"),
+        armored("ENCRYPTED PRIVATE KEY"),
+        f"key={armored('OPENSSH PRIVATE KEY')}",
+        "-----begin private key-----\nmiie",
+        "-----Begin Ec Private Key-----",
+    ],
+)
+def test_a_private_key_in_another_dress_is_refused(value: str) -> None:
+    assert rejected(aws(external_id=value)) == ["config.external_id"]
+
+
+def test_a_certificate_in_base64_is_no_private_key() -> None:
+    assert list(faults(aws(external_id=armored("CERTIFICATE") + "!"))) == ["config.external_id"]
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "xk/9Zr+Q2bTn0hYd5LwGm8sVu3CfAe7PjR1iKo4NvMs=",
+        "?:=.abcdefgHIJKLMNOP[]qrstuv-1234",
+        "|@#$abcdefghijklmnopqrstuvwxyz,;!",
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZ+/1234567890==",
+    ],
+)
+def test_an_azure_secret_of_the_older_forms_is_refused(secret: str) -> None:
+    assert rejected(azure(client_secret_env_var=secret)) == ["config.client_secret_env_var"]
+
+
+@pytest.mark.parametrize(
+    "name", ["A" * 40, "CUSTOMER_A_SECRET_FOR_AZURE_KEY_VAULT_2", "customer_a_secret" * 2]
+)
+def test_what_looks_like_a_variables_name_is_no_secret(name: str) -> None:
+    assert list(faults(azure(client_secret_env_var=name))) == ["config.client_secret_env_var"]
+
+
+@pytest.mark.parametrize(
+    "account",
+    [
+        "operator-project@appspot.gserviceaccount.com",
+        "123456789012-compute@developer.gserviceaccount.com",
+        "123456789012@cloudservices.gserviceaccount.com",
+        "service-123456789012@gcp-sa-ekms.iam.gserviceaccount.com",
+        "coffer@ours.example.com.iam.gserviceaccount.com",
+        "ours.example.com@appspot.gserviceaccount.com",
+    ],
+)
+def test_every_kind_of_the_operators_own_service_accounts_is_refused(account: str) -> None:
+    rules = Rules(
+        refused_gcp_projects=frozenset({"operator-project", "123456789012", "example.com:ours"})
+    )
+    with pytest.raises(ValidationError) as caught:
+        parse(gcp(impersonate_service_account=account), TENANT, rules)
+    assert list(caught.value.fields) == ["config.impersonate_service_account"]
+    assert "must not be in a project of the operator" in str(caught.value)
+    assert only_unsupported(gcp(impersonate_service_account=account)) or "operator-" in account
+
+
+def test_the_operators_own_vaults_are_refused() -> None:
+    rules = Rules(refused_azure_vaults=frozenset({"acme-vault.vault.azure.net"}))
+    body = azure(vault_url="https://ACME-vault.vault.azure.net")
+    with pytest.raises(ValidationError) as caught:
+        parse(body, TENANT, rules)
+    assert set(caught.value.fields) == {"kms_key_ref", "config.vault_url"}
