@@ -1,0 +1,91 @@
+"""Planted secrets, and the search for them in every form in which they could leak."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from cryptography.hazmat.primitives import serialization
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import httpx
+
+    from tests.fixtures.stack import RunningStack
+
+SHORTEST = 12
+"""Forms shorter than that would be found by accident."""
+
+
+def fresh(what: str) -> str:
+    """A value found nowhere else."""
+    return f"canary-{what}-{uuid.uuid4().hex}"
+
+
+@dataclass
+class Canaries:
+    """What must be found nowhere, by a name that may be shown."""
+
+    _forms: dict[str, set[str]] = field(default_factory=dict, repr=False)
+
+    def plant(self, name: str, secret: str | bytes) -> None:
+        """As it is, in hexadecimal, and in base64 wherever in a longer value it stands."""
+        raw = secret.encode() if isinstance(secret, str) else secret
+        forms = {raw.hex(), raw.hex().upper(), *_base64_cores(raw)}
+        if isinstance(secret, str):
+            forms.add(secret)
+        self._forms.setdefault(name, set()).update(form for form in forms if len(form) >= SHORTEST)
+
+    def plant_key(self, name: str, pem: str, passphrase: str | None = None) -> None:
+        """A private key: each line of its PEM, its DER, and where it has one its secret number."""
+        for line in pem.splitlines():
+            if len(line) >= SHORTEST and not line.startswith("-----"):
+                self._forms.setdefault(name, set()).add(line)
+        key = serialization.load_pem_private_key(
+            pem.encode(), passphrase.encode() if passphrase else None
+        )
+        self.plant(
+            name,
+            key.private_bytes(
+                serialization.Encoding.DER,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            ),
+        )
+
+    def found_in(self, text: str) -> set[str]:
+        """The names of those that are in a text in any form."""
+        return {name for name, forms in self._forms.items() if any(form in text for form in forms)}
+
+
+def _base64_cores(raw: bytes) -> set[str]:
+    """What of the base64 of `raw` does not depend on what stands before and after it."""
+    cores = set()
+    for lead in range(3):
+        padded = bytes(lead) + raw
+        whole = padded[: len(padded) // 3 * 3]
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            cores.add(encode(whole).decode()[4 if lead else 0 :])
+    return cores
+
+
+@contextlib.contextmanager
+def answers_recorded(stack: RunningStack) -> Iterator[list[str]]:
+    """Every HTTP answer of the meantime, headers and body."""
+    answers: list[str] = []
+
+    def record(answer: httpx.Response) -> None:
+        answer.read()
+        headers = "\n".join(f"{name}: {value}" for name, value in answer.headers.items())
+        answers.append(f"{answer.status_code}\n{headers}\n\n{answer.text}")
+
+    hooks = stack.http.event_hooks
+    stack.http.event_hooks = {**hooks, "response": [record]}
+    try:
+        yield answers
+    finally:
+        stack.http.event_hooks = hooks

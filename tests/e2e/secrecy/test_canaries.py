@@ -1,0 +1,253 @@
+"""Planted secrets are found in no log, no answer and no column, after all that can go right and wrong."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from cli.local.services import LOGINS
+from services.common.errors import CofferError
+from tests.e2e.secrecy.canaries import Canaries, answers_recorded, fresh
+from tests.fakes import certificates
+from tests.fixtures.eventually import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.fixtures.stack import RunningStack
+    from tests.fixtures.tenant_user import TenantUser
+
+PATH, CERTIFICATE_PATH = "/v1/secrets", "/v1/secrets/certificate"
+
+
+class Scene:
+    """A tenant whose every secret is a canary, and what was answered to it."""
+
+    def __init__(self, tenant: TenantUser, answers: list[str]) -> None:
+        self.tenant = tenant
+        self.stack = tenant.stack
+        self.canaries = Canaries()
+        self.answers = answers
+        """HTTP answers, and the errors of AccessSecret."""
+        stack = self.stack.stack
+        cloud = stack.devcloud
+        plant = self.canaries.plant
+        plant("API key", tenant.api_key)
+        plant("random part of the API key", tenant.api_key.removeprefix("tk_live_")[:40])
+        plant("admin JWT", tenant.admin_jwt)
+        plant("master key", stack.keys.master_key_file.read_text().strip())
+        plant("AWS secret access key", cloud.secret_access_key)
+        plant("control token", cloud.control_token)
+        plant("superuser's password", stack.keys.superuser_password())
+        for role in {role for logins in LOGINS.values() for role in logins.values()}:
+            plant(f"password of {role}", stack.keys.password(role))
+
+    def value(self, what: str) -> str:
+        """A new planted value."""
+        made = fresh(what)
+        self.canaries.plant(what, made)
+        return made
+
+    def step_up(self) -> dict[str, str]:
+        header = self.tenant.step_up()
+        self.canaries.plant("step-up token", header["x-knoxcall-stepup"])
+        return header
+
+    def send(self, status: int, path: str, *, method: str = "POST", **arguments: Any) -> None:
+        answer = self.tenant.call(method, path, **arguments)
+        assert answer.status_code == status, answer.text
+
+    def refused_access(self, code: str, who: str = "consumer/dev", **question: Any) -> None:
+        with pytest.raises(CofferError) as refused:
+            self.tenant.access(who, **question)
+        assert refused.value.code == code
+        self.answers.append(f"{refused.value.message} {refused.value!r} {vars(refused.value)}")
+
+    def hold(self) -> None:
+        """Search everywhere. That the search finds what is there is part of it."""
+        request_id, mark = str(uuid.uuid4()), Canaries()
+        mark.plant("request id", request_id)
+        self.send(200, PATH, method="GET", headers={"x-request-id": request_id})
+        logs, answers = self.stack.logs(), "\n".join(self.answers)
+        assert mark.found_in(answers) == mark.found_in(logs) == {"request id"}
+        assert self.canaries.found_in(logs) == set(), "in a log"
+        assert self.canaries.found_in(answers) == set(), "in an answer"
+        tables = self.stack.dump()
+        assert any(self.tenant.id in row for row in tables["secrets.value_version"])
+        for table, rows in tables.items():
+            assert self.canaries.found_in("\n".join(rows)) == set(), f"in {table}"
+
+
+@pytest.fixture
+def scene(stack: RunningStack, tenant: TenantUser) -> Iterator[Scene]:
+    with answers_recorded(stack) as answers:
+        yield Scene(tenant, answers)
+
+
+def certificate(issued: certificates.Issued, **fields: Any) -> dict[str, Any]:
+    return {"certificate_content": issued.pem, **fields}
+
+
+def test_nothing_that_works_shows_a_secret(scene: Scene) -> None:
+    tenant = scene.tenant
+    made = tenant.create("STRING", scene.value("string"))
+    tenant.put(made["id"], scene.value("second string"))
+    plain, sealed = certificates.issue(), certificates.issue()
+    passphrase = scene.value("passphrase")
+    encrypted = certificates.key_pem(sealed.key, passphrase)
+    scene.canaries.plant_key("private key", plain.key_pem)
+    scene.canaries.plant_key("encrypted private key", encrypted, passphrase)
+    scene.send(201, CERTIFICATE_PATH, json=certificate(plain, name="P", private_key=plain.key_pem))
+    scene.send(
+        201,
+        CERTIFICATE_PATH,
+        json=certificate(sealed, name="E", private_key=encrypted, passphrase=passphrase),
+    )
+    tenant.onboard(tenant.customer())
+    scene.send(200, "/admin/tenant-kms/rotate", headers=scene.step_up())
+    assert tenant.ended_lease()["state"] == "completed"
+    assert tenant.access(name="E").certificate.passphrase == passphrase
+    assert tenant.access(name="STRING").value.startswith("canary-second")
+    assert set(tenant.rows()) == {"STRING", "P", "E"}
+    for path in ("/admin/tenant-kms", "/admin/tenant-kms/rewraps", f"{PATH}/{made['id']}"):
+        tenant.get(path)
+    scene.answers.append(scene.stack.http.get("/metrics").text)
+    scene.hold()
+
+
+def test_no_refusal_repeats_a_secret_it_was_sent(scene: Scene) -> None:
+    tenant, value = scene.tenant, scene.value
+    for name in ("ONE", "TWO", "THREE"):
+        tenant.create(name, value("string"))
+    scene.send(409, PATH, json={"name": "ONE", "value": value("same name")})
+    refuse = partial(scene.send, 400)
+    for body in broken_bodies(scene):
+        refuse(PATH, content=body, headers={"content-type": "application/json"})
+    refuse(PATH, json={"name": "bad name!", "value": value("with a bad name")})
+    refuse(PATH, json={"name": "X", "value": value("huge") * 2000})
+    scene.send(413, PATH, content=value("two MiB").encode() * 40_000)
+    refuse_certificates(scene)
+    refuse_credentials(scene)
+    refuse_onboardings(scene)
+    scene.refused_access("not_found", name="NONE")
+    scene.refused_access("forbidden", who="consumer/stranger", name="ONE")
+    scene.hold()
+
+
+def broken_bodies(scene: Scene) -> list[bytes]:
+    value = scene.value
+    members = f'"name": "X", "value": "{value("broken")}"'
+    return [
+        f"{{{members}".encode(),
+        f"{{{members}, {members}}}".encode(),
+        f"[{{{members}}}]".encode(),
+        f'{{{members}, "passphrse": "{value("mistyped")}"}}'.encode(),
+        b'{"name": "X", "value": "' + value("bad UTF-8").encode() + b'\xff"}',
+        json.dumps({"name": "X", "value": {"a": value("wrong type")}}).encode(),
+        json.dumps({"name": "X", "value": "v", "expires_at": value("no time")}).encode(),
+        json.dumps(
+            {"name": "X", "value": "v", "strict_expiry_enforcement": value("flag")}
+        ).encode(),
+    ]
+
+
+def refuse_certificates(scene: Scene) -> None:
+    issued, other = certificates.issue(), certificates.issue()
+    wrong, right = scene.value("wrong passphrase"), scene.value("right passphrase")
+    encrypted = certificates.key_pem(issued.key, right)
+    scene.canaries.plant_key("encrypted private key", encrypted, right)
+    scene.canaries.plant_key("private key of another", other.key_pem)
+    torn = other.key_pem[:150] + "\n-----END PRIVATE KEY-----\n"
+    refuse = partial(scene.send, 400, CERTIFICATE_PATH)
+    refuse(json=certificate(issued, name="X", private_key=encrypted, passphrase=wrong))
+    refuse(json=certificate(issued, name="X", private_key=encrypted))
+    refuse(json=certificate(issued, name="X", private_key=other.key_pem))
+    refuse(json=certificate(issued, name="X", private_key=torn))
+    refuse(json=certificate(issued, name="X", private_key=scene.value("no key at all")))
+    refuse(json={"name": "X", "certificate_content": other.key_pem})
+    refuse(json={"name": "X", "certificate_content": scene.value("no certificate")})
+    content = {"certificate_content": scene.value("no PFX"), "certificate_type": "pfx"}
+    refuse(json={"name": "X", "passphrase": right, **content})
+
+
+def refuse_credentials(scene: Scene) -> None:
+    tenant = scene.tenant
+    mistyped = tenant.api_key[:-1] + ("0" if tenant.api_key[-1] != "0" else "1")
+    scene.canaries.plant("mistyped API key", mistyped)
+    for path, token in (
+        (PATH, mistyped),
+        (PATH, tenant.admin_jwt),
+        (PATH, scene.value("no token at all")),
+        ("/admin/tenant-kms", tenant.api_key),
+        ("/admin/tenant-kms", tenant.admin_jwt[:-4] + "AAAA"),
+    ):
+        scene.canaries.plant("refused token", token)
+        scene.send(401, path, method="GET", headers={"authorization": f"Bearer {token}"})
+    spent = scene.step_up()
+    scene.send(404, "/admin/tenant-kms/rotate", headers=spent)
+    scene.send(403, "/admin/tenant-kms/rotate", headers=spent)
+    broken = {"x-knoxcall-stepup": spent["x-knoxcall-stepup"] + "x"}
+    scene.send(403, "/admin/tenant-kms/rotate", headers=broken)
+
+
+def refuse_onboardings(scene: Scene) -> None:
+    tenant = scene.tenant
+    customer = tenant.customer()
+    body = tenant.onboarding(customer)
+    credential = scene.value("secret access key")
+    key = certificates.issue().key_pem
+    scene.canaries.plant_key("private key of a service account", key)
+    for more in (
+        {"secret_access_key": credential},
+        {"note": key},
+        {"nested": {"password": credential}},
+    ):
+        config = {**body["config"], **more}
+        scene.send(400, "/admin/tenant-kms", json={**body, "config": config})
+    scene.stack.cloud.disable(customer.key_arn)
+    scene.send(400, "/admin/tenant-kms", json=body)
+
+
+def test_no_failure_inside_shows_a_secret(scene: Scene) -> None:
+    tenant, stack = scene.tenant, scene.stack
+    customer = tenant.customer()
+    tenant.onboard(customer)
+    tenant.create("DAMAGED", scene.value("damaged"))
+    made = tenant.create("ONE", scene.value("string"))
+    stack.execute(
+        "update secrets.value_version v set value = overlay(value placing '\\x00'::bytea from 30)"
+        " from secrets.secret s where s.id = v.secret_id and s.name = 'DAMAGED'"
+        " and v.tenant_id = %(tenant)s",
+        tenant=tenant.id,
+    )
+    scene.refused_access("internal_error", name="DAMAGED")
+    for service in ("kms", "postgres"):
+        killed = stack.stack.kill(service)
+        written_again(scene, made["id"], service)
+        stack.stack.wait_ready(service, other_than=killed)
+    stack.cloud.disable(customer.key_arn)
+
+    def sealed() -> bool:
+        body = {"value": scene.value("while sealed")}
+        path = f"{PATH}/{made['id']}/value"
+        return tenant.call("PUT", path, json=body).status_code == 503
+
+    eventually(sealed, "the tenant is sealed", every=0.2)
+    scene.refused_access("tenant_sealed", name="ONE")
+    scene.hold()
+
+
+def written_again(scene: Scene, secret_id: str, killed: str) -> None:
+    """Write until it works again; how that was refused meanwhile is scanned at the end."""
+
+    def written() -> bool:
+        body = {"value": scene.value(f"while {killed} was down")}
+        answer = scene.tenant.call("PUT", f"{PATH}/{secret_id}/value", json=body)
+        assert answer.status_code in {200, 503, 504}, answer.text
+        return answer.status_code == 200
+
+    eventually(written, f"a value can be written after {killed} was killed", seconds=60)
