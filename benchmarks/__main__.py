@@ -18,7 +18,7 @@ from benchmarks.load import VoidMeasurementError
 from benchmarks.pgbench import PgbenchError
 from benchmarks.plan import FULL, QUICK, SECTIONS, Plan
 from benchmarks.profiles import profile
-from benchmarks.report import Results, show
+from benchmarks.report import Results, show, write_markdown
 from benchmarks.sections import Bench
 from cli.local.errors import LocalError
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 FAULTS = (ChildError, ApiError, VoidMeasurementError, PgbenchError, LocalError)
-WIDTH = 150
+WIDTH = 180
 
 
 def main(  # noqa: PLR0917 - what typer reads the options from
@@ -48,6 +48,10 @@ def main(  # noqa: PLR0917 - what typer reads the options from
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Also write everything to this file.")
     ] = None,
+    markdown_file: Annotated[
+        Path | None,
+        typer.Option("--markdown", help="Also put the tables into this document, at its marks."),
+    ] = None,
     profile_dir: Annotated[
         Path | None,
         typer.Option("--profile", help="Instead: profile each service, pstats files go here."),
@@ -56,7 +60,7 @@ def main(  # noqa: PLR0917 - what typer reads the options from
     """Measure creates, accesses and rewraps of a stack of its own, each beside its limit.
 
     Everything runs on loopback and in a folder below the system's temporary one (TMPDIR says which disk),
-    with fsync on, and is gone afterwards. Takes about six minutes; with --quick half a minute.
+    with fsync on, and is gone afterwards. Takes about seven minutes; with --quick half a minute.
 
     Example: python -m benchmarks --only rewraps --runs 3
 
@@ -78,6 +82,8 @@ def main(  # noqa: PLR0917 - what typer reads the options from
         told.print(f"benchmarks: {error}", markup=False)
         raise typer.Exit(1) from None
     show(results, Console(width=WIDTH))
+    if markdown_file is not None:
+        write_markdown(results, markdown_file)
     if json_file is not None:
         json_file.write_text(json.dumps(results.as_json(), indent=2) + "\n", encoding="utf-8")
 

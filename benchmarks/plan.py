@@ -20,8 +20,8 @@ class Plan:
     """
 
     runs: int = 5
-    seconds: float = 4.0
-    warm_up: float = 1.0
+    seconds: float = 3.0
+    warm_up: float = 0.5
     keys: int = 20_000
     accessed: int = 1_000
     value_bytes: int = 256

@@ -1,4 +1,4 @@
-"""The figures on a terminal, and as JSON."""
+"""The figures as tables, for a terminal and for a document, and as JSON."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from rich.console import Console
 
@@ -18,13 +19,24 @@ if TYPE_CHECKING:
     from benchmarks.sections import Section
 
 LIMITS: Final = {
-    "commits": "single-row commits",
-    "three_inserts": "three inserts, one transaction",
-    "generator": "what the generator can send",
-    "echo": "bare echo rpc",
-    "loop": "bare loop",
-    "sql": "inside SQL, no crypto",
+    "commits": "single-row commits/s",
+    "three_inserts": "three-insert transactions/s",
+    "generator": "generator's own limit/s",
+    "echo": "bare echo rpcs/s",
+    "loop": "bare loop/s",
+    "sql": "inside SQL, no crypto/s",
 }
+BEGIN: Final = "<!-- figures: written by `python -m benchmarks --markdown` -->"
+END: Final = "<!-- end of figures -->"
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table: the first column is words, the others are figures."""
+
+    title: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
 
 
 @dataclass(slots=True)
@@ -58,87 +70,112 @@ class Results:
 
 
 def show(results: Results, console: Console) -> None:
-    """Print every table that has something in it."""
-    machine = ", ".join(f"{name} {value}" for name, value in results.machine.items())
-    console.print(f"{machine}; median of {results.plan.runs} interleaved runs\n")
+    """Print every table."""
+    console.print(_circumstances(results), "\n", sep="")
+    for grid in grids(results):
+        table = Table(title=grid.title, title_justify="left")
+        for index, heading in enumerate(grid.headings):
+            table.add_column(heading, justify="right" if index else "left")
+        for row in grid.rows:
+            table.add_row(*row)
+        console.print(table)
+
+
+def write_markdown(results: Results, file: Path) -> None:
+    """Put the tables into a document, between the two marks BEGIN and END, which must be there.
+
+    Raises ValueError when they are not.
+    """
+    text = file.read_text(encoding="utf-8")
+    before, begun, rest = text.partition(BEGIN)
+    _, ended, after = rest.partition(END)
+    if not begun or not ended:
+        raise ValueError(f"{file} has no place for figures ({BEGIN} ... {END})")
+    parts = [BEGIN, _circumstances(results), *map(_markdown, grids(results)), END]
+    file.write_text(before + "\n\n".join(parts) + after, encoding="utf-8")
+
+
+def grids(results: Results) -> list[Grid]:
+    """Every table that has something in it."""
+    found = []
     for section in results.sections:
-        console.print(_rates(section))
-        if any(series.limits for series in section.series):
-            console.print(_ratios(section))
-        if any(series.cpu_ms for series in section.series):
-            console.print(_processor(section))
+        found.append(_rates(section))
+        if any(len(series.cpu_ms) > 1 for series in section.series):
+            found.append(_processor(section))
     called = [section for section in results.sections if section.operations]
     if called:
-        console.print(_cloud_calls(called))
+        found.append(_cloud_calls(called))
     if results.memory:
-        console.print(_memory(results.memory))
+        found.append(_memory(results.memory))
+    return found
 
 
-def _rates(section: Section) -> Table:
-    table = Table("What", title=f"{section.name}: per second", title_justify="left")
-    for heading in ("Clients", "Median", "Slowest", "Fastest", "p50 ms", "p99 ms"):
-        table.add_column(heading, justify="right")
+def _circumstances(results: Results) -> str:
+    machine = ", ".join(f"{name} {value}" for name, value in results.machine.items())
+    plan = results.plan
+    return (
+        f"Medians of {plan.runs} interleaved runs, samples of {plan.seconds:g} s, {plan.keys:,} data keys."
+        f" Machine: {machine}."
+    )
+
+
+def _markdown(grid: Grid) -> str:
+    rule = ["---", *("---:" for _ in grid.headings[1:])]
+    lines = [f"### {grid.title}", ""]
+    lines += [f"| {' | '.join(row)} |" for row in (grid.headings, rule, *grid.rows)]
+    return "\n".join(lines)
+
+
+def _rates(section: Section) -> Grid:
+    limits = list(dict.fromkeys(name for series in section.series for name in series.limits))
+    headings = ["What", "Clients", "Per second", "Slowest, fastest run", "p50 ms", "p99 ms"]
+    for name in limits:
+        headings += [LIMITS[name], "ratio"]
+    rows = []
     for series in section.series:
-        slowest, fastest = (number(rate) for rate in series.spread)
-        latencies = (_ms(series.p50_ms), _ms(series.p99_ms))
-        table.add_row(
-            series.name, _clients(series), number(series.rate), slowest, fastest, *latencies
-        )
-    return table
+        spread = ", ".join(number(rate) for rate in series.spread)
+        row = [series.name, _clients(series), number(series.rate), spread]
+        row += [_ms(series.p50_ms), _ms(series.p99_ms)]
+        for name in limits:
+            known = name in series.limits
+            row += [number(series.limit(name)), f"{series.ratio(name):.3f}"] if known else ["", ""]
+        rows.append(tuple(row))
+    return Grid(section.name.capitalize(), tuple(headings), tuple(rows))
 
 
-def _ratios(section: Section) -> Table:
-    table = Table("What", title=f"{section.name}: against the limits", title_justify="left")
-    for heading in ("Clients", "Limit", "Limit per second", "Ratio"):
-        table.add_column(heading, justify="left" if heading == "Limit" else "right")
-    for series in section.series:
-        for name in series.limits:
-            table.add_row(
-                series.name,
-                _clients(series),
-                LIMITS[name],
-                number(series.limit(name)),
-                f"{series.ratio(name):.3f}",
-            )
-    return table
-
-
-def _processor(section: Section) -> Table:
+def _processor(section: Section) -> Grid:
     names = sorted({name for series in section.series for name in series.cpu_ms})
-    title = f"{section.name}: processor time per operation, ms"
-    table = Table("What", title=title, title_justify="left")
-    for heading in ("Clients", *names, "all"):
-        table.add_column(heading, justify="right")
+    rows = []
     for series in section.series:
         if series.cpu_ms:
             each = [f"{series.cpu_ms.get(name, 0.0):.3f}" for name in names]
             whole = f"{sum(series.cpu_ms.values()):.3f}"
-            table.add_row(series.name, _clients(series), *each, whole)
-    return table
+            rows.append((series.name, _clients(series), *each, whole))
+    title = f"{section.name.capitalize()}: processor time per operation, ms"
+    return Grid(title, ("What", "Clients", *names, "all"), tuple(rows))
 
 
-def _cloud_calls(sections: list[Section]) -> Table:
-    table = Table("During", title="Calls of the customer's KMS and STS", title_justify="left")
-    table.add_column("Operations", justify="right")
-    table.add_column("Calls")
+def _cloud_calls(sections: list[Section]) -> Grid:
+    rows = []
     for section in sections:
         calls = ", ".join(f"{name} {count}" for name, count in section.cloud_calls.items())
-        table.add_row(section.name, f"{section.operations:,}", calls or "none")
-    return table
+        rows.append((section.name, f"{section.operations:,}", calls or "none"))
+    headings = ("During", "Operations", "Calls")
+    return Grid("Calls of the customer's KMS and STS", headings, tuple(rows))
 
 
-def _memory(memory: dict[str, dict[str, Memory]]) -> Table:
-    table = Table("Process", title="Memory, MiB", title_justify="left")
+def _memory(memory: dict[str, dict[str, Memory]]) -> Grid:
+    headings = ["Process"]
     for when in memory:
-        for kind in ("processes", "RSS", "PSS", "USS"):
-            table.add_column(f"{when}: {kind}", justify="right")
+        headings += [f"{kind} {when}" for kind in ("processes", "RSS", "PSS", "USS")]
+    rows = []
     for name in next(iter(memory.values())):
-        cells = []
+        row = [name]
         for found in memory.values():
             one = found[name]
-            cells += [str(one.processes), *(f"{mib:.0f}" for mib in (one.rss, one.pss, one.uss))]
-        table.add_row(name, *cells)
-    return table
+            row += [str(one.processes), *(f"{mib:.0f}" for mib in (one.rss, one.pss, one.uss))]
+        rows.append(tuple(row))
+    return Grid("Memory, MiB", tuple(headings), tuple(rows))
 
 
 def number(rate: float) -> str:
