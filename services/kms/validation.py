@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from services.common.errors import ValidationError
-from services.kms import static_credentials
+from services.kms import forms, static_credentials
 from services.kms.model import KmsTarget
 from services.kms.static_credentials import safe_name
 
@@ -36,55 +36,6 @@ _REQUIRED: Final = {
     "gcp": ("impersonate_service_account",),
     "azure": ("vault_url",),
 }
-
-# AWS: partitions and the regions that belong to them, by prefix; anything else is `aws`.
-_PARTITIONS: Final = {
-    "cn-": "aws-cn",
-    "us-gov-": "aws-us-gov",
-    "us-iso-": "aws-iso",
-    "us-isob-": "aws-iso-b",
-    "eu-isoe-": "aws-iso-e",
-    "us-isof-": "aws-iso-f",
-    "eusc-": "aws-eusc",
-}
-_PARTITION: Final = r"(?P<partition>aws(?:-cn|-us-gov|-iso(?:-[a-z])?|-eusc)?)"
-_REGION: Final = re.compile(r"[a-z]{2,4}(?:-[a-z]{2,12}){1,3}-\d{1,2}")
-_AWS_KEY: Final = re.compile(
-    rf"arn:{_PARTITION}:kms:(?P<region>[a-z0-9-]{{1,32}}):(?P<account>\d{{12}})"
-    r":(?:key/[A-Za-z0-9-]{1,64}|alias/(?P<alias>[A-Za-z0-9/_-]{1,250}))"
-)
-_AWS_ROLE: Final = re.compile(
-    rf"arn:{_PARTITION}:iam::(?P<account>\d{{12}}):role/(?:[!-~]{{1,510}}/)?[A-Za-z0-9_+=,.@-]{{1,64}}"
-)
-_EXTERNAL_ID: Final = re.compile(r"[A-Za-z0-9_+=,.@:/-]{2,1224}")
-_ISSUED: Final = re.compile(
-    r"(?i)coffer-([0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12})"
-)
-
-_GCP_PROJECT: Final = r"(?:[a-z][a-z0-9.-]{0,61}:)?[a-z][a-z0-9-]{4,28}[a-z0-9]"
-_GCP_KEY: Final = re.compile(
-    rf"projects/(?P<project>{_GCP_PROJECT}|\d{{6,20}})/locations/[a-z0-9-]{{1,40}}"
-    r"/keyRings/[A-Za-z0-9_-]{1,63}/cryptoKeys/[A-Za-z0-9_-]{1,63}"
-)
-_GCP_ACCOUNT: Final = re.compile(
-    r"(?P<name>[a-z0-9][a-z0-9.:-]{1,99})@(?P<host>[a-z0-9][a-z0-9.-]{1,100})\.gserviceaccount\.com"
-)
-
-_AZURE_SUFFIXES: Final = (
-    "vault.azure.net",
-    "vault.azure.cn",
-    "vault.usgovcloudapi.net",
-    "vault.microsoftazure.de",
-    "managedhsm.azure.net",
-    "managedhsm.azure.cn",
-    "managedhsm.usgovcloudapi.net",
-)
-_AZURE_HOST: Final = re.compile(
-    r"[a-z0-9](?:[a-z0-9-]{1,22}[a-z0-9])\.(?:" + "|".join(map(re.escape, _AZURE_SUFFIXES)) + ")"
-)
-_AZURE_KEY_PATH: Final = re.compile(r"/keys/[A-Za-z0-9-]{1,127}")
-_AZURE_TENANT: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
-_ENV_VAR: Final = re.compile(r"[A-Z][A-Z0-9_]{0,127}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +63,6 @@ def parse(body: Mapping[str, object], tenant_id: UUID, rules: Rules) -> KmsTarge
 def issued_external_id(tenant_id: UUID) -> str:
     """The external id that is sent when the tenant names none of its own."""
     return f"coffer-{tenant_id}"
-
-
-def aws_partition(region: str) -> str:
-    """The partition that a region belongs to."""
-    for prefix, partition in _PARTITIONS.items():
-        if region.startswith(prefix):
-            return partition
-    return "aws"
 
 
 class _Check:
@@ -194,7 +137,7 @@ class _Check:
 
     def _aws(self, key_ref: str | None, config: dict[str, str | None]) -> None:
         key = self._match(
-            _AWS_KEY,
+            forms.AWS_KEY,
             key_ref,
             "kms_key_ref",
             "must be the full ARN of a KMS key or alias:"
@@ -202,10 +145,13 @@ class _Check:
         )
         region = config.get("region")
         known_region = self._match(
-            _REGION, region, "config.region", "must be the name of an AWS region, as eu-central-1"
+            forms.REGION,
+            region,
+            "config.region",
+            "must be the name of an AWS region, as eu-central-1",
         )
         role = self._match(
-            _AWS_ROLE,
+            forms.AWS_ROLE,
             config.get("role_arn"),
             "config.role_arn",
             "must be the full ARN of an IAM role: arn:aws:iam::ACCOUNT:role/NAME",
@@ -222,9 +168,9 @@ class _Check:
     def _aws_key(self, key: re.Match[str], region: str | None) -> None:
         if region is not None and key["region"] != region:
             self._fault("config.region", "must equal the region in kms_key_ref")
-        if not _REGION.fullmatch(key["region"]):
+        if not forms.REGION.fullmatch(key["region"]):
             self._fault("kms_key_ref", "must name an AWS region, as eu-central-1")
-        elif key["partition"] != aws_partition(key["region"]):
+        elif key["partition"] != forms.aws_partition(key["region"]):
             self._fault("kms_key_ref", "names a partition that its region is not in")
         if (key["alias"] or "").startswith("aws/"):
             self._fault("kms_key_ref", "must not be a key that AWS manages (alias/aws/...)")
@@ -234,27 +180,27 @@ class _Check:
     def _external_id(self, value: str | None) -> None:
         path = "config.external_id"
         form = "must be 2 to 1224 characters of letters, digits and _+=,.@:/-"
-        if self._match(_EXTERNAL_ID, value, path, form) is None or value is None:
+        if self._match(forms.EXTERNAL_ID, value, path, form) is None or value is None:
             return
-        issued = _ISSUED.fullmatch(value)
+        issued = forms.ISSUED.fullmatch(value)
         if issued and UUID(issued[1]) != self._tenant_id:
             self._fault(path, "is the external id of another tenant")
 
     def _gcp(self, key_ref: str | None, config: dict[str, str | None]) -> None:
         key = self._match(
-            _GCP_KEY,
+            forms.GCP_KEY,
             key_ref,
             "kms_key_ref",
             "must be projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY",
         )
         account = self._match(
-            _GCP_ACCOUNT,
+            forms.GCP_ACCOUNT,
             config.get("impersonate_service_account"),
             "config.impersonate_service_account",
             "must be the e-mail address of a service account (...gserviceaccount.com)",
         )
         self._match(
-            re.compile(_GCP_PROJECT),
+            re.compile(forms.GCP_PROJECT),
             config.get("project_id"),
             "config.project_id",
             "must be the id of a Google Cloud project",
@@ -262,7 +208,7 @@ class _Check:
         refused = self._rules.refused_gcp_projects
         if key is not None and key["project"] in refused:
             self._fault("kms_key_ref", "must not be in a project of the operator")
-        if account is not None and _projects_of(account) & refused:
+        if account is not None and forms.projects_of(account) & refused:
             self._fault(
                 "config.impersonate_service_account", "must not be in a project of the operator"
             )
@@ -271,7 +217,7 @@ class _Check:
         key_host = self._azure_url(
             key_ref,
             "kms_key_ref",
-            _AZURE_KEY_PATH,
+            forms.AZURE_KEY_PATH,
             "must be https://VAULT.vault.azure.net/keys/NAME, without a version",
         )
         vault_host = self._azure_url(
@@ -287,11 +233,11 @@ class _Check:
             self._fault("config.vault_url", "must be the vault of kms_key_ref")
         tenant = config.get("azure_tenant_id")
         form = "must be the id or domain of an Azure tenant"
-        self._match(_AZURE_TENANT, tenant, "config.azure_tenant_id", form)
+        self._match(forms.AZURE_TENANT, tenant, "config.azure_tenant_id", form)
         if tenant is not None and tenant.lower() in self._rules.refused_azure_tenants:
             self._fault("config.azure_tenant_id", "must not be a tenant of the operator")
         client_id = config.get("client_id")
-        if client_id is not None and not _is_uuid(client_id):
+        if client_id is not None and not forms.is_uuid(client_id):
             self._fault("config.client_id", "must be the application (client) id, a UUID")
         self._env_var(config.get("client_secret_env_var"))
 
@@ -309,7 +255,7 @@ class _Check:
             value.isascii()
             and value.isprintable()
             and " " not in value
-            and _AZURE_HOST.fullmatch(host)
+            and forms.AZURE_HOST.fullmatch(host)
             and parts.scheme == "https"
             and url_path.fullmatch(parts.path)
             and "?" not in value
@@ -323,7 +269,7 @@ class _Check:
     def _env_var(self, value: str | None) -> None:
         path = "config.client_secret_env_var"
         form = "must be the NAME of an environment variable: ^[A-Z][A-Z0-9_]{0,127}$"
-        if self._match(_ENV_VAR, value, path, form) is None:
+        if self._match(forms.ENV_VAR, value, path, form) is None:
             return
         if value not in self._rules.client_secret_env_vars.get(self._tenant_id, frozenset()):
             self._fault(path, "is not a variable that the operator allows for this tenant")
@@ -340,27 +286,3 @@ class _Check:
 
     def _fault(self, path: str, text: str) -> None:
         self._faults.setdefault(path, []).append(text)
-
-
-def _projects_of(account: re.Match[str]) -> set[str]:
-    """Every project that a service account may belong to.
-
-    `NAME@PROJECT.iam`, App Engine's `PROJECT@appspot` (`DOMAIN:NAME` projects also as `NAME.DOMAIN`), Compute
-    Engine's `NUMBER-compute@developer`, `NUMBER@cloudservices` and service agents `service-NUMBER@...`.
-    """
-    name, host = account["name"], account["host"].removesuffix(".iam")
-    plain = name.removeprefix("service-").partition("-compute")[0]
-    turned = [
-        f"{domain}:{project}"
-        for text in (name, host)
-        for project, dot, domain in [text.partition(".")]
-        if dot
-    ]
-    return {name, host, plain, *turned}
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        return str(UUID(text)) == text.lower()
-    except ValueError:
-        return False
