@@ -66,13 +66,19 @@ def rpcs() -> Iterator[MethodDescriptor]:
             yield from service.methods
 
 
+def policy_of(rpc: MethodDescriptor) -> policy_pb2.Policy:
+    """Who may call it, by the proto."""
+    found: policy_pb2.Policy = rpc.GetOptions().Extensions[policy_pb2.policy]
+    return found
+
+
 def endpoints() -> list[Endpoint]:
     """Every rpc that has an HTTP path; also each of its additional ones."""
     found = []
     for rpc in rpcs():
         options = rpc.GetOptions()
         rule = options.Extensions[annotations_pb2.http]
-        policy = options.Extensions[policy_pb2.policy]
+        policy = policy_of(rpc)
         for one in (rule, *rule.additional_bindings):
             verb = one.WhichOneof("pattern")
             if verb in METHODS:
