@@ -28,8 +28,12 @@ class Rewraps:
     async def list(
         self, tenant_id: UUID, *, state: str | None, page: int, per_page: int
     ) -> LeasePage:
-        """One page, newest first. Raises ValidationError naming every field that is wrong."""
+        """One page, newest first; no `state`, or an empty one, asks for all.
+
+        Raises ValidationError naming every field that is wrong.
+        """
         faults: dict[str, list[str]] = {}
+        state = state or None
         if state is not None and state not in STATES:
             faults["state"] = [f"must be one of {', '.join(STATES)}"]
         if not 1 <= page <= _MAX_PAGE:

@@ -88,6 +88,11 @@ async def test_a_newer_rotation_supersedes_the_lease_that_is_worked_on(
         row = await stand.until_state(newer, "completed")
     old = stand.lease(older)
     assert old["state"] == "superseded"
+    events = stand.database.rows(
+        "select resource_id, details::jsonb ->> 'superseded_by', details::jsonb ->> 'reason'"
+        " from audit.event where action = 'rewrap.superseded'"
+    )
+    assert events == [(str(older), str(newer), "rotate")]
     assert stand.versions(tenant) == {3: 2000}
     assert row["total"] == row["done"]
 
