@@ -66,7 +66,8 @@ def differences(form: Any, found: Any, at: str = "$") -> list[str]:
 
 def assert_form(form: Any, found: Any) -> None:
     """Fail naming every difference."""
-    assert differences(form, found) == []
+    faults = differences(form, found)
+    assert not faults, "\n".join(faults)
 
 
 def data_of(answer: httpx.Response, status: int = 200) -> Any:

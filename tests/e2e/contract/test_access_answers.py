@@ -1,12 +1,8 @@
-"""The gRPC doors as a person with a generic client finds them, and what AccessSecret answers."""
+"""What AccessSecret answers when there is nothing to give, and what it writes down when there is."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -20,82 +16,6 @@ from services.common.errors import CofferError
 if TYPE_CHECKING:
     from tests.fixtures.stack import RunningStack
     from tests.fixtures.tenant_user import TenantUser
-
-BUF = Path(sys.executable).with_name("buf")
-NAMES = {
-    "kms": "coffer.kms.v1.KmsService",
-    "secrets": "coffer.secrets.v1.SecretsService",
-    "rewrap": "coffer.rewrap.v1.RewrapService",
-}
-
-
-def buf_curl(
-    stack: RunningStack, service: str, *arguments: str, rpc: str = ""
-) -> subprocess.CompletedProcess[str]:
-    """`buf curl` with the development consumer's certificate: it learns everything by reflection."""
-    credentials = stack.stack.credentials
-    return subprocess.run(
-        [
-            str(BUF), "curl", "--protocol", "grpc",
-            "--cacert", credentials.ca_file,
-            "--cert", credentials.client_cert_file,
-            "--key", credentials.client_key_file,
-            *arguments,
-            f"https://{getattr(credentials.grpc, service)}{rpc}",
-        ],
-        capture_output=True, text=True, timeout=60, check=False,
-        cwd=stack.stack.directory.root,
-    )  # fmt: skip
-
-
-@pytest.mark.parametrize("service", NAMES)
-def test_reflection_lists_the_rpcs_of_every_service_over_tls(
-    stack: RunningStack, service: str
-) -> None:
-    done = buf_curl(stack, service, "--list-methods")
-    assert done.returncode == 0, done.stderr
-    listed = done.stdout.split()
-    assert "grpc.health.v1.Health/Check" in listed
-    assert any(method.startswith(f"{NAMES[service]}/") for method in listed)
-
-
-@pytest.mark.parametrize("service", NAMES)
-def test_health_is_serving_for_the_process_and_for_its_service(
-    stack: RunningStack, service: str
-) -> None:
-    for asked in ("", NAMES[service]):
-        done = buf_curl(
-            stack, service, "-d", json.dumps({"service": asked}), rpc="/grpc.health.v1.Health/Check"
-        )
-        assert done.returncode == 0, done.stderr
-        assert json.loads(done.stdout) == {"status": "SERVING"}
-
-
-def test_a_generic_client_reads_a_value_with_the_development_certificate(
-    stack: RunningStack, tenant: TenantUser
-) -> None:
-    tenant.create("secret", "value")
-    question = json.dumps({"tenant_id": tenant.id, "name": "secret"})
-    rpc = "/coffer.secrets.v1.SecretsService/AccessSecret"
-    done = buf_curl(stack, "secrets", "-d", question, rpc=rpc)
-    assert done.returncode == 0, done.stderr
-    reply = json.loads(done.stdout)
-    assert (reply["name"], reply["value"], reply["valueVersion"]) == ("secret", "value", "1")
-
-
-def test_a_generic_client_administers_with_the_token_in_the_metadata(
-    stack: RunningStack, tenant: TenantUser
-) -> None:
-    customer = tenant.customer()
-    tenant.onboard(customer)
-    rpc = "/coffer.kms.v1.KmsService/GetTenantKms"
-    header = f"authorization: Bearer {tenant.admin_jwt}"
-    done = buf_curl(stack, "kms", "-H", header, rpc=rpc)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["config"]["kmsKeyRef"] == customer.key_arn
-    done = buf_curl(stack, "kms", rpc=rpc)
-    assert done.returncode != 0
-    assert "unauthenticated" in done.stderr
 
 
 def test_an_error_is_a_google_rpc_status_with_error_info(

@@ -1,6 +1,6 @@
 """kill -9 of one process after the other, and of all at once, in one rewrap.
 
-Each by itself is in `crash/test_kill_during_rewrap.py`.
+Each by itself is in `test_kill_during_rewrap.py`.
 """
 
 from __future__ import annotations

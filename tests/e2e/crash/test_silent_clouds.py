@@ -1,6 +1,6 @@
 """Clouds that go silent, and customers who replace a key that is out of reach.
 
-What disabling a key does is in `crash/test_sealing.py`.
+What disabling a key does is in `test_sealing.py`.
 """
 
 from __future__ import annotations
