@@ -11,13 +11,14 @@ import uuid
 from coffer.kms.v1 import kms_pb2, kms_pb2_grpc
 
 from services.common.authentication import Authenticator
+from services.common.clock import clock
 from services.common.database import Database
 from services.common.notifications import Listener
 from services.common.rpc.server import RpcServer, Served, run, stop_on_signals
 from services.common.telemetry import Metrics
 from services.common.tokens import TokenVerifier
 from services.kms.announcements import CHANNEL, Announcement
-from services.kms.cache import MasterKeyCache, clock
+from services.kms.cache import MasterKeyCache
 from services.kms.data_keys import DataKeys
 from services.kms.master_keys import MasterKeys
 from services.kms.metrics import KmsMetrics

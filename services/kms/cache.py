@@ -9,10 +9,11 @@ Not promised: that an entry is there until its expiry; the least recently used g
 
 from __future__ import annotations
 
-import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
+
+from services.common.clock import clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,12 +29,6 @@ _KEYS: Final = 0
 _ACTIVE: Final = 1
 Mark = tuple[int, int, int]
 """Counts of flushes, and of what a tenant's keys and active version had to be forgotten for."""
-
-
-def clock() -> float:
-    """Seconds on a clock that runs through suspend, where the system has one."""
-    boot = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.monotonic() if boot is None else time.clock_gettime(boot)
 
 
 @dataclass(slots=True)
