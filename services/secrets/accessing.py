@@ -91,8 +91,9 @@ class Accessor:
     async def _serve(
         self, tenant_id: UUID, questions: Sequence[Question]
     ) -> list[Answer | Exception]:
-        self._observer.grouped("access", len(questions))
-        act_for([question.call for question in questions], "access")
+        calls = [question.call for question in questions]
+        act_for(calls)
+        self._observer.grouped("access", calls)
         group = _Group(tenant_id, questions, self._clock())
         granted = await self._look(group, range(len(questions)))
         with self._holding(sum(answer.value.size for answer in granted.values())):

@@ -65,8 +65,9 @@ class Creator:
     async def _serve(
         self, tenant_id: UUID, secrets: Sequence[NewSecret]
     ) -> list[datetime | Refused | Exception]:
-        self._observer.grouped("create", len(secrets))
-        act_for([secret.call for secret in secrets], "create")
+        calls = [secret.call for secret in secrets]
+        act_for(calls)
+        self._observer.grouped("create", calls)
         outcomes: list[datetime | Refused | Exception] = [InternalError()] * len(secrets)
         placed = [_Placed(index, secret) for index, secret in enumerate(secrets)]
         if len({secret.value.key.key_version for secret in secrets}) > 1:

@@ -152,7 +152,9 @@ class DataKeyPool:
             )
 
     async def _fill(self, tenant_id: UUID, shelf: _Shelf) -> None:
-        act_for([one.call for one in shelf.waiting if one.call and not one.key.done()], "data_keys")
+        calls = [one.call for one in shelf.waiting if one.call and not one.key.done()]
+        act_for(calls)
+        self._observer.grouped("data_keys", calls)
         try:
             keys = await self._kms.generate(tenant_id, self._wanted(shelf))
         except asyncio.CancelledError:

@@ -8,6 +8,7 @@ import structlog
 from prometheus_client import Counter, Histogram
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from uuid import UUID
 
     from services.common.identity import Call
@@ -49,9 +50,14 @@ class Observation:
             registry=registry,
         )
 
-    def grouped(self, kind: str, items: int) -> None:
-        """As `ports.Observer.grouped`."""
-        self._groups.labels(kind).observe(items)
+    def grouped(self, kind: str, calls: Sequence[Call]) -> None:
+        """As `ports.Observer.grouped`. The group's line is what leads from its first call to the others."""
+        self._groups.labels(kind).observe(len(calls))
+        if not calls:
+            return
+        structlog.contextvars.bind_contextvars(request_id=calls[0].request_id)
+        if len(calls) > 1:
+            _log.info("group", kind=kind, request_ids=[call.request_id for call in calls])
 
     def keys_made(self, count: int) -> None:
         """As `ports.Observer.keys_made`."""

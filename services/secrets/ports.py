@@ -169,8 +169,8 @@ class WorkList(Protocol):
 class Observer(Protocol):
     """What happens inside, for metrics and the log. Is told no secret."""
 
-    def grouped(self, kind: str, items: int) -> None:
-        """A group of waiting calls was served together."""
+    def grouped(self, kind: str, calls: Sequence[Call]) -> None:
+        """Waiting calls are served together, by this task, which has a context of its own."""
         ...
 
     def keys_made(self, count: int) -> None:

@@ -162,8 +162,8 @@ class Watching:
         self.wiped = asyncio.Event()
         self.blamed: list[Call | None] = []
 
-    def grouped(self, kind: str, items: int) -> None:
-        self.counts[f"group {kind}"] += items
+    def grouped(self, kind: str, calls: Sequence[Call]) -> None:
+        self.counts[f"group {kind}"] += len(calls)
 
     def keys_made(self, count: int) -> None:
         self.counts["made"] += count

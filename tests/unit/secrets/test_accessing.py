@@ -14,7 +14,9 @@ from services.common.errors import (
     TenantSealedError,
     UnavailableError,
 )
+from services.common.telemetry import Metrics
 from services.secrets.accessing import Accessor
+from services.secrets.observation import Observation
 from tests.fakes.secrets_accesses import Vault, a_question
 from tests.fakes.secrets_ports import Watching, settle
 
@@ -89,7 +91,7 @@ async def test_a_key_that_a_rewrap_moved_before_the_revoke_is_not_told_to_be_gon
 
 async def test_what_kms_is_asked_for_a_group_carries_the_request_id_of_one_of_it() -> None:
     vault = Vault()
-    accessor = Accessor(vault, vault, Watching())
+    accessor = Accessor(vault, vault, Observation(Metrics("test")))
     tenant_id = uuid4()
     vault.keep(tenant_id, "A")
     questions = [a_question("A") for _ in range(4)]
