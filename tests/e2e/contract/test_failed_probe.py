@@ -146,6 +146,16 @@ def assert_no_trace(tenant: TenantUser, before: dict[str, list[str]]) -> None:
     assert without(changes(tenant.stack, before), tenants - {tenant.id}) == {}
 
 
+def test_a_trace_would_be_seen(tenant: TenantUser) -> None:
+    before = settled(tenant.stack)
+    made = tenant.create("seen", "a trace")
+    with pytest.raises(AssertionError):
+        assert_no_trace(tenant, before)
+    found = changes(tenant.stack, before)
+    assert any(made["id"] in row for row in found["secrets.secret"])
+    assert any(tenant.id in row for row in found["audit.event"])
+
+
 def spoilt(tenant: TenantUser, fault: Fault) -> tuple[dict[str, Any], list[str]]:
     """The body of an onboarding that must fail, and what its hint has to say."""
     customer = tenant.customer()
