@@ -22,6 +22,7 @@ def facts() -> dict[str, str]:
         "memory": f"{psutil.virtual_memory().total / GIB:.1f} GiB",
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
+        "load before": f"{os.getloadavg()[0]:.1f} (of others: should be near 0)",
         "flush": f"{flush_us():.0f} us (median of {FLUSHES}, 8 KiB, where the database is)",
     }
 
