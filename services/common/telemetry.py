@@ -81,7 +81,6 @@ def configure_logging(service: str, level: str = "info") -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _name_service(service),
-        redact,
     ]
     structlog.configure(
         processors=[
@@ -95,10 +94,10 @@ def configure_logging(service: str, level: str = "info") -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared[:-1], _drop_exception, redact],
+            foreign_pre_chain=[*shared, _drop_exception],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                redact,
+                redact,  # of our lines and of the libraries' alike: the last step before the text
                 structlog.processors.JSONRenderer(),
             ],
         )
