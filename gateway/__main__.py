@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from gateway.server import make_server, open_socket
+from gateway.server import make_server
 from gateway.settings import Settings
 from gateway.wiring import SERVICES, make_gateway
 from services.common.rpc.channel import open_channel
 from services.common.rpc.server import remove_ready_file, run, stop_on_signals, write_ready_file
+from services.common.rpc.sockets import open_socket
 from services.common.settings import Address
 
 if TYPE_CHECKING:

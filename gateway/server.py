@@ -7,7 +7,6 @@ no HTTP at all is answered in the contract's shape too.
 from __future__ import annotations
 
 import contextlib
-import socket
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,12 +19,12 @@ from services.common.errors import ValidationError
 
 if TYPE_CHECKING:
     import asyncio
+    import socket
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-    from services.common.settings import Address
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 """Request line and headers together; the answer to more is 400."""
@@ -185,29 +184,6 @@ class HttpServer(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """uvicorn would raise the signal again after draining and turn a clean stop into a death."""
         yield
-
-
-def open_socket(address: Address) -> socket.socket:
-    """A bound socket that is not listening yet.
-
-    SO_REUSEPORT lets a supervisor hold the port by a bound socket of its own (also without listening).
-    Raises OSError when the address cannot be had.
-    """
-    infos = socket.getaddrinfo(
-        address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )
-    family, kind, protocol, _, where = infos[0]
-    opened = socket.socket(family, kind, protocol)
-    try:
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if hasattr(socket, "SO_REUSEPORT"):
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        opened.bind(where)
-        opened.setblocking(False)
-    except OSError:
-        opened.close()
-        raise
-    return opened
 
 
 def make_server(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -15,6 +14,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+
+from services.common.rpc.sockets import open_socket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,7 +54,7 @@ class SideDoor:
         )
         self._server = uvicorn.Server(config)
         self._server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
-        serving = self._server.serve(sockets=[_open_socket(self._listen)])
+        serving = self._server.serve(sockets=[open_socket(self._listen)])
         self._task = asyncio.create_task(serving, name="side door")
 
     async def stop(self) -> None:
@@ -72,21 +73,3 @@ class SideDoor:
     async def _readiness(self, _request: Request) -> Response:
         ready = self._ready()
         return PlainTextResponse("ready\n" if ready else "not ready\n", 200 if ready else 503)
-
-
-def _open_socket(address: Address) -> socket.socket:
-    # SO_REUSEPORT: a supervisor holds the port by a bound socket of its own that never listens.
-    family, kind, protocol, _, where = socket.getaddrinfo(
-        address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
-    opened = socket.socket(family, kind, protocol)
-    try:
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if hasattr(socket, "SO_REUSEPORT"):
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        opened.bind(where)
-        opened.setblocking(False)
-    except OSError:
-        opened.close()
-        raise
-    return opened

@@ -18,9 +18,10 @@ from google.rpc import status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
-from gateway.server import make_server, open_socket
+from gateway.server import make_server
 from gateway.wiring import SERVICES, make_gateway
 from services.common.errors import CofferError, UnauthenticatedError
+from services.common.rpc.sockets import open_socket
 from services.common.rpc.status import to_status
 from services.common.settings import Address
 

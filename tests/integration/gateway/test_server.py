@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from gateway.server import make_server, open_socket
+from gateway.server import make_server
+from services.common.rpc.sockets import open_socket
 from services.common.settings import Address
 from tests.integration.gateway.conftest import serving
 
