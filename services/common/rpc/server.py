@@ -23,7 +23,7 @@ from services.common.rpc.interceptors import CallInterceptor
 from services.common.rpc.policy import Enforcer, policies
 from services.common.rpc.sidedoor import SideDoor
 from services.common.settings import SettingsError
-from services.common.telemetry import Metrics, configure_logging
+from services.common.telemetry import Metrics, configure_logging, describe
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -198,11 +198,23 @@ def stop_on_signals() -> asyncio.Event:
     return stop
 
 
+async def _guarded(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    asyncio.get_running_loop().set_exception_handler(_forgotten_defect)
+    await main()
+
+
+def _forgotten_defect(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What nobody awaited. asyncio's own line would quote the exception, and that what it was given."""
+    error = context.get("exception")
+    told = describe(error) if isinstance(error, BaseException) else {}
+    _log.error("forgotten_defect", **told)
+
+
 def run(name: str, main: Callable[[], Coroutine[Any, Any, None]]) -> int:
     """Run a process's `main` on uvloop; returns its exit code. Faults of settings are told and end it."""
     configure_logging(name, os.environ.get("COFFER_LOG_LEVEL") or "info")
     try:
-        uvloop.run(main())
+        uvloop.run(_guarded(main))
     except SettingsError as error:
         _log.error("settings", faults=str(error).splitlines())
         return SETTINGS_EXIT
