@@ -1,6 +1,6 @@
 """The bare loop: read a batch, rewrap it, write it, commit; one process, one connection, no service.
 
-The crypto is kms's own (`services.kms.hierarchy`), each new wrap opened and compared as kms does. The
+The crypto is kms's own (`services.kms.keys.hierarchy`), each new wrap opened and compared as kms does. The
 table is a copy of secrets.data_key in the same database, with as many rows, wrapped under master keys of
 the benchmark. As the limit of the limit, `sql` moves the same rows in the same batches with nothing
 leaving the server and no crypto at all.
@@ -18,7 +18,7 @@ import psycopg
 
 from benchmarks.children import answer, read_order
 from services.common.envelope import DATA_KEY_BYTES
-from services.kms.hierarchy import OpenMasterKey
+from services.kms.keys.hierarchy import OpenMasterKey
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from cli.local.authority import pem_of
 from cli.local.errors import DataDirectoryError
@@ -31,6 +31,11 @@ class LocalKeys:
     def master_key_file(self) -> Path:
         """32 random bytes in base64: COFFER_MASTER_KEY_B64_FILE of kms."""
         return self._folder / "master_key_b64"
+
+    @property
+    def signing_key_file(self) -> Path:
+        """kms's Ed25519 private key, PEM: COFFER_KMS_SIGNING_KEY_FILE."""
+        return self._folder / "signing_key.pem"
 
     @property
     def issuer_key_file(self) -> Path:
@@ -65,6 +70,8 @@ class LocalKeys:
                 "(from a backup), or start with another --data-dir"
             )
         self._make_once(self.master_key_file, _random_base64(MASTER_KEY_BYTES))
+        if not self.signing_key_file.exists():
+            write_private(self.signing_key_file, pem_of(ed25519.Ed25519PrivateKey.generate()))
         if not self.issuer_key_file.exists():
             write_private(self.issuer_key_file, pem_of(ec.generate_private_key(ec.SECP256R1())))
         self._make_once(self._folder / SUPERUSER_PASSWORD, secrets.token_urlsafe(PASSWORD_BYTES))

@@ -139,6 +139,7 @@ def _composed(name: str, prefix: str, facts: StackFacts) -> dict[str, str]:
         settings["COFFER_ADMIN_JWKS_FILE"] = str(facts.keys.jwks_file)
     if name == KMS:
         settings["COFFER_MASTER_KEY_B64_FILE"] = str(facts.keys.master_key_file)
+        settings["COFFER_KMS_SIGNING_KEY_FILE"] = str(facts.keys.signing_key_file)
     return settings
 
 

@@ -198,6 +198,47 @@ class InvalidStateError(CofferError):
     code = "invalid_state"
 
 
+class NotSealedError(CofferError):
+    """Nothing is sealed, so there is nothing to unseal."""
+
+    code = "not_sealed"
+
+    def __init__(self) -> None:
+        super().__init__("The tenant is not sealed: its KMS key can be used.")
+
+
+class UnsealFailedError(CofferError):
+    """The key still cannot be used; `reason` is `unreachable` or `access_denied`, the true one in `hint`."""
+
+    code = "unseal_failed"
+
+
+class KeyActiveError(CofferError):
+    """The active version cannot be revoked."""
+
+    code = "key_active"
+
+    def __init__(self, version: int) -> None:
+        super().__init__(
+            f"Version {version} is the active one and cannot be revoked.",
+            hint="Rotate first (POST /admin/tenant-kms/rotate), wait for the rewrap, then revoke.",
+        )
+
+
+class KeyInUseError(CofferError):
+    """Stored data keys still need the version; `fields.data_keys` tells how many."""
+
+    code = "key_in_use"
+
+    def __init__(self, version: int, data_keys: int) -> None:
+        super().__init__(
+            f"{data_keys} stored data keys still need version {version}.",
+            fields={"data_keys": [f"{data_keys} stored data keys still need this version"]},
+            hint="Wait for the rewrap to end (GET /admin/tenant-kms/rewraps), or say force: true to lose"
+            " for ever what they protect.",
+        )
+
+
 class KeyRevokedError(CofferError):
     """The key version was erased; what it protected is gone."""
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 _SPIFFE: Final = re.compile(
-    r"spiffe://coffer/(?:(?P<service>kms|secrets|rewrap|gateway)"
+    r"spiffe://coffer/(?:(?P<service>kms|secrets|rewrap|gateway|operator)"
     r"|consumer/(?P<consumer>[a-z0-9][a-z0-9._-]{0,62}))"
 )
 

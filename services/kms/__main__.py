@@ -17,20 +17,20 @@ from services.common.notifications import Listener
 from services.common.rpc.server import RpcServer, Served, run, stop_on_signals
 from services.common.telemetry import Metrics
 from services.common.tokens import TokenVerifier
-from services.kms.announcements import CHANNEL, Announcement
-from services.kms.cache import MasterKeyCache
 from services.kms.data_keys import DataKeys
-from services.kms.master_keys import MasterKeys
+from services.kms.keys.announcements import CHANNEL, Announcement
+from services.kms.keys.cache import MasterKeyCache
+from services.kms.keys.master_keys import MasterKeys
+from services.kms.keys.sealing import Seals
+from services.kms.keys.tending import Tending
 from services.kms.metrics import KmsMetrics
 from services.kms.providers.aws import AwsProvider
 from services.kms.providers.catalog import Catalog
 from services.kms.providers.platform import PlatformKey
 from services.kms.rpc import KmsServicer
-from services.kms.sealing import Seals
 from services.kms.service import TenantKmsService
 from services.kms.settings import Settings
 from services.kms.store import Store
-from services.kms.tending import Tending
 
 NAME = "kms"
 

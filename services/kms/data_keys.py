@@ -18,15 +18,15 @@ from services.common.envelope import (
     CannotOpenError,
 )
 from services.common.errors import KeyRevokedError, TenantSealedError
-from services.kms import hierarchy
+from services.kms.keys import hierarchy
 from services.kms.model import DataKey, DataKeyFault, UnknownVersionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from uuid import UUID
 
-    from services.kms.cache import CachedKey
-    from services.kms.master_keys import MasterKeys
+    from services.kms.keys.cache import CachedKey
+    from services.kms.keys.master_keys import MasterKeys
     from services.kms.ports import KeyStore
 
 MAX_GENERATED: Final = 256

@@ -18,7 +18,7 @@ class WrapMethod(StrEnum):
     GLOBAL = "global"
     """The platform key, COFFER_MASTER_KEY_B64."""
     OPERATOR_KMS = "operator_kms"
-    """An operator's KMS key. No version of ours makes such keys yet."""
+    """An operator's key in a cloud, COFFER_KMS_OPERATOR_*."""
     CUSTOMER_KMS = "customer_kms"
     """The tenant's own cloud key."""
 
@@ -54,6 +54,7 @@ class LeaseReason(StrEnum):
 
     ONBOARD = "onboard"
     ROTATE = "rotate"
+    OFFBOARD = "offboard"
 
 
 class DataKeyFault(StrEnum):
@@ -188,10 +189,14 @@ class KeyReport:
 
 @dataclass(frozen=True, slots=True)
 class TenantKms:
-    """The tenant's current binding and all its versions, newest first."""
+    """The tenant's current binding and all its versions, newest first.
+
+    `draining`: it is being moved away from, back to the platform's key.
+    """
 
     binding: Binding
     keys: tuple[KeyReport, ...]
+    draining: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +206,21 @@ class Activated:
     version: int
     key_id: UUID
     lease_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyDescription:
+    """What a wrapping key is, as far as that is known without asking its provider.
+
+    `principal` is who the provider sees calling; `permissions` the exact ones that it needs, in the
+    provider's words; `algorithm` the provider's name of what wraps.
+    """
+
+    provider: str
+    key_ref: str
+    principal: str
+    permissions: tuple[str, ...]
+    algorithm: str
 
 
 @dataclass(frozen=True, slots=True)

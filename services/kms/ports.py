@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from services.kms.model import (
         Activated,
         Binding,
+        KeyDescription,
         KeyFacts,
         KeyLookup,
         KmsTarget,
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
         Reason,
         SealedKey,
         TenantKms,
+        WrapMethod,
         Wrapped,
     )
 
@@ -38,6 +40,10 @@ class WrappingKey(Protocol):
     UnavailableError where the provider was not asked because too many calls wait: no word about the key.
     """
 
+    def describe(self) -> KeyDescription:
+        """What it is, who uses it, with which permissions. Does no I/O."""
+        ...
+
     async def wrap(self, facts: KeyFacts, master_key: bytes) -> Wrapped:
         """Wrap 32 bytes, bound to `facts`. Raises WrapError."""
         ...
@@ -54,8 +60,17 @@ class WrappingKey(Protocol):
 class WrappingKeys(Protocol):
     """Finds wrapping keys. Does no I/O."""
 
-    def platform(self) -> WrappingKey:
-        """The key of wrap method `global`."""
+    @property
+    def platform_method(self) -> WrapMethod:
+        """How the platform wraps new master keys: `operator_kms` where the operator has a cloud key, else
+        `global`."""
+        ...
+
+    def platform(self, method: WrapMethod | None = None) -> WrappingKey:
+        """The platform's key of that method, by default of `platform_method`.
+
+        Raises LookupError for a method that this process has no key for.
+        """
         ...
 
     def customer(self, tenant_id: UUID, target: KmsTarget) -> WrappingKey:

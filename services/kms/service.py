@@ -17,20 +17,20 @@ from services.common.errors import (
     TenantSealedError,
 )
 from services.kms import validation
-from services.kms.announcements import Announcement, Kind
+from services.kms.keys.announcements import Announcement, Kind
+from services.kms.keys.proofs import mint, probe
+from services.kms.keys.turns import Turns
 from services.kms.model import Binding, KeyStatus, Proof, WrapError, WrapMethod
-from services.kms.proofs import mint, probe
-from services.kms.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from uuid import UUID
 
     from services.common.identity import Call
-    from services.kms.master_keys import MasterKeys
+    from services.kms.keys.master_keys import MasterKeys
+    from services.kms.keys.proofs import Minted
     from services.kms.model import Activated, KmsTarget, TenantKms
     from services.kms.ports import BindingStore, Clock, Registry, SealedWatch, WrappingKeys
-    from services.kms.proofs import Minted
 
 _ATTEMPTS: Final = 4
 """The first, and three more when another change came between (DESIGN section 3)."""

@@ -9,30 +9,26 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from services.common.rpc.server import ServerSettings
+from services.common.sensitive import SecretBytes
 from services.common.settings import Reader, SettingsError
 from services.common.tokens import TokenSettings
-from services.kms.master_keys import Lifetimes
+from services.kms.cloud_settings import (
+    AwsSettings,
+    AzureSettings,
+    GcpSettings,
+    OperatorKeySettings,
+)
+from services.kms.keys.master_keys import Lifetimes
 from services.kms.service import SetupFacts
 from services.kms.validation import Rules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from services.common.sensitive import SecretBytes
+    from pathlib import Path
 
 PREFIX: Final = "COFFER_KMS"
 _DAY: Final = 86_400.0
 _ENV_VAR: Final = re.compile(r"[A-Z][A-Z0-9_]{0,127}")
-
-
-@dataclass(frozen=True, slots=True)
-class AwsSettings:
-    """COFFER_KMS_AWS_STS_ENDPOINT_URL, COFFER_KMS_AWS_KMS_ENDPOINT_URL: other endpoints than AWS's own, for
-    emulators and private networks; a tenant never names one. AWS credentials come from boto3's own chain.
-    """
-
-    sts_endpoint_url: str | None = None
-    kms_endpoint_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +44,14 @@ class Settings:
     COFFER_KMS_DATABASE_URL (_FILE)              postgresql://  required  login role coffer_kms
     COFFER_KMS_DATABASE_CONNECTIONS              connections    16        at most, 2 to 200
     COFFER_MASTER_KEY_B64 (_FILE)                base64         required  32 bytes: the platform's key
+    COFFER_MASTER_KEY_PREVIOUS_B64 (_FILE)       base64         none      32 bytes: the one before, until
+                                                                          `coffer kms rekey-platform` ended
+    COFFER_KMS_SIGNING_KEY (_FILE)               PEM            required  Ed25519 private key, PKCS#8: signs
+                                                                          receipts
+    COFFER_KMS_PREVIOUS_SIGNING_KEYS_FILE        path           none      PEM public keys that signed before
+    COFFER_KMS_STEP_UP_ON_REPLACE                flag           false     ask for step-up when a connected
+                                                                          key is replaced
+    COFFER_KMS_OPERATOR_PROVIDER, ...                           none      see `OperatorKeySettings`
     COFFER_KMS_CUSTOMER_TTL_SECONDS              seconds        300       how long a master key wrapped by a
                                                                           customer's KMS may be used, 1 to 300
     COFFER_KMS_PLATFORM_TTL_SECONDS              seconds        3600      the platform's, 1 to 3600
@@ -55,6 +59,8 @@ class Settings:
                                                                           binding, 0.1 to 30
     COFFER_KMS_CACHED_KEYS                       keys           10000     open master keys held at most
     COFFER_KMS_AWS_STS_ENDPOINT_URL, ...                                  see `AwsSettings`
+    COFFER_KMS_GCP_KMS_ENDPOINT, ...                                      see `GcpSettings`
+    COFFER_KMS_AZURE_VAULT_ENDPOINT_URL, ...                              see `AzureSettings`
     COFFER_KMS_AWS_PRINCIPAL_ARN                 ARN            none      what customers' roles must trust
     COFFER_KMS_GCP_PRINCIPAL                     e-mail         none      shown by GET .../setup
     COFFER_KMS_AZURE_APPLICATION_ID              uuid           none      shown by GET .../setup
@@ -71,10 +77,18 @@ class Settings:
     database_url: str
     database_connections: int
     master_key: SecretBytes
+    previous_master_key: SecretBytes | None
+    signing_key: SecretBytes
+    """PEM."""
+    previous_signing_keys_file: Path | None
+    step_up_on_replace: bool
     lifetimes: Lifetimes
     sealed_retry_seconds: float
     cached_keys: int
     aws: AwsSettings
+    gcp: GcpSettings
+    azure: AzureSettings
+    operator_key: OperatorKeySettings | None
     setup: SetupFacts
     rules: Rules
 
@@ -93,6 +107,10 @@ class Settings:
                 f"{PREFIX}_DATABASE_CONNECTIONS", 16, minimum=2, maximum=200
             ),
             master_key=reader.key_bytes("COFFER_MASTER_KEY_B64", 32),
+            previous_master_key=_previous_master_key(reader),
+            signing_key=SecretBytes(reader.secret(f"{PREFIX}_SIGNING_KEY").encode()),
+            previous_signing_keys_file=reader.optional_path(f"{PREFIX}_PREVIOUS_SIGNING_KEYS_FILE"),
+            step_up_on_replace=reader.flag(f"{PREFIX}_STEP_UP_ON_REPLACE", default=False),
             lifetimes=_lifetimes(reader),
             sealed_retry_seconds=reader.seconds(
                 f"{PREFIX}_SEALED_RETRY_SECONDS", 30.0, minimum=0.1, maximum=30.0
@@ -100,10 +118,10 @@ class Settings:
             cached_keys=reader.integer(
                 f"{PREFIX}_CACHED_KEYS", 10_000, minimum=1, maximum=1_000_000
             ),
-            aws=AwsSettings(
-                sts_endpoint_url=reader.optional(f"{PREFIX}_AWS_STS_ENDPOINT_URL"),
-                kms_endpoint_url=reader.optional(f"{PREFIX}_AWS_KMS_ENDPOINT_URL"),
-            ),
+            aws=AwsSettings.read(reader),
+            gcp=GcpSettings.read(reader),
+            azure=AzureSettings.read(reader),
+            operator_key=OperatorKeySettings.read(reader),
             setup=SetupFacts(
                 aws_principal_arn=reader.optional(f"{PREFIX}_AWS_PRINCIPAL_ARN"),
                 gcp_principal=reader.optional(f"{PREFIX}_GCP_PRINCIPAL"),
@@ -113,6 +131,11 @@ class Settings:
         )
         reader.finish()
         return settings
+
+
+def _previous_master_key(reader: Reader) -> SecretBytes | None:
+    name = "COFFER_MASTER_KEY_PREVIOUS_B64"
+    return reader.key_bytes(name, 32) if reader.optional_secret(name) else None
 
 
 def _lifetimes(reader: Reader) -> Lifetimes:

@@ -12,6 +12,7 @@ def metadata() -> sa.MetaData:
     _key_ring(tables)
     _binding(tables)
     _master_key(tables)
+    _receipt(tables)
     return tables
 
 
@@ -27,6 +28,7 @@ def _key_ring(tables: sa.MetaData) -> None:
         sa.Column("next_version", sa.BigInteger, nullable=False),
         sa.Column("current_binding_id", sa.Uuid),
         sa.Column("epoch", sa.BigInteger, nullable=False),
+        sa.Column("draining", sa.Boolean, nullable=False),
     )
 
 
@@ -66,5 +68,20 @@ def _master_key(tables: sa.MetaData) -> None:
         _moment("revoked_at"),
         sa.ForeignKeyConstraint(
             ["tenant_id", "binding_id"], ["kms.binding.tenant_id", "kms.binding.id"]
+        ),
+    )
+
+
+def _receipt(tables: sa.MetaData) -> None:
+    sa.Table(
+        "receipt",
+        tables,
+        sa.Column("tenant_id", sa.Uuid, primary_key=True),
+        sa.Column("version", sa.BigInteger, primary_key=True),
+        sa.Column("key_id", sa.Uuid, nullable=False),
+        sa.Column("jws", sa.Text, nullable=False),
+        _moment("created_at", nullable=False),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "version"], ["kms.master_key.tenant_id", "kms.master_key.version"]
         ),
     )

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from services.common.errors import NotFoundError
-from services.kms import hierarchy
-from services.kms.cache import MasterKeyCache
-from services.kms.master_keys import Lifetimes, MasterKeys
+from services.kms.keys import hierarchy
+from services.kms.keys.cache import MasterKeyCache
+from services.kms.keys.master_keys import Lifetimes, MasterKeys
+from services.kms.keys.sealing import Seals
+from services.kms.keys.tending import Tending
 from services.kms.model import (
     Binding,
+    KeyDescription,
     KeyFacts,
     KeyLookup,
     KeyStatus,
@@ -28,8 +31,6 @@ from services.kms.model import (
     WrapMethod,
     Wrapped,
 )
-from services.kms.sealing import Seals
-from services.kms.tending import Tending
 
 if TYPE_CHECKING:
     from services.common.identity import Call
@@ -69,6 +70,9 @@ class FakeKey:
         self.wraps = 0
         self.unwraps = 0
 
+    def describe(self) -> KeyDescription:
+        return KeyDescription("fake", "fake key", "nobody", (), "none")
+
     async def wrap(self, facts: KeyFacts, master_key: bytes) -> Wrapped:
         self.wraps += 1
         await self._answer()
@@ -97,8 +101,9 @@ class FakeKeys:
 
     platform_key: FakeKey = field(default_factory=FakeKey)
     customers: dict[str, FakeKey] = field(default_factory=dict)
+    platform_method: WrapMethod = WrapMethod.GLOBAL
 
-    def platform(self) -> WrappingKey:
+    def platform(self, method: WrapMethod | None = None) -> WrappingKey:
         return self.platform_key
 
     def customer(self, tenant_id: UUID, target: KmsTarget) -> WrappingKey:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from coffer.kms.v1 import kms_pb2, kms_pb2_grpc
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from google.protobuf import json_format, struct_pb2
 from grpc import aio
 
@@ -21,9 +23,10 @@ from services.common.rpc.status import from_rpc_error
 from services.common.sensitive import SecretBytes
 from services.common.settings import Address
 from services.kms.__main__ import Process
-from services.kms.master_keys import Lifetimes
+from services.kms.cloud_settings import AwsSettings, AzureSettings, GcpSettings
+from services.kms.keys.master_keys import Lifetimes
 from services.kms.service import SetupFacts
-from services.kms.settings import AwsSettings, Settings
+from services.kms.settings import Settings
 from services.kms.validation import Rules
 
 if TYPE_CHECKING:
@@ -131,6 +134,13 @@ class KmsStand:
             await channel.close()
 
 
+def signing_key_pem() -> bytes:
+    """A new Ed25519 private key."""
+    return Ed25519PrivateKey.generate().private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+    )
+
+
 def struct(body: dict[str, Any]) -> struct_pb2.Struct:
     return json_format.ParseDict(body, struct_pb2.Struct())
 
@@ -197,10 +207,17 @@ async def running_kms(
         database_url=database.dsn("coffer_kms"),
         database_connections=12,
         master_key=SecretBytes(master_key),
+        previous_master_key=None,
+        signing_key=SecretBytes(signing_key_pem()),
+        previous_signing_keys_file=None,
+        step_up_on_replace=False,
         lifetimes=Lifetimes(customer=customer_ttl, platform=platform_ttl),
         sealed_retry_seconds=sealed_retry,
         cached_keys=1000,
         aws=AwsSettings(aws.url, aws.url),
+        gcp=GcpSettings(),
+        azure=AzureSettings(),
+        operator_key=None,
         setup=SetupFacts(aws_principal_arn=told["aws_principal_arn"]),
         rules=Rules(refused_aws_accounts=frozenset({told["aws_operator_account"]})),
     )

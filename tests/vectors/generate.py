@@ -15,7 +15,7 @@ from typing import Any
 
 from services.common import aad, envelope
 from services.common.sensitive import SecretBytes
-from services.kms import hierarchy
+from services.kms.keys import hierarchy
 from services.kms.model import KeyFacts
 from services.kms.providers.platform import PlatformKey
 

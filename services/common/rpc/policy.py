@@ -82,6 +82,8 @@ class Enforcer:
         if policy is None:
             raise ForbiddenError("This rpc declares no policy, so nobody may call it.")
         kind = policy.WhichOneof("caller")
+        if kind == "open":
+            return replace(call, actor="anybody")
         if kind == "api_key":
             return await self._by_api_key(policy.api_key, credentials, call)
         if kind == "admin":

@@ -16,7 +16,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from services.common import aad
-from services.kms.model import Reason, WrapError, Wrapped
+from services.kms.model import KeyDescription, Reason, WrapError, Wrapped
 
 if TYPE_CHECKING:
     from services.common.sensitive import SecretBytes
@@ -35,6 +35,10 @@ class PlatformKey:
     def __init__(self, key: SecretBytes, meter: Meter) -> None:
         self._key = key
         self._meter = meter
+
+    def describe(self) -> KeyDescription:
+        """The platform's own key, for which nobody is asked."""
+        return KeyDescription(PROVIDER, "COFFER_MASTER_KEY_B64", "kms", (), "AES-256-GCM")
 
     async def wrap(self, facts: KeyFacts, master_key: bytes) -> Wrapped:
         """Wrap under the platform key. Never fails."""

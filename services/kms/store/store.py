@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from services.common import audit
 from services.common.authentication import consume_step_up, find_tenant
 from services.common.errors import NotFoundError
-from services.kms.announcements import CHANNEL, Announcement, Kind
+from services.kms.keys.announcements import CHANNEL, Announcement, Kind
 from services.kms.model import (
     Activated,
     Binding,

@@ -162,20 +162,6 @@ def test_a_refused_credential_leaves_no_trace(tenant: TenantUser) -> None:
     wire.error_of(tenant.call("GET", ONBOARD), 404, "no_kms_config")
 
 
-@pytest.mark.parametrize("body", [GCP, AZURE], ids=["gcp", "azure"])
-def test_a_provider_of_a_later_version_is_named(anybody: TenantUser, body: dict[str, Any]) -> None:
-    for path in (ONBOARD, VERIFY):
-        answer = anybody.call("POST", path, json=body)
-        error = wire.error_of(answer, 400, "validation_error")
-        assert list(error["fields"]) == ["provider"]
-        assert body["provider"] in error["message"]
-        assert "not supported by this version" in error["message"]
-        # What is wrong in itself is told as for a provider that is supported.
-        spoilt = body | {"kms_key_ref": "mistyped"}
-        told = wire.error_of(anybody.call("POST", path, json=spoilt), 400, "validation_error")
-        assert "kms_key_ref" in told["fields"]
-
-
 @pytest.mark.parametrize(
     ("change", "fields"),
     [

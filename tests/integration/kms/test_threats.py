@@ -83,7 +83,7 @@ async def test_no_key_byte_reaches_the_log_or_a_column_in_clear(
         minted.append(made)
         return made
 
-    monkeypatch.setattr("services.kms.hierarchy.os.urandom", watched)
+    monkeypatch.setattr("services.kms.keys.hierarchy.os.urandom", watched)
     platform_key = random(32)
     async with running_kms(database, pki, aws, master_key=platform_key) as kms:
         tenant = database.create_tenant("a")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.kms.announcements import Announcement, Kind
+from services.kms.keys.announcements import Announcement, Kind
 
 
 @given(st.sampled_from(Kind), st.uuids(), st.none() | st.uuids())

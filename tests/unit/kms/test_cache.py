@@ -6,8 +6,8 @@ import uuid
 
 import pytest
 
-from services.kms.cache import CachedKey, MasterKeyCache
-from services.kms.hierarchy import OpenMasterKey
+from services.kms.keys.cache import CachedKey, MasterKeyCache
+from services.kms.keys.hierarchy import OpenMasterKey
 from tests.fakes.kms_keys import FakeClock
 
 TENANT, OTHER, BINDING = uuid.uuid4(), uuid.uuid4(), uuid.uuid4()

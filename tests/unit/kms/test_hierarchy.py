@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from services.common import aad, envelope
 from services.common.envelope import CannotOpenError
 from services.common.sensitive import SecretBytes
-from services.kms import hierarchy
-from services.kms.hierarchy import OpenMasterKey
+from services.kms.keys import hierarchy
+from services.kms.keys.hierarchy import OpenMasterKey
 from services.kms.model import KeyFacts, WrapError, Wrapped
 from services.kms.providers.platform import PlatformKey
 from tests.fakes.kms_keys import CountingMeter

@@ -6,9 +6,9 @@ import uuid
 
 import pytest
 
-from services.kms import hierarchy
-from services.kms.cache import REFRESH_AT
-from services.kms.master_keys import Lifetimes
+from services.kms.keys import hierarchy
+from services.kms.keys.cache import REFRESH_AT
+from services.kms.keys.master_keys import Lifetimes
 from services.kms.model import WrapMethod
 
 LIFETIMES = Lifetimes(customer=300.0, platform=3600.0)

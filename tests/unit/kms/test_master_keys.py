@@ -14,8 +14,8 @@ from services.common.errors import (
     TenantSealedError,
     UnavailableError,
 )
-from services.kms.announcements import Announcement, Kind
-from services.kms.master_keys import MAX_WAITING
+from services.kms.keys.announcements import Announcement, Kind
+from services.kms.keys.master_keys import MAX_WAITING
 from services.kms.model import KeyStatus, Reason, UnknownVersionError
 from tests.fakes.kms_keys import CUSTOMER_TTL, RETRY, World
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from services.common.errors import TenantSealedError
+from services.kms.keys.tending import RETRIES, SEARCH_SECONDS
 from services.kms.model import Reason
-from services.kms.tending import RETRIES, SEARCH_SECONDS
 from tests.fakes.kms_keys import RETRY, World
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import uuid
 import pytest
 
 from services.common.errors import UnavailableError
-from services.kms.turns import Turns
+from services.kms.keys.turns import Turns
 
 
 async def test_no_more_than_allowed_at_once_and_others_are_not_kept_waiting() -> None:

@@ -6,7 +6,8 @@ import asyncio
 import random
 from typing import TYPE_CHECKING, Any, Final
 
-from services.kms.model import Reason, WrapError, Wrapped
+from services.kms.keys.turns import Turns
+from services.kms.model import KeyDescription, Reason, WrapError, Wrapped
 from services.kms.providers.aws.errors import (
     SESSION_CODES,
     Action,
@@ -18,7 +19,6 @@ from services.kms.providers.aws.errors import (
 from services.kms.providers.aws.pool import Progress, SessionPool
 from services.kms.providers.aws.sdk import AwsFailedError, Step, Threads, not_asked
 from services.kms.providers.aws.sessions import REUSE_SECONDS, SessionKey, SessionMaker
-from services.kms.turns import Turns
 from services.kms.validation import issued_external_id
 
 if TYPE_CHECKING:
@@ -171,6 +171,13 @@ class AwsKey:
         self._provider = provider
         self._session = session
         self._parties = parties
+
+    def describe(self) -> KeyDescription:
+        """The key as it is named to AWS, and the role that uses it."""
+        permissions = (Action.ASSUME_ROLE, Action.ENCRYPT, Action.DECRYPT)
+        return KeyDescription(
+            "aws", self._parties.key_ref, self._parties.role_arn, permissions, "SYMMETRIC_DEFAULT"
+        )
 
     async def wrap(self, facts: KeyFacts, master_key: bytes) -> Wrapped:
         """Encrypt. Raises WrapError."""

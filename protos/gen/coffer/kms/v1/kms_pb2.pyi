@@ -559,6 +559,487 @@ class RotateMasterKeyResponse(_message.Message):
 Global___RotateMasterKeyResponse: _TypeAlias = RotateMasterKeyResponse  # noqa: Y015
 
 @_typing.final
+class UnsealTenantRequest(_message.Message):
+    """No parameters."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnsealTenantRequest: _TypeAlias = UnsealTenantRequest  # noqa: Y015
+
+@_typing.final
+class UnsealTenantResponse(_message.Message):
+    """The key can be used again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNSEALED_FIELD_NUMBER: _builtins.int
+    unsealed: _builtins.bool
+    """Always true; a key that still cannot be used is an error."""
+    def __init__(
+        self,
+        *,
+        unsealed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["unsealed", b"unsealed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnsealTenantResponse: _TypeAlias = UnsealTenantResponse  # noqa: Y015
+
+@_typing.final
+class RevokeKeyVersionRequest(_message.Message):
+    """Which version to erase."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    CONFIRM_FIELD_NUMBER: _builtins.int
+    FORCE_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """The version, from the path."""
+    confirm: _builtins.str
+    """The tenant's slug, typed by the person who does this."""
+    force: _builtins.bool
+    """Erase although stored data keys still need the version: what they protect is lost."""
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+        confirm: _builtins.str = ...,
+        force: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirm", b"confirm", "force", b"force", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevokeKeyVersionRequest: _TypeAlias = RevokeKeyVersionRequest  # noqa: Y015
+
+@_typing.final
+class RevokeKeyVersionResponse(_message.Message):
+    """The version is erased."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REVOKED_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    revoked: _builtins.bool
+    """Always true."""
+    version: _builtins.int
+    """The version."""
+    @_builtins.property
+    def receipt(self) -> Global___RevocationReceipt:
+        """The signed statement."""
+
+    def __init__(
+        self,
+        *,
+        revoked: _builtins.bool = ...,
+        version: _builtins.int = ...,
+        receipt: Global___RevocationReceipt | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt", "revoked", b"revoked", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevokeKeyVersionResponse: _TypeAlias = RevokeKeyVersionResponse  # noqa: Y015
+
+@_typing.final
+class GetRevocationReceiptRequest(_message.Message):
+    """Which receipt."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """The version, from the path."""
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRevocationReceiptRequest: _TypeAlias = GetRevocationReceiptRequest  # noqa: Y015
+
+@_typing.final
+class GetRevocationReceiptResponse(_message.Message):
+    """The receipt."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def receipt(self) -> Global___RevocationReceipt:
+        """As it was given when the version was revoked."""
+
+    def __init__(
+        self,
+        *,
+        receipt: Global___RevocationReceipt | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRevocationReceiptResponse: _TypeAlias = GetRevocationReceiptResponse  # noqa: Y015
+
+@_typing.final
+class RevocationReceipt(_message.Message):
+    """A statement about an erasure, and its signature. `coffer kms check-receipt` verifies it offline."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATEMENT_FIELD_NUMBER: _builtins.int
+    JWS_FIELD_NUMBER: _builtins.int
+    jws: _builtins.str
+    """The statement signed by the platform: JWS Compact Serialization (RFC 7515), EdDSA with Ed25519
+    (RFC 8037), header members `alg`, `kid`, `typ` `coffer-revocation-receipt`. The payload is the JSON
+    of `statement`.
+    """
+    @_builtins.property
+    def statement(self) -> Global___RevocationStatement:
+        """The statement, for reading. What counts is the payload of `jws`, which says the same."""
+
+    def __init__(
+        self,
+        *,
+        statement: Global___RevocationStatement | None = ...,
+        jws: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["statement", b"statement"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["jws", b"jws", "statement", b"statement"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevocationReceipt: _TypeAlias = RevocationReceipt  # noqa: Y015
+
+@_typing.final
+class RevocationStatement(_message.Message):
+    """What was erased, when, by whom, and what that covers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORMAT_FIELD_NUMBER: _builtins.int
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    TENANT_SLUG_FIELD_NUMBER: _builtins.int
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    WRAP_METHOD_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    KMS_KEY_REF_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    RETIRED_AT_FIELD_NUMBER: _builtins.int
+    REVOKED_AT_FIELD_NUMBER: _builtins.int
+    DATA_KEYS_LOST_FIELD_NUMBER: _builtins.int
+    FORCED_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    COVERS_FIELD_NUMBER: _builtins.int
+    DOES_NOT_COVER_FIELD_NUMBER: _builtins.int
+    format: _builtins.str
+    """The form of the statement: `coffer/revocation-receipt/1`."""
+    tenant_id: _builtins.str
+    """The tenant, a UUID."""
+    tenant_slug: _builtins.str
+    """Its slug."""
+    key_id: _builtins.str
+    """The erased master key's id, a UUID."""
+    version: _builtins.int
+    """Its version."""
+    wrap_method: _builtins.str
+    """`global`, `operator_kms` or `customer_kms`."""
+    provider: _builtins.str
+    """`aws`, `gcp` or `azure`; null unless the customer's key wrapped it."""
+    kms_key_ref: _builtins.str
+    """The provider's own name of the key that wrapped it; null unless the customer's key did."""
+    created_at: _builtins.str
+    """When the version was made, RFC 3339 in UTC with milliseconds, as all times here."""
+    retired_at: _builtins.str
+    """When it was retired."""
+    revoked_at: _builtins.str
+    """When it was erased."""
+    data_keys_lost: _builtins.int
+    """How many stored data keys still hung on it, which nothing opens any more. 0 unless forced."""
+    forced: _builtins.bool
+    """Whether it was erased although data keys hung on it."""
+    actor: _builtins.str
+    """Who asked for it."""
+    request_id: _builtins.str
+    """The request, as in logs and audit events."""
+    @_builtins.property
+    def covers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the erasure covers, in sentences."""
+
+    @_builtins.property
+    def does_not_cover(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What it does not cover, in sentences: write-ahead log and backups first."""
+
+    def __init__(
+        self,
+        *,
+        format: _builtins.str = ...,
+        tenant_id: _builtins.str = ...,
+        tenant_slug: _builtins.str = ...,
+        key_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        wrap_method: _builtins.str = ...,
+        provider: _builtins.str | None = ...,
+        kms_key_ref: _builtins.str | None = ...,
+        created_at: _builtins.str = ...,
+        retired_at: _builtins.str | None = ...,
+        revoked_at: _builtins.str = ...,
+        data_keys_lost: _builtins.int = ...,
+        forced: _builtins.bool = ...,
+        actor: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        covers: _abc.Iterable[_builtins.str] | None = ...,
+        does_not_cover: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_kms_key_ref", b"_kms_key_ref", "_provider", b"_provider", "_retired_at", b"_retired_at", "kms_key_ref", b"kms_key_ref", "provider", b"provider", "retired_at", b"retired_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_kms_key_ref", b"_kms_key_ref", "_provider", b"_provider", "_retired_at", b"_retired_at", "actor", b"actor", "covers", b"covers", "created_at", b"created_at", "data_keys_lost", b"data_keys_lost", "does_not_cover", b"does_not_cover", "forced", b"forced", "format", b"format", "key_id", b"key_id", "kms_key_ref", b"kms_key_ref", "provider", b"provider", "request_id", b"request_id", "retired_at", b"retired_at", "revoked_at", b"revoked_at", "tenant_id", b"tenant_id", "tenant_slug", b"tenant_slug", "version", b"version", "wrap_method", b"wrap_method"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__kms_key_ref: _TypeAlias = _typing.Literal["kms_key_ref"]  # noqa: Y015
+    _WhichOneofArgType__kms_key_ref: _TypeAlias = _typing.Literal["_kms_key_ref", b"_kms_key_ref"]  # noqa: Y015
+    _WhichOneofReturnType__provider: _TypeAlias = _typing.Literal["provider"]  # noqa: Y015
+    _WhichOneofArgType__provider: _TypeAlias = _typing.Literal["_provider", b"_provider"]  # noqa: Y015
+    _WhichOneofReturnType__retired_at: _TypeAlias = _typing.Literal["retired_at"]  # noqa: Y015
+    _WhichOneofArgType__retired_at: _TypeAlias = _typing.Literal["_retired_at", b"_retired_at"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__kms_key_ref) -> _WhichOneofReturnType__kms_key_ref | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__provider) -> _WhichOneofReturnType__provider | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__retired_at) -> _WhichOneofReturnType__retired_at | None: ...
+
+Global___RevocationStatement: _TypeAlias = RevocationStatement  # noqa: Y015
+
+@_typing.final
+class DeleteTenantKmsRequest(_message.Message):
+    """No parameters."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteTenantKmsRequest: _TypeAlias = DeleteTenantKmsRequest  # noqa: Y015
+
+@_typing.final
+class DeleteTenantKmsResponse(_message.Message):
+    """The tenant is on its way back to the platform's key."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OK_FIELD_NUMBER: _builtins.int
+    NEW_KEY_VERSION_FIELD_NUMBER: _builtins.int
+    REWRAP_LEASE_ID_FIELD_NUMBER: _builtins.int
+    ok: _builtins.bool
+    """Always true."""
+    new_key_version: _builtins.int
+    """The version that is active now, wrapped by the platform's key."""
+    rewrap_lease_id: _builtins.int
+    """The lease of the rewrap."""
+    def __init__(
+        self,
+        *,
+        ok: _builtins.bool = ...,
+        new_key_version: _builtins.int = ...,
+        rewrap_lease_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["new_key_version", b"new_key_version", "ok", b"ok", "rewrap_lease_id", b"rewrap_lease_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteTenantKmsResponse: _TypeAlias = DeleteTenantKmsResponse  # noqa: Y015
+
+@_typing.final
+class GetSigningKeysRequest(_message.Message):
+    """No parameters."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetSigningKeysRequest: _TypeAlias = GetSigningKeysRequest  # noqa: Y015
+
+@_typing.final
+class GetSigningKeysResponse(_message.Message):
+    """A JSON Web Key Set."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Key(_message.Message):
+        """One Ed25519 public key."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KTY_FIELD_NUMBER: _builtins.int
+        CRV_FIELD_NUMBER: _builtins.int
+        KID_FIELD_NUMBER: _builtins.int
+        X_FIELD_NUMBER: _builtins.int
+        ALG_FIELD_NUMBER: _builtins.int
+        USE_FIELD_NUMBER: _builtins.int
+        kty: _builtins.str
+        """`OKP`."""
+        crv: _builtins.str
+        """`Ed25519`."""
+        kid: _builtins.str
+        """The key's name: its RFC 7638 thumbprint."""
+        x: _builtins.str
+        """The public key, 32 bytes in unpadded base64url."""
+        alg: _builtins.str
+        """`EdDSA`."""
+        use: _builtins.str
+        """`sig`."""
+        def __init__(
+            self,
+            *,
+            kty: _builtins.str = ...,
+            crv: _builtins.str = ...,
+            kid: _builtins.str = ...,
+            x: _builtins.str = ...,
+            alg: _builtins.str = ...,
+            use: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["alg", b"alg", "crv", b"crv", "kid", b"kid", "kty", b"kty", "use", b"use", "x", b"x"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    KEYS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___GetSigningKeysResponse.Key]:
+        """The present key first, then those that signed before it."""
+
+    def __init__(
+        self,
+        *,
+        keys: _abc.Iterable[Global___GetSigningKeysResponse.Key] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keys", b"keys"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetSigningKeysResponse: _TypeAlias = GetSigningKeysResponse  # noqa: Y015
+
+@_typing.final
+class RekeyPlatformRequest(_message.Message):
+    """One page of the work."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CURSOR_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    cursor: _builtins.str
+    """Where the last page ended; empty to begin."""
+    limit: _builtins.int
+    """Master keys in this page, 1 to 1,000."""
+    def __init__(
+        self,
+        *,
+        cursor: _builtins.str = ...,
+        limit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "limit", b"limit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RekeyPlatformRequest: _TypeAlias = RekeyPlatformRequest  # noqa: Y015
+
+@_typing.final
+class RekeyPlatformResponse(_message.Message):
+    """What the page did."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NEXT_CURSOR_FIELD_NUMBER: _builtins.int
+    EXAMINED_FIELD_NUMBER: _builtins.int
+    REWRAPPED_FIELD_NUMBER: _builtins.int
+    CURRENT_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    FAILED_TENANT_IDS_FIELD_NUMBER: _builtins.int
+    next_cursor: _builtins.str
+    """Where to go on; empty when there is no more."""
+    examined: _builtins.int
+    """Master keys that were looked at."""
+    rewrapped: _builtins.int
+    """Of these, wrapped anew."""
+    current: _builtins.int
+    """Of these, found wrapped by the present key already."""
+    failed: _builtins.int
+    """Of these, opened by neither the present nor the previous key; they stay as they are."""
+    total: _builtins.int
+    """Master keys that the platform wraps, of all tenants, as counted for this page."""
+    @_builtins.property
+    def failed_tenant_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Tenants of the failed ones, at most 100 of this page."""
+
+    def __init__(
+        self,
+        *,
+        next_cursor: _builtins.str = ...,
+        examined: _builtins.int = ...,
+        rewrapped: _builtins.int = ...,
+        current: _builtins.int = ...,
+        failed: _builtins.int = ...,
+        total: _builtins.int = ...,
+        failed_tenant_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["current", b"current", "examined", b"examined", "failed", b"failed", "failed_tenant_ids", b"failed_tenant_ids", "next_cursor", b"next_cursor", "rewrapped", b"rewrapped", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RekeyPlatformResponse: _TypeAlias = RekeyPlatformResponse  # noqa: Y015
+
+@_typing.final
 class GenerateDataKeysRequest(_message.Message):
     """Ask for new data keys."""
 

@@ -60,6 +60,36 @@ class KmsServiceStub:
                 request_serializer=coffer_dot_kms_dot_v1_dot_kms__pb2.RotateMasterKeyRequest.SerializeToString,
                 response_deserializer=coffer_dot_kms_dot_v1_dot_kms__pb2.RotateMasterKeyResponse.FromString,
                 _registered_method=True)
+        self.UnsealTenant = channel.unary_unary(
+                '/coffer.kms.v1.KmsService/UnsealTenant',
+                request_serializer=coffer_dot_kms_dot_v1_dot_kms__pb2.UnsealTenantRequest.SerializeToString,
+                response_deserializer=coffer_dot_kms_dot_v1_dot_kms__pb2.UnsealTenantResponse.FromString,
+                _registered_method=True)
+        self.RevokeKeyVersion = channel.unary_unary(
+                '/coffer.kms.v1.KmsService/RevokeKeyVersion',
+                request_serializer=coffer_dot_kms_dot_v1_dot_kms__pb2.RevokeKeyVersionRequest.SerializeToString,
+                response_deserializer=coffer_dot_kms_dot_v1_dot_kms__pb2.RevokeKeyVersionResponse.FromString,
+                _registered_method=True)
+        self.GetRevocationReceipt = channel.unary_unary(
+                '/coffer.kms.v1.KmsService/GetRevocationReceipt',
+                request_serializer=coffer_dot_kms_dot_v1_dot_kms__pb2.GetRevocationReceiptRequest.SerializeToString,
+                response_deserializer=coffer_dot_kms_dot_v1_dot_kms__pb2.GetRevocationReceiptResponse.FromString,
+                _registered_method=True)
+        self.DeleteTenantKms = channel.unary_unary(
+                '/coffer.kms.v1.KmsService/DeleteTenantKms',
+                request_serializer=coffer_dot_kms_dot_v1_dot_kms__pb2.DeleteTenantKmsRequest.SerializeToString,
+                response_deserializer=coffer_dot_kms_dot_v1_dot_kms__pb2.DeleteTenantKmsResponse.FromString,
+                _registered_method=True)
+        self.GetSigningKeys = channel.unary_unary(
+                '/coffer.kms.v1.KmsService/GetSigningKeys',
+                request_serializer=coffer_dot_kms_dot_v1_dot_kms__pb2.GetSigningKeysRequest.SerializeToString,
+                response_deserializer=coffer_dot_kms_dot_v1_dot_kms__pb2.GetSigningKeysResponse.FromString,
+                _registered_method=True)
+        self.RekeyPlatform = channel.unary_unary(
+                '/coffer.kms.v1.KmsService/RekeyPlatform',
+                request_serializer=coffer_dot_kms_dot_v1_dot_kms__pb2.RekeyPlatformRequest.SerializeToString,
+                response_deserializer=coffer_dot_kms_dot_v1_dot_kms__pb2.RekeyPlatformResponse.FromString,
+                _registered_method=True)
         self.GenerateDataKeys = channel.unary_unary(
                 '/coffer.kms.v1.KmsService/GenerateDataKeys',
                 request_serializer=coffer_dot_kms_dot_v1_dot_kms__pb2.GenerateDataKeysRequest.SerializeToString,
@@ -117,6 +147,49 @@ class KmsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UnsealTenant(self, request, context):
+        """Try a sealed key at once instead of at the next automatic try.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeKeyVersion(self, request, context):
+        """Erase a master-key version for ever: cryptographic erasure of what still hangs on it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRevocationReceipt(self, request, context):
+        """The signed receipt of a version's erasure.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteTenantKms(self, request, context):
+        """Back to the platform's key. The customer's key stays connected, draining, until nothing needs it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSigningKeys(self, request, context):
+        """The public keys with which receipts are checked, as a JSON Web Key Set (RFC 7517, RFC 8037).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RekeyPlatform(self, request, context):
+        """Wrap master keys that the platform's wrapping key wraps anew, under the one that is configured now,
+        a page at a time. May run twice.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GenerateDataKeys(self, request, context):
         """New data keys under the tenant's active master key. The first call of a tenant makes version 1
         under the platform's wrapping key.
@@ -167,6 +240,36 @@ def add_KmsServiceServicer_to_server(servicer, server):
                     servicer.RotateMasterKey,
                     request_deserializer=coffer_dot_kms_dot_v1_dot_kms__pb2.RotateMasterKeyRequest.FromString,
                     response_serializer=coffer_dot_kms_dot_v1_dot_kms__pb2.RotateMasterKeyResponse.SerializeToString,
+            ),
+            'UnsealTenant': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnsealTenant,
+                    request_deserializer=coffer_dot_kms_dot_v1_dot_kms__pb2.UnsealTenantRequest.FromString,
+                    response_serializer=coffer_dot_kms_dot_v1_dot_kms__pb2.UnsealTenantResponse.SerializeToString,
+            ),
+            'RevokeKeyVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeKeyVersion,
+                    request_deserializer=coffer_dot_kms_dot_v1_dot_kms__pb2.RevokeKeyVersionRequest.FromString,
+                    response_serializer=coffer_dot_kms_dot_v1_dot_kms__pb2.RevokeKeyVersionResponse.SerializeToString,
+            ),
+            'GetRevocationReceipt': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRevocationReceipt,
+                    request_deserializer=coffer_dot_kms_dot_v1_dot_kms__pb2.GetRevocationReceiptRequest.FromString,
+                    response_serializer=coffer_dot_kms_dot_v1_dot_kms__pb2.GetRevocationReceiptResponse.SerializeToString,
+            ),
+            'DeleteTenantKms': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteTenantKms,
+                    request_deserializer=coffer_dot_kms_dot_v1_dot_kms__pb2.DeleteTenantKmsRequest.FromString,
+                    response_serializer=coffer_dot_kms_dot_v1_dot_kms__pb2.DeleteTenantKmsResponse.SerializeToString,
+            ),
+            'GetSigningKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSigningKeys,
+                    request_deserializer=coffer_dot_kms_dot_v1_dot_kms__pb2.GetSigningKeysRequest.FromString,
+                    response_serializer=coffer_dot_kms_dot_v1_dot_kms__pb2.GetSigningKeysResponse.SerializeToString,
+            ),
+            'RekeyPlatform': grpc.unary_unary_rpc_method_handler(
+                    servicer.RekeyPlatform,
+                    request_deserializer=coffer_dot_kms_dot_v1_dot_kms__pb2.RekeyPlatformRequest.FromString,
+                    response_serializer=coffer_dot_kms_dot_v1_dot_kms__pb2.RekeyPlatformResponse.SerializeToString,
             ),
             'GenerateDataKeys': grpc.unary_unary_rpc_method_handler(
                     servicer.GenerateDataKeys,
@@ -320,6 +423,168 @@ class KmsService:
             '/coffer.kms.v1.KmsService/RotateMasterKey',
             coffer_dot_kms_dot_v1_dot_kms__pb2.RotateMasterKeyRequest.SerializeToString,
             coffer_dot_kms_dot_v1_dot_kms__pb2.RotateMasterKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnsealTenant(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/coffer.kms.v1.KmsService/UnsealTenant',
+            coffer_dot_kms_dot_v1_dot_kms__pb2.UnsealTenantRequest.SerializeToString,
+            coffer_dot_kms_dot_v1_dot_kms__pb2.UnsealTenantResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeKeyVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/coffer.kms.v1.KmsService/RevokeKeyVersion',
+            coffer_dot_kms_dot_v1_dot_kms__pb2.RevokeKeyVersionRequest.SerializeToString,
+            coffer_dot_kms_dot_v1_dot_kms__pb2.RevokeKeyVersionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRevocationReceipt(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/coffer.kms.v1.KmsService/GetRevocationReceipt',
+            coffer_dot_kms_dot_v1_dot_kms__pb2.GetRevocationReceiptRequest.SerializeToString,
+            coffer_dot_kms_dot_v1_dot_kms__pb2.GetRevocationReceiptResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteTenantKms(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/coffer.kms.v1.KmsService/DeleteTenantKms',
+            coffer_dot_kms_dot_v1_dot_kms__pb2.DeleteTenantKmsRequest.SerializeToString,
+            coffer_dot_kms_dot_v1_dot_kms__pb2.DeleteTenantKmsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSigningKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/coffer.kms.v1.KmsService/GetSigningKeys',
+            coffer_dot_kms_dot_v1_dot_kms__pb2.GetSigningKeysRequest.SerializeToString,
+            coffer_dot_kms_dot_v1_dot_kms__pb2.GetSigningKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RekeyPlatform(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/coffer.kms.v1.KmsService/RekeyPlatform',
+            coffer_dot_kms_dot_v1_dot_kms__pb2.RekeyPlatformRequest.SerializeToString,
+            coffer_dot_kms_dot_v1_dot_kms__pb2.RekeyPlatformResponse.FromString,
             options,
             channel_credentials,
             insecure,

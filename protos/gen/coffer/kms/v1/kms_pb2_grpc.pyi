@@ -45,6 +45,20 @@ class KmsServiceStub:
     """Prove a key and store nothing. An empty body proves the connected key and records the outcome."""
     RotateMasterKey: _grpc.UnaryUnaryMultiCallable[_kms_pb2.RotateMasterKeyRequest, _kms_pb2.RotateMasterKeyResponse]
     """Make a new master key under the same wrapping key, and start the rewrap."""
+    UnsealTenant: _grpc.UnaryUnaryMultiCallable[_kms_pb2.UnsealTenantRequest, _kms_pb2.UnsealTenantResponse]
+    """Try a sealed key at once instead of at the next automatic try."""
+    RevokeKeyVersion: _grpc.UnaryUnaryMultiCallable[_kms_pb2.RevokeKeyVersionRequest, _kms_pb2.RevokeKeyVersionResponse]
+    """Erase a master-key version for ever: cryptographic erasure of what still hangs on it."""
+    GetRevocationReceipt: _grpc.UnaryUnaryMultiCallable[_kms_pb2.GetRevocationReceiptRequest, _kms_pb2.GetRevocationReceiptResponse]
+    """The signed receipt of a version's erasure."""
+    DeleteTenantKms: _grpc.UnaryUnaryMultiCallable[_kms_pb2.DeleteTenantKmsRequest, _kms_pb2.DeleteTenantKmsResponse]
+    """Back to the platform's key. The customer's key stays connected, draining, until nothing needs it."""
+    GetSigningKeys: _grpc.UnaryUnaryMultiCallable[_kms_pb2.GetSigningKeysRequest, _kms_pb2.GetSigningKeysResponse]
+    """The public keys with which receipts are checked, as a JSON Web Key Set (RFC 7517, RFC 8037)."""
+    RekeyPlatform: _grpc.UnaryUnaryMultiCallable[_kms_pb2.RekeyPlatformRequest, _kms_pb2.RekeyPlatformResponse]
+    """Wrap master keys that the platform's wrapping key wraps anew, under the one that is configured now,
+    a page at a time. May run twice.
+    """
     GenerateDataKeys: _grpc.UnaryUnaryMultiCallable[_kms_pb2.GenerateDataKeysRequest, _kms_pb2.GenerateDataKeysResponse]
     """New data keys under the tenant's active master key. The first call of a tenant makes version 1
     under the platform's wrapping key.
@@ -73,6 +87,20 @@ class KmsServiceAsyncStub(KmsServiceStub):
     """Prove a key and store nothing. An empty body proves the connected key and records the outcome."""
     RotateMasterKey: _aio.UnaryUnaryMultiCallable[_kms_pb2.RotateMasterKeyRequest, _kms_pb2.RotateMasterKeyResponse]  # type: ignore[assignment]
     """Make a new master key under the same wrapping key, and start the rewrap."""
+    UnsealTenant: _aio.UnaryUnaryMultiCallable[_kms_pb2.UnsealTenantRequest, _kms_pb2.UnsealTenantResponse]  # type: ignore[assignment]
+    """Try a sealed key at once instead of at the next automatic try."""
+    RevokeKeyVersion: _aio.UnaryUnaryMultiCallable[_kms_pb2.RevokeKeyVersionRequest, _kms_pb2.RevokeKeyVersionResponse]  # type: ignore[assignment]
+    """Erase a master-key version for ever: cryptographic erasure of what still hangs on it."""
+    GetRevocationReceipt: _aio.UnaryUnaryMultiCallable[_kms_pb2.GetRevocationReceiptRequest, _kms_pb2.GetRevocationReceiptResponse]  # type: ignore[assignment]
+    """The signed receipt of a version's erasure."""
+    DeleteTenantKms: _aio.UnaryUnaryMultiCallable[_kms_pb2.DeleteTenantKmsRequest, _kms_pb2.DeleteTenantKmsResponse]  # type: ignore[assignment]
+    """Back to the platform's key. The customer's key stays connected, draining, until nothing needs it."""
+    GetSigningKeys: _aio.UnaryUnaryMultiCallable[_kms_pb2.GetSigningKeysRequest, _kms_pb2.GetSigningKeysResponse]  # type: ignore[assignment]
+    """The public keys with which receipts are checked, as a JSON Web Key Set (RFC 7517, RFC 8037)."""
+    RekeyPlatform: _aio.UnaryUnaryMultiCallable[_kms_pb2.RekeyPlatformRequest, _kms_pb2.RekeyPlatformResponse]  # type: ignore[assignment]
+    """Wrap master keys that the platform's wrapping key wraps anew, under the one that is configured now,
+    a page at a time. May run twice.
+    """
     GenerateDataKeys: _aio.UnaryUnaryMultiCallable[_kms_pb2.GenerateDataKeysRequest, _kms_pb2.GenerateDataKeysResponse]  # type: ignore[assignment]
     """New data keys under the tenant's active master key. The first call of a tenant makes version 1
     under the platform's wrapping key.
@@ -128,6 +156,56 @@ class KmsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_kms_pb2.RotateMasterKeyResponse, _abc.Awaitable[_kms_pb2.RotateMasterKeyResponse]]:
         """Make a new master key under the same wrapping key, and start the rewrap."""
+
+    @_abc_1.abstractmethod
+    def UnsealTenant(
+        self,
+        request: _kms_pb2.UnsealTenantRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_kms_pb2.UnsealTenantResponse, _abc.Awaitable[_kms_pb2.UnsealTenantResponse]]:
+        """Try a sealed key at once instead of at the next automatic try."""
+
+    @_abc_1.abstractmethod
+    def RevokeKeyVersion(
+        self,
+        request: _kms_pb2.RevokeKeyVersionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_kms_pb2.RevokeKeyVersionResponse, _abc.Awaitable[_kms_pb2.RevokeKeyVersionResponse]]:
+        """Erase a master-key version for ever: cryptographic erasure of what still hangs on it."""
+
+    @_abc_1.abstractmethod
+    def GetRevocationReceipt(
+        self,
+        request: _kms_pb2.GetRevocationReceiptRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_kms_pb2.GetRevocationReceiptResponse, _abc.Awaitable[_kms_pb2.GetRevocationReceiptResponse]]:
+        """The signed receipt of a version's erasure."""
+
+    @_abc_1.abstractmethod
+    def DeleteTenantKms(
+        self,
+        request: _kms_pb2.DeleteTenantKmsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_kms_pb2.DeleteTenantKmsResponse, _abc.Awaitable[_kms_pb2.DeleteTenantKmsResponse]]:
+        """Back to the platform's key. The customer's key stays connected, draining, until nothing needs it."""
+
+    @_abc_1.abstractmethod
+    def GetSigningKeys(
+        self,
+        request: _kms_pb2.GetSigningKeysRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_kms_pb2.GetSigningKeysResponse, _abc.Awaitable[_kms_pb2.GetSigningKeysResponse]]:
+        """The public keys with which receipts are checked, as a JSON Web Key Set (RFC 7517, RFC 8037)."""
+
+    @_abc_1.abstractmethod
+    def RekeyPlatform(
+        self,
+        request: _kms_pb2.RekeyPlatformRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_kms_pb2.RekeyPlatformResponse, _abc.Awaitable[_kms_pb2.RekeyPlatformResponse]]:
+        """Wrap master keys that the platform's wrapping key wraps anew, under the one that is configured now,
+        a page at a time. May run twice.
+        """
 
     @_abc_1.abstractmethod
     def GenerateDataKeys(

@@ -108,7 +108,9 @@ class ServicePolicy(_message.Message):
     NAMES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Names of services, as in `spiffe://coffer/<name>`: `kms`, `secrets`, `rewrap`, `gateway`."""
+        """Names of services, as in `spiffe://coffer/<name>`: `kms`, `secrets`, `rewrap`, `gateway`, and
+        `operator`, a person at the command line.
+        """
 
     def __init__(
         self,
@@ -141,6 +143,23 @@ class ConsumerPolicy(_message.Message):
 Global___ConsumerPolicy: _TypeAlias = ConsumerPolicy  # noqa: Y015
 
 @_typing.final
+class OpenPolicy(_message.Message):
+    """Calls by anybody, without a credential: for what is public by its nature and holds no tenant data."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OpenPolicy: _TypeAlias = OpenPolicy  # noqa: Y015
+
+@_typing.final
 class Policy(_message.Message):
     """Who may call an rpc. An rpc without this option is refused to everybody."""
 
@@ -150,6 +169,7 @@ class Policy(_message.Message):
     ADMIN_FIELD_NUMBER: _builtins.int
     SERVICE_FIELD_NUMBER: _builtins.int
     CONSUMER_FIELD_NUMBER: _builtins.int
+    OPEN_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def api_key(self) -> Global___ApiKeyPolicy:
         """A tenant's API key."""
@@ -166,6 +186,10 @@ class Policy(_message.Message):
     def consumer(self) -> Global___ConsumerPolicy:
         """A granted consumer of values."""
 
+    @_builtins.property
+    def open(self) -> Global___OpenPolicy:
+        """Anybody."""
+
     def __init__(
         self,
         *,
@@ -173,12 +197,13 @@ class Policy(_message.Message):
         admin: Global___AdminPolicy | None = ...,
         service: Global___ServicePolicy | None = ...,
         consumer: Global___ConsumerPolicy | None = ...,
+        open: Global___OpenPolicy | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["admin", b"admin", "api_key", b"api_key", "caller", b"caller", "consumer", b"consumer", "service", b"service"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["admin", b"admin", "api_key", b"api_key", "caller", b"caller", "consumer", b"consumer", "open", b"open", "service", b"service"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["admin", b"admin", "api_key", b"api_key", "caller", b"caller", "consumer", b"consumer", "service", b"service"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admin", b"admin", "api_key", b"api_key", "caller", b"caller", "consumer", b"consumer", "open", b"open", "service", b"service"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_caller: _TypeAlias = _typing.Literal["api_key", "admin", "service", "consumer"]  # noqa: Y015
+    _WhichOneofReturnType_caller: _TypeAlias = _typing.Literal["api_key", "admin", "service", "consumer", "open"]  # noqa: Y015
     _WhichOneofArgType_caller: _TypeAlias = _typing.Literal["caller", b"caller"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_caller) -> _WhichOneofReturnType_caller | None: ...
 

@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING, Final
 
 from services.common.errors import KeyRevokedError, TenantSealedError, UnavailableError
 from services.common.identity import Call, current_call
-from services.kms import hierarchy
-from services.kms.announcements import Announcement, Kind
-from services.kms.cache import REFRESH_AT, CachedKey
+from services.kms.keys import hierarchy
+from services.kms.keys.announcements import Announcement, Kind
+from services.kms.keys.cache import REFRESH_AT, CachedKey
+from services.kms.keys.proofs import Minted, mint
 from services.kms.model import KeyStatus, Reason, UnknownVersionError, WrapError, WrapMethod
-from services.kms.proofs import Minted, mint
 
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from services.kms.cache import Mark, MasterKeyCache
+    from services.kms.keys.cache import Mark, MasterKeyCache
+    from services.kms.keys.sealing import Seals
     from services.kms.model import KeyLookup, Wrapped
     from services.kms.ports import Clock, KeyStore, WrappingKey, WrappingKeys
-    from services.kms.sealing import Seals
 
 _ATTEMPTS: Final = 3
 """Loads of one key before it is served without being kept, because its ring keeps moving."""
@@ -235,7 +235,7 @@ class MasterKeys:
 
     def _key_of(self, lookup: KeyLookup) -> WrappingKey:
         if lookup.binding is None:
-            return self._wrapping.platform()
+            return self._wrapping.platform(lookup.row.wrap_method)
         return self._wrapping.customer(lookup.row.tenant_id, lookup.binding.target)
 
     async def _refused(self, lookup: KeyLookup, reason: Reason, *, ahead: bool) -> None:
@@ -266,9 +266,8 @@ class MasterKeys:
 
     async def _create_first(self, tenant_id: UUID) -> int:
         mark = self._cache.mark(tenant_id)
-        minted = await mint(
-            self._wrapping.platform(), WrapMethod.GLOBAL, tenant_id, clock=self._clock
-        )
+        method = self._wrapping.platform_method
+        minted = await mint(self._wrapping.platform(method), method, tenant_id, clock=self._clock)
         row = await self._store.create_first(_present_call(), tenant_id, minted.new)
         if row.id == minted.new.id:
             self.keep_new(mark, minted, row.version, None)

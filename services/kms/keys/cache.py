@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from uuid import UUID
 
-    from services.kms.hierarchy import OpenMasterKey
+    from services.kms.keys.hierarchy import OpenMasterKey
     from services.kms.ports import Clock
 
 REFRESH_AT: Final = 0.8

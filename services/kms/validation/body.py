@@ -13,15 +13,14 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from services.common.errors import ValidationError
-from services.kms import forms, static_credentials
 from services.kms.model import KmsTarget
-from services.kms.static_credentials import safe_name
+from services.kms.validation import forms, static_credentials
+from services.kms.validation.static_credentials import safe_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 PROVIDERS: Final = ("aws", "gcp", "azure")
-SUPPORTED: Final = ("aws",)
 _TOP: Final = ("provider", "kms_key_ref", "config")
 _MAX_TEXT: Final = 2048
 
@@ -93,21 +92,15 @@ class _Check:
                 "azure": self._azure,
             }
             checks[provider](key_ref, fields)
-        self._finish(provider)
+        self._finish()
         assert provider is not None
         assert key_ref is not None
         return KmsTarget(provider, key_ref, fields)
 
-    def _finish(self, provider: str | None) -> None:
+    def _finish(self) -> None:
         if self._faults:
             text = "; ".join(f"{path} {'; '.join(said)}" for path, said in self._faults.items())
             raise ValidationError(f"The request is not valid: {text}.", fields=self._faults)
-        if provider not in SUPPORTED:
-            raise ValidationError.of(
-                "provider",
-                f"{provider} is not supported by this version; supported so far: "
-                + ", ".join(SUPPORTED),
-            )
 
     def _config(self, provider: str, config: dict[str, object]) -> dict[str, str | None]:
         known = CONFIG_FIELDS[provider]

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from typing import Any
     from uuid import UUID
 
-    from services.kms.cache import MasterKeyCache
-    from services.kms.master_keys import Lifetimes, MasterKeys
+    from services.kms.keys.cache import MasterKeyCache
+    from services.kms.keys.master_keys import Lifetimes, MasterKeys
+    from services.kms.keys.sealing import Ailing, Seals
     from services.kms.model import Binding
     from services.kms.ports import Clock, KeyStore
-    from services.kms.sealing import Ailing, Seals
 
 REFRESHES: Final = 256
 """Refreshes under way at once."""

@@ -9,7 +9,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from services.kms import hierarchy
+from services.kms.keys import hierarchy
 from services.kms.model import KeyFacts, NewMasterKey, Proof, Reason, WrapError
 
 if TYPE_CHECKING:

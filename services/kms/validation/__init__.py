@@ -1,0 +1,11 @@
+"""What a request about a customer's key must look like. Pure."""
+
+from services.kms.validation.body import (
+    CONFIG_FIELDS,
+    PROVIDERS,
+    Rules,
+    issued_external_id,
+    parse,
+)
+
+__all__ = ["CONFIG_FIELDS", "PROVIDERS", "Rules", "issued_external_id", "parse"]
