@@ -103,6 +103,8 @@ def _tag(route: Route) -> str:
 
 def _security(rpc: MethodDescriptor) -> list[dict[str, list[str]]]:
     policy = rpc.GetOptions().Extensions[policy_pb2.policy]
+    if policy.WhichOneof("caller") == "open":
+        return []
     if policy.WhichOneof("caller") == "api_key":
         return [{"apiKey": []}, {"apiKeyHeader": []}]
     choice: dict[str, list[str]] = {"adminJwt": []}

@@ -83,7 +83,7 @@ def _operation(document: dict[str, Any], path: str, verb: str, operation: dict[s
         f'<section id="{_text(operation["operationId"])}">',
         f'<h2><span class="verb">{verb.upper()}</span> <code>{_text(path)}</code></h2>',
         f"<p>{_text(operation['description'])}</p>",
-        f'<p class="muted">Credential: {_text(" or ".join(schemes))}</p>',
+        f'<p class="muted">Credential: {_text(" or ".join(schemes) or "none")}</p>',
     ]
     rows = [(f"{p['name']} ({p['in']})", p) for p in operation.get("parameters", ())]
     media = operation.get("requestBody", {}).get("content", {}).get("application/json", {})

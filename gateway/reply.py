@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from gateway.routes import Route
 
+CACHEABLE: Final = (b"cache-control", b"public, max-age=300")
+"""Of public replies: five minutes, so that a key that signs from now on is soon known everywhere."""
+
 _PAGE: Final = page_pb2.Page.DESCRIPTOR.full_name
 
 
@@ -32,12 +35,22 @@ def page_field(reply: Descriptor) -> FieldDescriptor | None:
 class ReplyWriter:
     """Writes the replies of one route. Raises TypeError or KeyError when the route cannot be served."""
 
-    __slots__ = ("_choice", "_data", "_enveloped", "_location", "_page", "_status", "_whole")
+    __slots__ = (
+        "_choice",
+        "_data",
+        "_enveloped",
+        "_headers",
+        "_location",
+        "_page",
+        "_status",
+        "_whole",
+    )
 
     def __init__(self, route: Route) -> None:
         reply = route.rpc.output_type
         page = page_field(reply) if route.enveloped else None
         self._enveloped = route.enveloped
+        self._headers = (JSON_TYPE, CACHEABLE) if route.public else (JSON_TYPE,)
         self._status = route.status
         self._location = route.location
         self._data = route.response_body
@@ -50,9 +63,9 @@ class ReplyWriter:
     def response(self, message: Message, request_id: str) -> Response:
         """The success response. Raises ValueError for a reply that its contract does not allow."""
         members = self._members(message)
-        headers: tuple[tuple[bytes, bytes], ...] = (JSON_TYPE,)
+        headers: tuple[tuple[bytes, bytes], ...] = self._headers
         if self._location:
-            headers = (JSON_TYPE, (b"location", _location(self._location, members)))
+            headers = (*headers, (b"location", _location(self._location, members)))
         body: object = members[self._data] if self._data else members
         if self._enveloped:
             meta: dict[str, object] = {"request_id": request_id}

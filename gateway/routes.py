@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
 _VERBS: Final = ("get", "put", "post", "patch", "delete")
 ENVELOPED: Final = "/v1/"
-"""Replies below this path are wrapped in `data` and `meta`; those below /admin/ are bare."""
+"""Replies below this path are wrapped in `data` and `meta`; all others are bare."""
 BARE: Final = "/admin/"
+PUBLIC: Final = "/.well-known/"
+"""Replies below this path (RFC 8615) are bare, open to anybody and may be cached; nothing else is open."""
 DEFAULT_STATUS: Final = 200
 
 
@@ -52,6 +54,11 @@ class Route:
     def enveloped(self) -> bool:
         """Whether the reply is wrapped in `data` and `meta`."""
         return self.template.startswith(ENVELOPED)
+
+    @property
+    def public(self) -> bool:
+        """Whether anybody may ask, and keep the reply for a while."""
+        return self.template.startswith(PUBLIC)
 
 
 def _is_field(segment: str) -> bool:
@@ -89,9 +96,16 @@ def _route(rpc: MethodDescriptor) -> Route | None:
 def _refuse_unknown(rpc: MethodDescriptor, rule: http_pb2.HttpRule, verb: str, path: str) -> None:
     request = rpc.input_type.fields_by_name
     segments = path.split("/")[1:]
+    is_open = rpc.GetOptions().Extensions[policy_pb2.policy].HasField("open")
+    public = path.startswith(PUBLIC)
     faults = {
         "its HTTP verb is not known here": verb not in _VERBS,
-        "its path is below neither /v1/ nor /admin/": not path.startswith((ENVELOPED, BARE)),
+        "its path is below neither /v1/ nor /admin/ nor /.well-known/": not path.startswith(
+            (ENVELOPED, BARE, PUBLIC)
+        ),
+        "its policy is open though its path is not below /.well-known/": is_open and not public,
+        "its path is below /.well-known/ though it is not an open GET": public
+        and not (is_open and verb == "get"),
         "its path has an empty segment": "" in segments,
         "its body is neither `*` nor nothing": rule.body not in {"", "*"},
         "it has additional bindings": bool(rule.additional_bindings),

@@ -26,6 +26,11 @@ DOCUMENTED = {
     ("GET", "/admin/tenant-kms/setup", 200),
     ("POST", "/admin/tenant-kms/verify", 200),
     ("POST", "/admin/tenant-kms/rotate", 200),
+    ("POST", "/admin/tenant-kms/unseal", 200),
+    ("POST", "/admin/tenant-kms/keys/{version}/revoke", 200),
+    ("GET", "/admin/tenant-kms/keys/{version}/receipt", 200),
+    ("DELETE", "/admin/tenant-kms", 200),
+    ("GET", "/.well-known/coffer-signing-keys", 200),
     ("GET", "/admin/tenant-kms/rewraps", 200),
     ("GET", "/admin/tenant-kms/rewraps/{id}", 200),
     ("POST", "/v1/secrets", 201),
@@ -64,8 +69,18 @@ def test_each_route_can_be_read_and_written(route: Route) -> None:
 @pytest.mark.parametrize("route", ROUTES.values(), ids=list(ROUTES))
 def test_only_callers_with_a_credential_of_a_person_have_http_paths(route: Route) -> None:
     policy = route.rpc.GetOptions().Extensions[policy_pb2.policy]
-    wanted = "api_key" if route.template.startswith("/v1/") else "admin"
-    assert policy.WhichOneof("caller") == wanted
+    wanted = {"v1": "api_key", "admin": "admin", ".well-known": "open"}
+    assert policy.WhichOneof("caller") == wanted[route.template.split("/")[1]]
+
+
+def test_nothing_is_open_to_anybody_but_the_signing_keys() -> None:
+    found = {
+        rpc.name
+        for service in SERVICES.values()
+        for rpc in service.methods
+        if rpc.GetOptions().Extensions[policy_pb2.policy].HasField("open")
+    }
+    assert found == {"GetSigningKeys"}
 
 
 @pytest.mark.parametrize("route", ROUTES.values(), ids=list(ROUTES))
@@ -88,7 +103,7 @@ def test_openapi_has_each_route_with_credential_and_answer(openapi: dict[str, An
     for route in ROUTES.values():
         operation = openapi["paths"][route.template][route.method.lower()]
         assert operation["operationId"] == route.rpc.name
-        assert operation["security"]
+        assert bool(operation["security"]) is not route.public
         assert operation["description"], f"{route.rpc.full_name} has no comment"
         assert set(operation["responses"]) == {str(route.status), "default"}
     rotate = openapi["paths"]["/admin/tenant-kms/rotate"]["post"]

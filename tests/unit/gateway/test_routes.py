@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import ServiceDescriptor
 
 
-def service(rule: http_pb2.HttpRule | None, reply: Any = None, **method: Any) -> ServiceDescriptor:
+def service(
+    rule: http_pb2.HttpRule | None,
+    reply: Any = None,
+    policy: policy_pb2.Policy | None = None,
+    **method: Any,
+) -> ServiceDescriptor:
     """A service with one rpc, `Do`, whose request has one field, `id`."""
     file = descriptor_pb2.FileDescriptorProto(name="t.proto", package="t", syntax="proto3")
     file.message_type.add(name="M").field.add(name="id", number=1, type=9, label=1)
@@ -26,6 +31,8 @@ def service(rule: http_pb2.HttpRule | None, reply: Any = None, **method: Any) ->
         rpc.options.Extensions[annotations_pb2.http].CopyFrom(rule)
     if reply is not None:
         rpc.options.Extensions[policy_pb2.http_reply].CopyFrom(reply)
+    if policy is not None:
+        rpc.options.Extensions[policy_pb2.policy].CopyFrom(policy)
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return pool.FindServiceByName("t.S")
@@ -65,6 +72,33 @@ def test_a_route_is_what_the_options_say() -> None:
 def test_a_rule_that_is_not_known_is_refused(rule: http_pb2.HttpRule, fault: str) -> None:
     with pytest.raises(TypeError, match=fault):
         routes_of(service(rule))
+
+
+OPEN = policy_pb2.Policy(open=policy_pb2.OpenPolicy())
+ADMIN = policy_pb2.Policy(admin=policy_pb2.AdminPolicy())
+
+
+def test_what_is_open_to_anybody_is_bare_and_may_be_cached() -> None:
+    (route,) = routes_of(service(http_pb2.HttpRule(get="/.well-known/keys"), policy=OPEN))
+    assert route.public
+    assert not route.enveloped
+
+
+@pytest.mark.parametrize(
+    ("rule", "policy", "fault"),
+    [
+        (http_pb2.HttpRule(get="/admin/x"), OPEN, "its policy is open"),
+        (http_pb2.HttpRule(get="/v1/x"), OPEN, "its policy is open"),
+        (http_pb2.HttpRule(get="/.well-known/x"), ADMIN, "not an open GET"),
+        (http_pb2.HttpRule(get="/.well-known/x"), None, "not an open GET"),
+        (http_pb2.HttpRule(post="/.well-known/x", body="*"), OPEN, "not an open GET"),
+    ],
+)
+def test_what_is_open_is_below_its_own_path_and_nothing_else_is(
+    rule: http_pb2.HttpRule, policy: policy_pb2.Policy | None, fault: str
+) -> None:
+    with pytest.raises(TypeError, match=fault):
+        routes_of(service(rule, policy=policy))
 
 
 def test_a_stream_has_no_route() -> None:
