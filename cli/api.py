@@ -82,16 +82,15 @@ class Api:
         self, path: str, body: dict[str, Any] | None = None, *, step_up: str | None = None
     ) -> dict[str, Any]:
         """Raises UnreachableError, ApiError."""
-        headers = {} if step_up is None else {"X-KnoxCall-StepUp": step_up}
-        return self._call("POST", path, json=body or {}, headers=headers)
+        return self._call("POST", path, json=body or {}, headers=_step_up(step_up))
 
     def put(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """Raises UnreachableError, ApiError."""
         return self._call("PUT", path, json=body)
 
-    def delete(self, path: str) -> dict[str, Any]:
+    def delete(self, path: str, *, step_up: str | None = None) -> dict[str, Any]:
         """Raises UnreachableError, ApiError."""
-        return self._call("DELETE", path)
+        return self._call("DELETE", path, headers=_step_up(step_up))
 
     def _call(self, method: str, path: str, **how: Any) -> dict[str, Any]:
         try:
@@ -108,3 +107,7 @@ class Api:
             return body
         told = body.get("error") if isinstance(body, dict) else None
         raise ApiError(answer.status_code, told if isinstance(told, dict) else {})
+
+
+def _step_up(token: str | None) -> dict[str, str]:
+    return {} if token is None else {"X-KnoxCall-StepUp": token}

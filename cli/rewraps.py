@@ -100,14 +100,24 @@ def watch(
     3 no stack found or reachable, 4 refused or no such rewrap.
     """
     with exit_codes(), _api(data_dir, tenant) as api:
-        watching = Watch(api, time.monotonic, time.sleep)
-        with Display(Console(stderr=as_json, highlight=False)) as display:
-            lease = watching.until_the_end(lease_id, timeout, display.show)
-    if as_json:
+        follow(api, lease_id, timeout, Console(stderr=as_json, highlight=False), quiet=as_json)
+
+
+def follow(
+    api: Api, lease_id: int | None, timeout: float | None, console: Console, *, quiet: bool
+) -> None:
+    """Show a rewrap (None: the newest) until it ends, and how; `quiet` prints JSON for a script instead.
+
+    Leaves with Exit.FAILED if it did not complete in time. Raises ApiError, UnreachableError.
+    """
+    watching = Watch(api, time.monotonic, time.sleep)
+    with Display(console) as display:
+        lease = watching.until_the_end(lease_id, timeout, display.show)
+    if quiet:
         show_json(lease)
     if lease["state"] not in FINAL:
         fail(f"rewrap {lease['id']} has not ended within {timeout:g} s", Exit.FAILED)
-    if not as_json:
+    if not quiet:
         typer.echo(_outcome(lease))
     if lease["state"] != "completed":
         raise typer.Exit(Exit.FAILED)

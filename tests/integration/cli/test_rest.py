@@ -156,34 +156,6 @@ def test_a_watch_that_runs_out_of_time_fails(coffer: Coffer, gateway: Gateway) -
     assert "0 s" in result.stderr
 
 
-def test_rotating_sends_a_fresh_step_up_token(coffer: Coffer, gateway: Gateway) -> None:
-    done = {"rotated": True, "new_version": 3, "rewrap_lease_id": 7}
-    gateway.answers[f"POST {KMS}/rotate"] = (200, done)
-    assert coffer.json("kms", "rotate") == done
-    assert gateway.requests[0].headers["x-knoxcall-stepup"] == "ey.step.x"
-
-
-def test_connecting_a_key_sends_what_the_contract_wants(coffer: Coffer, gateway: Gateway) -> None:
-    answer = {"ok": True, "new_key_version": 2, "note": "Rewrapping."}
-    gateway.answers[f"POST {KMS}"] = (200, answer)
-    arn = "arn:aws:kms:eu-west-1:111122223333:key/1"
-    result = coffer("kms", "connect-aws", "--key-arn", arn, "--role-arn", "r")
-    assert "version 2" in result.stdout
-    config = {"region": "eu-west-1", "role_arn": "r"}
-    assert gateway.bodies == [{"provider": "aws", "kms_key_ref": arn, "config": config}]
-
-
-def test_a_refused_key_says_what_is_missing(coffer: Coffer, gateway: Gateway) -> None:
-    hint = "Allow kms:Encrypt."
-    body = refusal("kms_verify_failed", "No.", reason="access_denied", hint=hint)
-    gateway.answers[f"POST {KMS}/verify"] = (400, body)
-    result = coffer("kms", "verify")
-    assert result.exit_code == Exit.REFUSED
-    assert hint in result.stderr
-    assert "access_denied" in result.stderr
-    assert coffer("kms", "verify", "--key-arn", "x").exit_code == Exit.USAGE
-
-
 def test_nobody_there_and_nothing_known_have_an_exit_code_of_their_own(coffer: Coffer) -> None:
     coffer.environ["COFFER_BASE_URL"] = "http://127.0.0.1:1"
     assert coffer("kms", "status").exit_code == Exit.UNREACHABLE

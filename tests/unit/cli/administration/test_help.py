@@ -6,7 +6,6 @@ import pytest
 from typer.main import get_command
 
 from cli.__main__ import application
-from cli.kms import aws_body
 
 PROMISED = {
     "migrate",
@@ -22,9 +21,14 @@ PROMISED = {
     "rewraps list",
     "rewraps watch",
     "kms status",
-    "kms connect-aws",
+    "kms setup",
+    "kms onboard",
     "kms verify",
     "kms rotate",
+    "kms unseal",
+    "kms revoke",
+    "kms receipt",
+    "kms offboard",
     "secrets list",
     "secrets get",
     "secrets create",
@@ -67,14 +71,3 @@ def test_no_command_takes_a_secret_on_the_command_line(name: str) -> None:
     _, options = commands()[name]
     forbidden = {"--value", "--passphrase", "--password", "--api-key", "--token", "--admin-jwt"}
     assert not options & forbidden
-
-
-def test_the_region_of_an_aws_key_is_its_arns_unless_another_is_said() -> None:
-    arn = "arn:aws:kms:eu-west-1:111122223333:key/1"
-    assert aws_body(arn, "role", None, None)["config"] == {
-        "region": "eu-west-1",
-        "role_arn": "role",
-    }
-    other = aws_body(arn, "role", "ext", "us-east-1")
-    assert other["config"] == {"region": "us-east-1", "role_arn": "role", "external_id": "ext"}
-    assert aws_body("not an arn", "role", None, None)["config"]["region"] == ""

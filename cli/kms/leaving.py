@@ -1,0 +1,50 @@
+"""`coffer kms offboard`."""
+
+from __future__ import annotations
+
+import typer
+
+from cli.commands import AsJson, DataDir, OtherTenant, exit_codes, show_json
+from cli.connection import Stack
+from cli.kms.calls import PATH, Watch, Yes, admin_api, watch_rewrap
+
+
+def offboard(
+    *,
+    yes: Yes = False,
+    watch: Watch = False,
+    tenant: OtherTenant = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Go back to the platform's key: from then on the customer's key opens nothing any more.
+
+    A new master key under the platform's key becomes active and everything moves to it. The customer's
+    key stays connected, draining, until nothing needs it: keep the grant until `coffer kms status` says
+    that no key is connected. Needs a step-up token: COFFER_STEP_UP, or the development issuer makes one.
+
+    Example: coffer kms offboard --watch
+
+    Exit status: 0 begun (with --watch: completed), 1 not confirmed, or with --watch the rewrap did not
+    complete, 3 no stack or token found, or not reachable, 4 refused, also when no key is connected.
+    """
+    if not yes:
+        typer.confirm(
+            "The platform's own key will open this tenant's data from now on. Go on?",
+            abort=True,
+            err=True,
+        )
+    with exit_codes():
+        stack = Stack.locate(data_dir)
+        with admin_api(stack, tenant) as api:
+            done = api.delete(PATH, step_up=stack.step_up(tenant))
+            version, lease = done["new_key_version"], done["rewrap_lease_id"]
+            if as_json:
+                show_json(done)
+            else:
+                typer.echo(
+                    f"master key version {version}, wrapped by the platform's key, is active;"
+                    f" rewrap {lease} has begun. Keep the grant on your key until it has ended."
+                )
+            if watch:
+                watch_rewrap(api, lease, quiet=as_json)
