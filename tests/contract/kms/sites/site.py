@@ -2,6 +2,15 @@
 
 Each provider has a `Site` beside this file: the REAL SDK client of the provider under test against a local
 server that stands in for its cloud. Every method that changes the cloud takes effect before it returns.
+
+Each file beside this one has a context manager `cloud() -> Iterator[MakeSite]`: it starts the stand-in once
+for a module of tests, puts kms's ambient identity into the environment, and gives a function that makes
+sites. `test_contract.py` names it in its table `CLOUDS`; that one line is all that a further provider needs.
+
+What the suite asks of every hint: it has `site.permission(...)`, `site.principal(...)` and the key's name
+(`describe().key_ref`); for `throttled` and `unreachable` also the words "a retry is safe", for
+`roundtrip_mismatch` "must not be used" (the wire contract, section 3). No exception of an SDK hangs on the
+WrapError, not even as its `__context__`: raise outside the `except` block.
 """
 
 from __future__ import annotations
@@ -12,6 +21,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from services.kms.model import Reason
     from services.kms.ports import WrappingKey
     from tests.fakes.kms_keys import CountingMeter
 
@@ -34,6 +44,10 @@ class Site(Protocol):
     """Whether the cloud itself refuses bytes wrapped for other facts (AWS, GCP) or cannot (Azure)."""
     wrong_types: tuple[str, ...]
     """Kinds of keys that cannot do it, for `of_wrong_type`."""
+    redirects: tuple[Operation, ...]
+    """Operations that travel over HTTP, where a redirect can be the answer (gRPC knows none)."""
+    destroyed: Reason
+    """What `destroy` is to be reported as: `key_disabled`, or `key_not_found` where the cloud tells no more."""
 
     # Keys
 
@@ -72,7 +86,7 @@ class Site(Protocol):
         ...
 
     def destroy(self) -> None:
-        """Pending deletion, destroyed version, deleted: the last state from which there is a word about it."""
+        """Pending deletion, destroyed version, deleted: the last state with a word about it."""
         ...
 
     def deny(self, operation: Operation) -> None:
@@ -102,7 +116,7 @@ class Site(Protocol):
         ...
 
     def redirect(self, operation: Operation, url: str) -> None:
-        """Answer with a redirect to `url`."""
+        """Answer with a redirect to `url`. Keys that are made afterwards meet it, with a new login."""
         ...
 
     def expire_logins(self) -> None:
@@ -128,5 +142,13 @@ class Site(Protocol):
         ...
 
     async def close(self) -> None:
-        """End the provider and its server."""
+        """End the provider, and what the site alone started."""
+        ...
+
+
+class MakeSite(Protocol):
+    """Makes a site with a tenant, a key and a provider of its own. Call it in the running event loop."""
+
+    def __call__(self, *, total_seconds: float = 10.0, reuse_seconds: float = 30.0) -> Site:
+        """The two are the provider's: how long a call may take, how long a login is used again."""
         ...
