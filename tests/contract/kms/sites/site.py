@@ -47,7 +47,7 @@ class Site(Protocol):
     redirects: tuple[Operation, ...]
     """Operations that travel over HTTP, where a redirect can be the answer (gRPC knows none)."""
     destroyed: Reason
-    """What `destroy` is to be reported as: `key_disabled`, or `key_not_found` where the cloud tells no more."""
+    """What `destroy` is to be reported as: `key_disabled`; `key_not_found` where the cloud tells no more."""
 
     # Keys
 
