@@ -12,6 +12,7 @@ from typing import Final
 
 from services.kms.model import Reason, WrapError
 
+_UNNAMED_PRINCIPAL: Final = "the platform's principal (GET /admin/tenant-kms/setup)"
 _SERVER_ERROR: Final = 500
 _FORBIDDEN: Final = 403
 _BAD_REQUEST: Final = 400
@@ -27,21 +28,35 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Parties:
-    """Who calls what: the operator's principal (None when not told by the settings), role and key."""
+    """Who calls what: the operator's principal (None when not told by the settings), role and key.
+
+    Without a role the operator's principal uses the key itself: a key of his own.
+    """
 
     principal_arn: str | None
-    role_arn: str
+    role_arn: str | None
     external_id: str
     region: str
     key_ref: str
 
+    @property
+    def platform(self) -> str:
+        """The operator's principal, as a hint names it."""
+        return self.principal_arn or _UNNAMED_PRINCIPAL
+
+    def caller(self, action: Action) -> str:
+        """Who needs the permission."""
+        if action is Action.ASSUME_ROLE:
+            return self.platform
+        return self.role_arn or self.platform
+
 
 @dataclass(frozen=True, slots=True)
 class AwsFault:
-    """What AWS answered: an error code and the HTTP status; (`""`, 0) when it did not answer."""
+    """What AWS answered: an error code and the HTTP status; nothing when it did not answer."""
 
-    code: str
-    http_status: int
+    code: str = ""
+    http_status: int = 0
 
 
 SESSION_CODES: Final = frozenset(
@@ -162,35 +177,49 @@ def _hint(fault: AwsFault, reason: Reason, action: Action, parties: Parties) -> 
         field=field,
         key=parties.key_ref,
         region=parties.region,
-        role=parties.role_arn,
+        principal=parties.caller(action),
     )
 
 
 def _trust_hint(parties: Parties) -> str:
-    principal = parties.principal_arn or "the platform's principal (GET /admin/tenant-kms/setup)"
     return (
-        f"The trust policy of {parties.role_arn} must allow sts:AssumeRole to {principal}, with"
+        f"The trust policy of {parties.role_arn} must allow sts:AssumeRole to {parties.platform}, with"
         f' "Condition": {{"StringEquals": {{"sts:ExternalId": "{parties.external_id}"}}}}. The role must'
-        " exist."
+        f" exist. Without it {parties.key_ref} cannot be used."
     )
 
 
 _STATES: Final = {
-    "DisabledException": "The key {key} in {region} is disabled. Enable it.",
+    "DisabledException": "The key {key} in {region} is disabled, says AWS to {action} by {principal}."
+    " Enable it.",
     "KMSInvalidStateException": "The key {key} in {region} is in a state in which it cannot be used, such as"
-    " pending deletion or pending import. Cancel its deletion and enable it, or import its material.",
+    " pending deletion or pending import, says AWS to {action} by {principal}. Cancel its deletion and enable"
+    " it, or import its material.",
 }
 """The state seen, as far as the code tells it."""
 _HINTS: Final = {
-    Reason.ACCESS_DENIED: "Allow {action} on {key} to the principal {role}, in a policy of that role and"
+    Reason.ACCESS_DENIED: "Allow {action} on {key} to the principal {principal}, in one of its policies and"
     " in the key's policy; also look for an explicit Deny.",
-    Reason.KEY_NOT_FOUND: "There is no key or alias {key} in {region}. Looked for with {action} as {role}.",
-    Reason.KEY_DISABLED: "The key {key} in {region} is not in state Enabled.",
-    Reason.KEY_UNSUITABLE: "The key {key} in {region} cannot do this. Needed: a symmetric key, spec"
-    " SYMMETRIC_DEFAULT, usage ENCRYPT_DECRYPT.",
-    Reason.INVALID_REQUEST: "AWS refused the request {action}. Check {field} and config.region.",
-    Reason.THROTTLED: "AWS limits the rate of {action}. Nothing was changed; a retry is safe.",
-    Reason.UNREACHABLE: "AWS in {region} did not answer {action}. Nothing was changed; a retry is safe.",
-    Reason.ROUNDTRIP_MISMATCH: "The key {key} in {region} did not give back what was wrapped by it: it must"
-    " not be used.",
+    Reason.KEY_NOT_FOUND: "There is no key or alias {key} in {region}. Looked for with {action} as"
+    " {principal}.",
+    Reason.KEY_DISABLED: "The key {key} in {region} is not in state Enabled, says AWS to {action} by"
+    " {principal}. Enable it.",
+    Reason.KEY_UNSUITABLE: "The key {key} in {region} cannot do {action}, tried by {principal}. Needed: a"
+    " symmetric key, spec SYMMETRIC_DEFAULT, usage ENCRYPT_DECRYPT.",
+    Reason.INVALID_REQUEST: "AWS refused the request {action} by {principal} for {key}. Check {field} and"
+    " config.region.",
+    Reason.THROTTLED: "AWS limits the rate of {action} by {principal} for {key}. Nothing was changed; a retry"
+    " is safe.",
+    Reason.UNREACHABLE: "AWS in {region} did not answer {action} by {principal} for {key}. Nothing was"
+    " changed; a retry is safe.",
+    Reason.ROUNDTRIP_MISMATCH: "The key {key} in {region} did not give back what was wrapped by it, asked"
+    " with {action} by {principal}: it must not be used.",
 }
+
+
+def mismatch(parties: Parties) -> WrapError:
+    """What came back cannot be what was wrapped."""
+    return WrapError(
+        Reason.ROUNDTRIP_MISMATCH,
+        _hint(AwsFault(), Reason.ROUNDTRIP_MISMATCH, Action.DECRYPT, parties),
+    )

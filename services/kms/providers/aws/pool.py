@@ -30,6 +30,12 @@ class _Making:
         failed = self.task.cancelled() or self.task.exception() is not None
         return failed or not self.task.result().good
 
+    def gave(self, session: Session) -> bool:
+        """Whether this is the session that it gave."""
+        task = self.task
+        ended = task.done() and not task.cancelled() and task.exception() is None
+        return ended and task.result() is session
+
 
 @dataclass(slots=True)
 class Progress:
@@ -58,7 +64,7 @@ class SessionPool:
             self.forget(key)
             making = None
         if making is None:
-            step = Step()
+            step = Step(Action.ASSUME_ROLE)
             making = _Making(asyncio.create_task(self._make(key, deadline, step)), step)
             self._made[key] = making
             while len(self._made) > MAX_SESSIONS:
@@ -69,8 +75,14 @@ class SessionPool:
 
     async def _make(self, key: SessionKey, deadline: float, step: Step) -> Session:
         return await self._threads.call(
-            Action.ASSUME_ROLE, key.tenant_id, lambda: self._maker.make(key), deadline, step
+            key.tenant_id, lambda: self._maker.make(key), deadline, step
         )
+
+    def refused(self, key: SessionKey, session: Session) -> None:
+        """AWS does not take this session: make a new one the next time, unless somebody did already."""
+        making = self._made.get(key)
+        if making is not None and making.gave(session):
+            self.forget(key)
 
     def forget(self, key: SessionKey) -> None:
         """Make a new one the next time."""

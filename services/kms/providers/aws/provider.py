@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import random
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from services.kms.keys.turns import Turns
-from services.kms.model import KeyDescription, Reason, WrapError, Wrapped
+from services.kms.model import KeyDescription, Wrapped
 from services.kms.providers.aws.errors import (
     SESSION_CODES,
     Action,
     AwsFault,
     Parties,
+    mismatch,
     reason_of,
     wrap_error,
 )
@@ -58,22 +60,24 @@ class AwsProvider:
         """
         self._principal_arn = principal_arn
         self._total_seconds = total_seconds
-        maker = SessionMaker(
+        self._maker = SessionMaker(
             sts_endpoint_url=sts_endpoint_url,
             kms_endpoint_url=kms_endpoint_url,
             reuse_seconds=reuse_seconds,
         )
         self._threads = Threads(meter)
-        self._sessions = SessionPool(maker, self._threads)
+        self._sessions = SessionPool(self._maker, self._threads)
         self._turns = Turns(PER_TENANT)
         self._under_way: set[asyncio.Task[Any]] = set()
 
     def key(self, tenant_id: UUID, target: KmsTarget) -> WrappingKey:
-        """The key of a checked target. Does no I/O."""
+        """The key of a checked target. Does no I/O.
+
+        Without a `role_arn` (only the operator's own key has none) kms's own identity uses the key.
+        """
         config = target.config
         region, role_arn = config["region"], config["role_arn"]
         assert region is not None
-        assert role_arn is not None
         external_id = config.get("external_id") or issued_external_id(tenant_id)
         session = SessionKey(tenant_id, role_arn, external_id, region)
         key_ref = target.resolved_key_ref or target.kms_key_ref
@@ -99,7 +103,7 @@ class AwsProvider:
         A call that is given up keeps its place among the tenant's calls until its thread is done.
         """
         deadline = asyncio.get_running_loop().time() + self._total_seconds
-        progress = Progress(Step())
+        progress = Progress(Step(action))
         task = asyncio.create_task(self._in_turn(action, session, work, deadline, progress))
         self._under_way.add(task)
         task.add_done_callback(self._ended)
@@ -107,14 +111,15 @@ class AwsProvider:
             async with asyncio.timeout_at(deadline):
                 return await asyncio.shield(task)
         except AwsFailedError as error:
-            raise wrap_error(error.fault, error.action, parties) from None
+            failed = wrap_error(error.fault, error.action, parties)
         except TimeoutError:
             if not progress.asked:
                 raise not_asked() from None
-            raise wrap_error(AwsFault("", 0), action, parties) from None
+            failed = wrap_error(AwsFault(), progress.step.action, parties)
         finally:
             if not progress.asked:
                 task.cancel()  # it waits for a place that nobody wants any more
+        raise failed
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._under_way.discard(task)
@@ -138,16 +143,10 @@ class AwsProvider:
                 try:
                     return await self._once(action, session_key, work, deadline, progress)
                 except AwsFailedError as error:
-                    if last or not self._again(error, session_key, loop.time() - began):
+                    if last or not _again(error, loop.time() - began):
                         raise
                 await asyncio.sleep(random.uniform(*_RETRY_AFTER))  # noqa: S311 - only a delay
         raise not_asked()
-
-    def _again(self, error: AwsFailedError, session_key: SessionKey, took: float) -> bool:
-        if error.action is not Action.ASSUME_ROLE and error.fault.code in SESSION_CODES:
-            self._sessions.forget(session_key)
-            return True
-        return not reason_of(error.fault).definite and took < _QUICK_SECONDS
 
     async def _once(
         self,
@@ -157,11 +156,27 @@ class AwsProvider:
         deadline: float,
         progress: Progress,
     ) -> dict[str, Any]:
+        tenant_id = session_key.tenant_id
+        if session_key.role_arn is None:
+            step = progress.step = Step(action)
+            return await self._threads.call(
+                tenant_id, lambda: work(self._maker.own(session_key.region)), deadline, step
+            )
         session = await self._sessions.get(session_key, deadline, progress)
-        step = progress.step = Step()
-        return await self._threads.call(
-            action, session_key.tenant_id, lambda: work(session.kms), deadline, step
-        )
+        step = progress.step = Step(action)
+        try:
+            return await self._threads.call(tenant_id, lambda: work(session.kms), deadline, step)
+        except AwsFailedError as error:
+            if error.fault.code in SESSION_CODES:
+                self._sessions.refused(session_key, session)
+            raise
+
+
+def _again(error: AwsFailedError, took: float) -> bool:
+    """Whether to ask once more: with a new session where that helps, or after a quick failure."""
+    if error.action is not Action.ASSUME_ROLE and error.fault.code in SESSION_CODES:
+        return True
+    return not reason_of(error.fault).definite and took < _QUICK_SECONDS
 
 
 class AwsKey:
@@ -173,10 +188,13 @@ class AwsKey:
         self._parties = parties
 
     def describe(self) -> KeyDescription:
-        """The key as it is named to AWS, and the role that uses it."""
-        permissions = (Action.ASSUME_ROLE, Action.ENCRYPT, Action.DECRYPT)
+        """The key as it is named to AWS, and who uses it."""
+        permissions: tuple[Action, ...] = (Action.ENCRYPT, Action.DECRYPT)
+        if self._parties.role_arn is not None:
+            permissions = (Action.ASSUME_ROLE, *permissions)
+        principal = self._parties.caller(Action.ENCRYPT)
         return KeyDescription(
-            "aws", self._parties.key_ref, self._parties.role_arn, permissions, "SYMMETRIC_DEFAULT"
+            "aws", self._parties.key_ref, principal, permissions, "SYMMETRIC_DEFAULT"
         )
 
     async def wrap(self, facts: KeyFacts, master_key: bytes) -> Wrapped:
@@ -203,12 +221,10 @@ class AwsKey:
             )
             return {"bytes": bytes(answer["Plaintext"]), "key": str(answer["KeyId"])}
 
-        answer = await self._provider.call(Action.DECRYPT, self._session, self._parties, decrypt)
+        parties = replace(self._parties, key_ref=key_ref)
+        answer = await self._provider.call(Action.DECRYPT, self._session, parties, decrypt)
         if answer["key"] != key_ref or len(answer["bytes"]) != _MASTER_KEY_BYTES:
-            raise WrapError(
-                Reason.ROUNDTRIP_MISMATCH,
-                f"The key {key_ref} did not give back what was wrapped by it: it must not be used.",
-            )
+            raise mismatch(parties)
         opened: bytes = answer["bytes"]
         return opened
 

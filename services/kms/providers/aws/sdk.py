@@ -47,6 +47,7 @@ class AwsFailedError(Exception):
 class Step:
     """One call on its way. `asked` from when on AWS may have heard of it."""
 
+    action: Action
     asked: bool = False
 
 
@@ -58,15 +59,13 @@ class Threads:
         self._lanes = Lanes()
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="aws")
 
-    async def call(
-        self, action: Action, tenant_id: UUID, work: Callable[[], T], deadline: float, step: Step
-    ) -> T:
+    async def call(self, tenant_id: UUID, work: Callable[[], T], deadline: float, step: Step) -> T:
         """The result of `work`, begun before `deadline` (of the loop's clock) or never.
 
         Raises AwsFailedError for anything that it raises, UnavailableError when it was not begun.
         """
         loop = asyncio.get_running_loop()
-        with self._counted(action):
+        with self._counted(step.action):
             async with contextlib.AsyncExitStack() as held:
                 try:
                     async with asyncio.timeout_at(deadline):
@@ -80,7 +79,9 @@ class Threads:
                 except UnavailableError:
                     raise
                 except Exception as error:  # noqa: BLE001 - nothing foreign leaves an adapter
-                    raise AwsFailedError(action, _fault(error)) from None
+                    fault = _fault(error)
+                # Raised out here, so that the SDK's exception is not even its context.
+                raise AwsFailedError(step.action, fault)
 
     @contextlib.contextmanager
     def _counted(self, action: Action) -> Iterator[None]:

@@ -26,19 +26,21 @@ SESSION_NAME: Final = "coffer-kms"
 SESSION_SECONDS: Final = 900
 """The shortest that AWS knows."""
 REUSE_SECONDS: Final = 30.0
-"""A session is used again for so long, although it lives for 15 minutes: AWS honours a session until its end,
-even after the customer took the trust policy away. kms takes this off the life of a key (`Lifetimes`)."""
-_MAX_STS_CLIENTS: Final = 64
+"""A session is used again for so long (by default), although it lives for 15 minutes: AWS honours a session
+until its end, even after the customer took the trust policy away. kms takes this off the life of a key
+(`Lifetimes`)."""
+_MAX_CLIENTS: Final = 64
 _BEFORE_EXPIRY: Final = 0.2
-"""Part of a session's life, at its end, in which it is not used any more."""
+"""Part of a session's life, at its end, in which it is not used any more, however long it may be reused:
+three minutes of the 15, far more than a call takes."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionKey:
-    """What a session is for."""
+    """What a session is for. Without a role, the process's own identity is used as it is."""
 
     tenant_id: UUID
-    role_arn: str
+    role_arn: str | None
     external_id: str
     region: str
 
@@ -79,14 +81,16 @@ class SessionMaker:
         # boto3's sessions are not thread-safe, its clients are.
         self._lock = threading.Lock()
         self._session: boto3.session.Session | None = None
-        self._sts: OrderedDict[str, STSClient] = OrderedDict()
+        self._ambient: OrderedDict[tuple[str, str], Any] = OrderedDict()
 
     def make(self, key: SessionKey) -> Session:
         """Assume the role. Raises what boto3 raises. Takes a thread for as long as STS takes."""
+        assert key.role_arn is not None
         now = datetime.now(
             UTC
         )  # before the call: trust may be taken away right after AWS checked it
-        answer = self._sts_client(key.region).assume_role(
+        sts: STSClient = self._ambient_client("sts", key.region, self._sts_endpoint_url)
+        answer = sts.assume_role(
             RoleArn=key.role_arn,
             RoleSessionName=SESSION_NAME,
             ExternalId=key.external_id,
@@ -104,24 +108,29 @@ class SessionMaker:
         )
         return Session(client, now + min(self._reuse, life * (1 - _BEFORE_EXPIRY)))
 
+    def own(self, region: str) -> KMSClient:
+        """A client with the process's own identity, whose credentials the SDK renews by itself."""
+        kms: KMSClient = self._ambient_client("kms", region, self._kms_endpoint_url)
+        return kms
+
     def close(self) -> None:
-        """Close the clients for STS."""
+        """Close the clients that use the process's own identity."""
         with self._lock:
-            clients = list(self._sts.values())
-            self._sts.clear()
+            clients = list(self._ambient.values())
+            self._ambient.clear()
         for client in clients:
             client.close()
 
-    def _sts_client(self, region: str) -> STSClient:
+    def _ambient_client(self, service: str, region: str, endpoint_url: str | None) -> Any:
         with self._lock:
-            client = self._sts.get(region)
+            client = self._ambient.get((service, region))
         if client is None:
-            client = self._client("sts", region, self._sts_endpoint_url)
+            client = self._client(service, region, endpoint_url)
             with self._lock:
-                self._sts[region] = client
+                self._ambient[service, region] = client
                 # Regions come from tenants, and not every name that looks like one is one.
-                while len(self._sts) > _MAX_STS_CLIENTS:
-                    self._sts.popitem(last=False)[1].close()
+                while len(self._ambient) > _MAX_CLIENTS:
+                    self._ambient.popitem(last=False)[1].close()
         return client
 
     def _client(self, service: str, region: str, endpoint_url: str | None, **more: Any) -> Any:
