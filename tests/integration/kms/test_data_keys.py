@@ -116,6 +116,6 @@ async def test_the_platform_key_of_another_deployment_opens_nothing(
 async def test_a_key_that_is_not_the_one_of_its_check_value_is_not_used(kms: KmsStand) -> None:
     tenant = kms.database.create_tenant("a")
     await kms.generate(tenant)
-    kms.database.execute("update kms.master_key set check_value = sha256('x')")
+    kms.database.tamper("update kms.master_key set check_value = sha256('x')")
     kms.process.forget_all()
     await refused("tenant_sealed", kms.generate(tenant))

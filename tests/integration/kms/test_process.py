@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from tests.fakes.kms_stand import signing_key_pem
 from tests.fixtures.eventually import eventually
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def environment(database: TestDatabase, pki: TestPki, folder: Path) -> dict[str,
         "COFFER_KMS_TLS_CA_FILE": str(tls.ca),
         "COFFER_KMS_DATABASE_URL": database.dsn("coffer_kms"),
         "COFFER_MASTER_KEY_B64": base64.b64encode(os.urandom(32)).decode(),
+        "COFFER_KMS_SIGNING_KEY": signing_key_pem().decode(),
         "COFFER_ADMIN_JWT_ISSUER": tokens.issuer,
         "COFFER_ADMIN_JWT_AUDIENCE": tokens.audience,
         "COFFER_ADMIN_JWKS_FILE": str(tokens.jwks_file),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -12,6 +13,8 @@ import pytest
 from tests.fakes.kms_stand import onboarding, refused, running_kms, until
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from devcloud.aws.server import AwsServer
     from tests.fakes.kms_stand import KmsStand
     from tests.fixtures.database import TestDatabase
@@ -22,7 +25,7 @@ async def test_a_master_key_row_copied_to_another_tenant_does_not_open(kms: KmsS
     one, other = kms.database.create_tenant("a"), kms.database.create_tenant("b")
     await kms.generate(one)
     await kms.generate(other)
-    kms.database.execute(
+    kms.database.tamper(
         "update kms.master_key b set wrapped = a.wrapped, check_value = a.check_value"
         " from kms.master_key a where a.tenant_id = %s and b.tenant_id = %s",
         (one, other),
@@ -30,6 +33,94 @@ async def test_a_master_key_row_copied_to_another_tenant_does_not_open(kms: KmsS
     kms.process.forget_all()
     await refused("tenant_sealed", kms.generate(other))
     await kms.generate(one)
+
+
+@pytest.fixture
+async def rings(kms: KmsStand) -> Rings:
+    """A tenant with versions 1 and 2 (active) under the platform's and a customer's key."""
+    tenant = kms.database.create_tenant("a")
+    await kms.generate(tenant)
+    with kms.aws.control() as cloud:
+        customer = cloud.create_customer(external_id=f"coffer-{tenant}")
+    await kms.put(tenant, onboarding(customer))
+    return Rings(kms.database, tenant)
+
+
+@dataclass(frozen=True)
+class Rings:
+    """Statements of somebody who may write, by mistake or by malice; no code of ours stands between."""
+
+    database: TestDatabase
+    tenant: UUID
+
+    def hold_refused(self, error: type[psycopg.Error], statement: str, role: str = "") -> None:
+        """By whatever role, the superuser's if none is named, and at the latest at the commit."""
+        with pytest.raises(error):
+            self._commit(self.database.dsn(role) if role else self.database.admin_dsn, statement)
+
+    def _commit(self, dsn: str, statement: str) -> None:
+        with psycopg.connect(dsn) as connection:
+            tenant = "select set_config('coffer.tenant_id', %s, true)"
+            connection.execute(tenant, (str(self.tenant),))
+            connection.execute(statement.encode())
+
+
+RETIRE = "update kms.master_key set status = 'retired', retired_at = now() where status = 'active'"
+REVOKE = (
+    "update kms.master_key set status = 'revoked', wrapped = null, revoked_at = now()"
+    " where version = 1"
+)
+
+
+async def test_the_database_refuses_two_active_versions_and_a_ring_without_one(
+    rings: Rings,
+) -> None:
+    again = "update kms.master_key set status = 'active' where version = 1"
+    for role in ("coffer_kms", ""):
+        rings.hold_refused(psycopg.IntegrityError, again, role=role)
+        rings.hold_refused(psycopg.IntegrityError, RETIRE, role=role)
+        rings.hold_refused(
+            psycopg.errors.UniqueViolation,
+            "insert into kms.master_key (tenant_id, version, id, wrap_method, wrapped, check_value,"
+            " status) select tenant_id, 3, gen_random_uuid(), 'global', wrapped, check_value,"
+            " 'active' from kms.master_key where version = 1",
+            role=role,
+        )
+
+
+async def test_the_database_refuses_to_use_a_version_number_again(rings: Rings) -> None:
+    for role in ("coffer_kms", ""):
+        for back in (
+            "update kms.key_ring set next_version = next_version - 1",
+            "update kms.key_ring set epoch = epoch - 1",
+            "update kms.master_key set version = 7 where version = 1",
+            "update kms.master_key set id = gen_random_uuid() where version = 1",
+        ):
+            rings.hold_refused(psycopg.IntegrityError, back, role=role)
+        rings.hold_refused(
+            psycopg.errors.UniqueViolation,
+            "insert into kms.master_key (tenant_id, version, id, wrap_method, wrapped, check_value,"
+            " status) select tenant_id, 1, gen_random_uuid(), 'global', wrapped, check_value,"
+            " 'retired' from kms.master_key where version = 1",
+            role=role,
+        )
+
+
+async def test_the_database_refuses_to_bring_a_revoked_version_back(rings: Rings) -> None:
+    rings.database.execute(REVOKE)
+    for back in (
+        "update kms.master_key set status = 'retired', wrapped = '\\x00' where version = 1",
+        "update kms.master_key set wrapped = '\\x00' where version = 1",
+    ):
+        for role in ("coffer_kms", ""):
+            rings.hold_refused(psycopg.IntegrityError, back, role=role)
+
+
+async def test_no_service_deletes_anything_of_a_key_ring(rings: Rings) -> None:
+    for table in ("key_ring", "binding", "master_key", "receipt"):
+        for role in ("coffer_kms", "coffer_secrets", "coffer_rewrap"):
+            delete = f"delete from kms.{table}"
+            rings.hold_refused(psycopg.errors.InsufficientPrivilege, delete, role=role)
 
 
 async def test_the_kms_login_sees_no_tenant_but_the_transactions(kms: KmsStand) -> None:
