@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from dataclasses import dataclass
@@ -59,10 +60,11 @@ class Rings:
             self._commit(self.database.dsn(role) if role else self.database.admin_dsn, statement)
 
     def _commit(self, dsn: str, statement: str) -> None:
-        with psycopg.connect(dsn) as connection:
+        with contextlib.closing(psycopg.connect(dsn)) as connection:
             tenant = "select set_config('coffer.tenant_id', %s, true)"
             connection.execute(tenant, (str(self.tenant),))
             connection.execute(statement.encode())
+            connection.commit()
 
 
 RETIRE = "update kms.master_key set status = 'retired', retired_at = now() where status = 'active'"
