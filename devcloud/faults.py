@@ -29,6 +29,10 @@ class FaultKind(StrEnum):
     """Status 200 with a body that is not the protocol; the operation has taken effect."""
     CORRUPT = "corrupt"
     """Decryption gives well-formed answers with other bytes of the same length."""
+    BAD_CHECKSUM = "bad_checksum"
+    """The answer's checksum does not fit its content, where the protocol has checksums."""
+    REDIRECT = "redirect"
+    """Status 307 to `location`, for clients that must not follow; only where a cloud says it can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class Fault:
     resource: str | None = None
     seconds: float = 0.0
     times: int | None = None
+    location: str | None = None
 
     def hits(self, operation: str, resource: str | None) -> bool:
         """Whether a call of `operation` on `resource` meets this fault."""
@@ -80,14 +85,17 @@ class Faults:
 
         Uses up one of `times` of every rule that hits. Raises ConnectionDropped for DROP.
         """
+        return frozenset(fault.kind for fault in self.take_rules(operation, resource))
+
+    def take_rules(self, operation: str, resource: str | None) -> tuple[Fault, ...]:
+        """As `take`, with the whole rules that hit."""
         hit = self._use(operation, resource)
         delay = sum(fault.seconds for fault in hit if fault.kind is FaultKind.LATENCY)
         if delay > 0:
             self._closed.wait(delay)
-        kinds = frozenset(fault.kind for fault in hit)
-        if FaultKind.DROP in kinds:
+        if any(fault.kind is FaultKind.DROP for fault in hit):
             raise ConnectionDropped
-        return kinds
+        return tuple(hit)
 
     def close(self) -> None:
         """Wake every delayed call, for a server that stops."""

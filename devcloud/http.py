@@ -5,7 +5,10 @@ writer, every call takes 40 ms). SO_REUSEPORT is on, so a supervisor can reserve
 socket that is bound and does not listen. `stop` ends idle and busy connections and joins their
 threads.
 
-Not promised: TLS, chunked request bodies (501), HTTP/2.
+With an `ssl.SSLContext` it serves TLS; the handshake runs on the connection's own thread, so that a
+client that connects and says nothing hinders nobody else.
+
+Not promised: chunked request bodies (501), HTTP/2.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import contextlib
 import logging
 import socket
 import socketserver
+import ssl
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -26,6 +30,7 @@ from devcloud.faults import ConnectionDropped
 
 BODY_LIMIT_BYTES = 1 << 20
 _POLL_SECONDS = 0.05
+_HANDSHAKE_SECONDS = 10.0
 
 _log = logging.getLogger(__name__)
 
@@ -113,8 +118,11 @@ class _Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
     block_on_close = True
     request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], handler: Handler) -> None:
+    def __init__(
+        self, address: tuple[str, int], handler: Handler, tls: ssl.SSLContext | None
+    ) -> None:
         self._handler = handler
+        self._tls = tls
         self._open: set[socket.socket] = set()
         self._open_lock = threading.Lock()
         super().__init__(address, _Connection)
@@ -127,6 +135,25 @@ class _Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
             self._open.add(request)
         super().process_request(request, client_address)
 
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        if self._tls is not None:
+            try:
+                request = self._secured(request, self._tls)
+                _shake_hands(request)
+            except OSError:
+                # Another CA, a port scan, silence: there is nobody to answer.
+                self.shutdown_request(request)
+                return
+        super().process_request_thread(request, client_address)
+
+    def _secured(self, request: socket.socket, tls: ssl.SSLContext) -> ssl.SSLSocket:
+        # Wrapping detaches the plain socket: what `end_connections` may end is the new one.
+        with self._open_lock:
+            self._open.discard(request)
+            secured = tls.wrap_socket(request, server_side=True, do_handshake_on_connect=False)
+            self._open.add(secured)
+        return secured
+
     def shutdown_request(self, request: Any) -> None:
         with self._open_lock:
             self._open.discard(request)
@@ -137,7 +164,8 @@ class _Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
             for connection in self._open:
                 # Already ended by the peer: nothing to do.
                 with contextlib.suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
+                    # Not `SSLSocket.shutdown`, which takes the TLS state from under its reader.
+                    socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
         error = sys.exc_info()[1]
@@ -145,10 +173,17 @@ class _Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
             _log.error("connection handler failed", exc_info=error)
 
 
+def _shake_hands(connection: ssl.SSLSocket) -> None:
+    connection.settimeout(_HANDSHAKE_SECONDS)
+    connection.do_handshake()
+    connection.settimeout(None)
+
+
 class HttpServer:
     """Serves `handler` on a thread of its own until stopped. Construction does no I/O.
 
-    `on_stop` runs first in `stop`: it has to wake handlers that wait on purpose.
+    `on_stop` runs first in `stop`: it has to wake handlers that wait on purpose. `tls` None serves
+    plain HTTP.
     """
 
     def __init__(
@@ -158,16 +193,18 @@ class HttpServer:
         host: str = "127.0.0.1",
         port: int = 0,
         on_stop: Callable[[], None],
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._handler = handler
         self._address = (host, port)
         self._on_stop = on_stop
+        self._tls = tls
         self._listener: _Listener | None = None
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Bind and serve; raises OSError when the address cannot be had."""
-        self._listener = _Listener(self._address, self._handler)
+        self._listener = _Listener(self._address, self._handler, self._tls)
         self._thread = threading.Thread(
             target=self._listener.serve_forever, args=(_POLL_SECONDS,), name="devcloud", daemon=True
         )
