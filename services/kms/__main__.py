@@ -7,6 +7,7 @@ import contextlib
 import os
 import sys
 import uuid
+from typing import TYPE_CHECKING
 
 from coffer.kms.v1 import kms_pb2, kms_pb2_grpc
 
@@ -23,14 +24,23 @@ from services.kms.keys.cache import MasterKeyCache
 from services.kms.keys.master_keys import MasterKeys
 from services.kms.keys.sealing import Seals
 from services.kms.keys.tending import Tending
+from services.kms.lifecycle.rekeying import Rekeying
+from services.kms.lifecycle.revoking import Revoking
 from services.kms.metrics import KmsMetrics
+from services.kms.model import WrapMethod
+from services.kms.papers import Papers
 from services.kms.providers.aws import AwsProvider
-from services.kms.providers.catalog import Catalog
+from services.kms.providers.braking import Brake
+from services.kms.providers.catalog import Catalog, Provider
+from services.kms.providers.operator import LocatedKey, OperatorKey
 from services.kms.providers.platform import PlatformKey
 from services.kms.rpc import KmsServicer
 from services.kms.service import TenantKmsService
 from services.kms.settings import Settings
-from services.kms.store import Store
+from services.kms.store import PlatformStore, Revocations, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 NAME = "kms"
 
@@ -42,6 +52,7 @@ class Process:
         sender = uuid.uuid4().hex
         metrics = Metrics(NAME)
         kms_metrics = KmsMetrics(metrics)
+        self._papers = Papers(settings.signing_key, settings.previous_signing_keys_file)
         self._database = Database(
             settings.database_url,
             name=f"coffer {NAME}",
@@ -60,7 +71,7 @@ class Process:
             principal_arn=settings.setup.aws_principal_arn,
             reuse_seconds=settings.lifetimes.grant_reuse,
         )
-        wrapping = Catalog(PlatformKey(settings.master_key, kms_metrics), {"aws": self._aws})
+        wrapping = _catalog(settings, kms_metrics, {"aws": self._aws})
         self._cache = MasterKeyCache(
             trusted=lambda: self._listener.alive, clock=clock, max_keys=settings.cached_keys
         )
@@ -88,7 +99,13 @@ class Process:
             setup=settings.setup,
             clock=clock,
         )
-        servicer = KmsServicer(tenant_kms, DataKeys(store, self._master_keys))
+        servicer = KmsServicer(
+            tenant_kms,
+            DataKeys(store, self._master_keys),
+            Revoking(Revocations(self._database, sender), store, self._master_keys, self._papers),
+            self._papers,
+            Rekeying(PlatformStore(self._database), wrapping, clock=clock),
+        )
         self.server = RpcServer(
             NAME,
             settings.server,
@@ -103,6 +120,7 @@ class Process:
 
     async def serve(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set, then leave nothing behind."""
+        await self._papers.open()
         await self._database.open()
         self._listener.start()
         background = asyncio.create_task(self._tending.run(), name="tending")
@@ -133,6 +151,20 @@ class Process:
             self._master_keys.echoed(announcement)
         else:
             self._master_keys.heard(announcement)
+
+
+def _catalog(settings: Settings, metrics: KmsMetrics, clouds: Mapping[str, Provider]) -> Catalog:
+    """Customers' clouds, and the platform's own keys: the present ones wrap, all of them open."""
+    present, previous = (
+        LocatedKey.find(told.target() if told else None, clouds)
+        for told in (settings.operator_key, settings.previous_operator_key)
+    )
+    return Catalog(
+        PlatformKey(settings.master_key, metrics, previous=settings.previous_master_key),
+        clouds,
+        operator=OperatorKey(present, previous, Brake(settings.sealed_retry_seconds, clock)),
+        method=WrapMethod.OPERATOR_KMS if present else WrapMethod.GLOBAL,
+    )
 
 
 async def main() -> None:

@@ -10,16 +10,21 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from services.common.errors import CofferError
 from services.common.settings import SettingsError
+from services.kms.validation import parse_operator
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from services.common.settings import Reader
+    from services.kms.model import KmsTarget
 
 PREFIX: Final = "COFFER_KMS"
 OPERATOR: Final = f"{PREFIX}_OPERATOR"
+OPERATOR_PREVIOUS: Final = f"{OPERATOR}_PREVIOUS"
+_VARIABLES: Final = {"provider": "PROVIDER", "kms_key_ref": "KEY_REF"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +90,15 @@ class OperatorKeySettings:
 
     COFFER_KMS_OPERATOR_PROVIDER (`aws`, `gcp`, `azure`), COFFER_KMS_OPERATOR_KEY_REF and
     COFFER_KMS_OPERATOR_CONFIG (a JSON object), as in a tenant's onboarding; a role or service account may be
-    left out, then kms's own identity uses the key.
+    left out, then kms's own identity uses the key. COFFER_KMS_OPERATOR_PREVIOUS_PROVIDER, ..._KEY_REF and
+    ..._CONFIG name the one before, which only opens.
     """
 
     provider: str
     kms_key_ref: str
     config: Mapping[str, object]
+    prefix: str = OPERATOR
+    """Of the variables that it was read from."""
 
     @property
     def body(self) -> dict[str, object]:
@@ -101,20 +109,35 @@ class OperatorKeySettings:
             "config": dict(self.config),
         }
 
+    def target(self) -> KmsTarget:
+        """The key, checked as an onboarding's is. Raises SettingsError naming the variables."""
+        try:
+            return parse_operator(self.body)
+        except CofferError as error:
+            faults = error.fields or {"config": [error.message]}
+        raise SettingsError("\n".join(self._fault(path, said) for path, said in faults.items()))
+
+    def _fault(self, path: str, said: Sequence[str]) -> str:
+        member, _, field = path.partition(".")
+        name = f"{self.prefix}_{_VARIABLES.get(member, 'CONFIG')}"
+        return " ".join(part for part in (name, field, "; ".join(said)) if part)
+
     @classmethod
-    def read(cls, reader: Reader) -> OperatorKeySettings | None:
+    def read(cls, reader: Reader, prefix: str = OPERATOR) -> OperatorKeySettings | None:
         """From the environment; None where no provider is named. Raises SettingsError."""
-        provider = reader.optional(f"{OPERATOR}_PROVIDER")
-        key_ref = reader.optional(f"{OPERATOR}_KEY_REF")
-        config = reader.optional(f"{OPERATOR}_CONFIG")
+        provider = reader.optional(f"{prefix}_PROVIDER")
+        key_ref = reader.optional(f"{prefix}_KEY_REF")
+        config = reader.optional(f"{prefix}_CONFIG")
         if provider is None and key_ref is None and config is None:
             return None
         if not provider or not key_ref:
-            raise SettingsError(f"{OPERATOR}_PROVIDER and {OPERATOR}_KEY_REF belong together")
+            raise SettingsError(f"{prefix}_PROVIDER and {prefix}_KEY_REF belong together")
         try:
             members = json.loads(config or "{}")
         except ValueError:
             members = None
         if not isinstance(members, dict):
-            raise SettingsError(f"{OPERATOR}_CONFIG must be a JSON object")
-        return cls(provider, key_ref, members)
+            raise SettingsError(f"{prefix}_CONFIG must be a JSON object")
+        found = cls(provider, key_ref, members, prefix)
+        found.target()
+        return found

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from uuid import UUID
 
     from services.common.identity import Call, StepUp, Tenant
     from services.kms.model import (
         Activated,
         Binding,
+        Erasure,
         KeyDescription,
         KeyFacts,
         KeyLookup,
@@ -57,6 +59,18 @@ class WrappingKey(Protocol):
         ...
 
 
+class TurnableKey(WrappingKey, Protocol):
+    """A wrapping key of the platform's own, which may still open what its predecessor wrapped."""
+
+    def is_present(self, facts: KeyFacts, wrapped: Wrapped, present_ref: str | None) -> bool:
+        """Whether `wrapped` is of the key that wraps now. Does no I/O.
+
+        `present_ref` is the name that the provider gave to a wrap just now. Not promised: that what is said
+        to be of a cloud's key opens.
+        """
+        ...
+
+
 class WrappingKeys(Protocol):
     """Finds wrapping keys. Does no I/O."""
 
@@ -75,6 +89,23 @@ class WrappingKeys(Protocol):
 
     def customer(self, tenant_id: UUID, target: KmsTarget) -> WrappingKey:
         """A customer's key. Raises LookupError for a provider that this version cannot use."""
+        ...
+
+
+class PlatformKeys(Protocol):
+    """The platform's wrapping keys, for who wraps anew what an earlier one wrapped. Does no I/O."""
+
+    @property
+    def platform_method(self) -> WrapMethod:
+        """As WrappingKeys."""
+        ...
+
+    def platform(self, method: WrapMethod | None = None) -> WrappingKey:
+        """As WrappingKeys."""
+        ...
+
+    def is_present(self, row: MasterKeyRow, present_ref: str | None) -> bool:
+        """Whether the present method and key wrapped `row`; see TurnableKey."""
         ...
 
 
@@ -125,6 +156,22 @@ class KeyStore(Protocol):
         """At most `limit` of all tenants' current bindings that are sealed, any of them."""
         ...
 
+    async def version_needed(self, tenant_id: UUID, version: int) -> bool:
+        """Whether a version is active, or a stored data key hangs on it.
+
+        Once a version that was active is not needed it never is again; data keys that are not stored yet
+        may still ask for it.
+        """
+        ...
+
+    async def binding_needed(self, tenant_id: UUID, binding_id: UUID) -> bool:
+        """Whether a binding is current, or one of its versions is needed."""
+        ...
+
+    async def newest_under(self, tenant_id: UUID, binding_id: UUID) -> int | None:
+        """The newest version that a binding wraps, None when all of them were revoked."""
+        ...
+
 
 class BindingStore(Protocol):
     """Bindings and the changes of a key ring. Raises as KeyStore."""
@@ -150,7 +197,30 @@ class BindingStore(Protocol):
         ...
 
     async def rotate(self, call: Call, binding: Binding, new: NewMasterKey) -> Activated | None:
-        """Make `new` active under the same binding. None when that is no longer current or is sealed."""
+        """Make `new` active under the same binding.
+
+        None when that is no longer current, or is sealed or draining.
+        """
+        ...
+
+    async def offboard(self, call: Call, new: NewMasterKey) -> Activated | None:
+        """Make `new`, which the platform wraps, active, whatever binding is current; that one is draining.
+
+        With its lease and audit event; all or nothing. None when no binding is current, or it is draining
+        already.
+        """
+        ...
+
+    async def finish_draining(self, call: Call, tenant_id: UUID) -> Binding | None:
+        """Leave the binding that was drained: the tenant has no customer's key any more.
+
+        None, and nothing done, unless the ring is draining and no stored data key hangs on any version that
+        a customer's key wraps. Announced, and with an audit event.
+        """
+        ...
+
+    async def draining_rings(self, limit: int) -> list[UUID]:
+        """At most `limit` tenants of all whose rings are draining, any of them."""
         ...
 
     async def describe(self, tenant_id: UUID) -> TenantKms | None:
@@ -159,6 +229,58 @@ class BindingStore(Protocol):
 
     async def record_verification(self, binding: Binding, failure: Reason | None) -> None:
         """Note the outcome of a proof. Lifts no seal, whose reason stays for as long as it does."""
+        ...
+
+
+class PlatformKeyStore(Protocol):
+    """Master keys that the platform wraps, of all tenants. Raises as KeyStore."""
+
+    async def platform_keys(self, after: tuple[UUID, int], limit: int) -> list[tuple[UUID, int]]:
+        """The next at most `limit` (tenant, version) pairs in their order, revoked ones left out."""
+        ...
+
+    async def count_platform_keys(self) -> int:
+        """How many there are."""
+        ...
+
+    async def find_platform_key(self, tenant_id: UUID, version: int) -> MasterKeyRow | None:
+        """One of them; None for one that was revoked, or is not the platform's."""
+        ...
+
+    async def rewrap_platform_key(
+        self, call: Call, row: MasterKeyRow, method: WrapMethod, wrapped: Wrapped
+    ) -> bool:
+        """Put `wrapped` in the place of exactly what `row` holds, with an audit event.
+
+        False, and nothing done, when that is no longer what is stored. Nothing else of the version changes.
+        """
+        ...
+
+
+class RevocationStore(Protocol):
+    """Erasing versions, and the receipts of that. Raises as KeyStore."""
+
+    async def erase(
+        self, call: Call, version: int, *, force: bool, sign: Callable[[Erasure], str]
+    ) -> str:
+        """Wipe a retired version of the call's tenant, tell every process, and store its signed receipt; all
+        or nothing. The receipt; for a version that was erased before, the one that was given then.
+
+        Raises NotFoundError for no such version or tenant, KeyActiveError, and KeyInUseError when stored
+        data keys need it, unless `force`. Needs no provider, and no binding that can be used.
+        """
+        ...
+
+    async def receipt(self, tenant_id: UUID, version: int) -> str | None:
+        """The receipt of an erased version."""
+        ...
+
+
+class Signer(Protocol):
+    """Signs papers with the platform's key."""
+
+    def sign(self, kind: str, statement: Mapping[str, object]) -> str:
+        """The paper: a JWS in compact form."""
         ...
 
 
@@ -171,6 +293,18 @@ class SealedWatch(Protocol):
 
     def hurry(self, tenant_id: UUID) -> None:
         """The tenant's sealed binding, if it has one, may be usable again: try it at once."""
+        ...
+
+
+class DrainWatch(Protocol):
+    """Leaves bindings that were drained, in the background and when told."""
+
+    def watch(self, tenant_id: UUID) -> None:
+        """The tenant's ring is draining: look at it soon."""
+        ...
+
+    async def finish(self, tenant_id: UUID) -> bool:
+        """Leave the tenant's binding now, if nothing needs it; whether it was left. Raises as KeyStore."""
         ...
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import re
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from services.common.sensitive import SecretBytes
 from services.common.settings import Reader, SettingsError
 from services.common.tokens import TokenSettings
 from services.kms.cloud_settings import (
+    OPERATOR_PREVIOUS,
     AwsSettings,
     AzureSettings,
     GcpSettings,
@@ -52,6 +54,7 @@ class Settings:
     COFFER_KMS_STEP_UP_ON_REPLACE                flag           false     ask for step-up when a connected
                                                                           key is replaced
     COFFER_KMS_OPERATOR_PROVIDER, ...                           none      see `OperatorKeySettings`
+    COFFER_KMS_OPERATOR_PREVIOUS_PROVIDER, ...                  none      the same: the one before
     COFFER_KMS_CUSTOMER_TTL_SECONDS              seconds        300       how long a master key wrapped by a
                                                                           customer's KMS may be used, 1 to 300
     COFFER_KMS_PLATFORM_TTL_SECONDS              seconds        3600      the platform's, 1 to 3600
@@ -91,6 +94,7 @@ class Settings:
     operator_key: OperatorKeySettings | None
     setup: SetupFacts
     rules: Rules
+    previous_operator_key: OperatorKeySettings | None = None
 
     def __repr__(self) -> str:
         return f"Settings(listen={self.server.listen})"
@@ -128,14 +132,24 @@ class Settings:
                 azure_application_id=reader.optional(f"{PREFIX}_AZURE_APPLICATION_ID"),
             ),
             rules=_rules(reader),
+            previous_operator_key=OperatorKeySettings.read(reader, OPERATOR_PREVIOUS),
         )
         reader.finish()
+        _require_another(settings.master_key, settings.previous_master_key)
         return settings
 
 
 def _previous_master_key(reader: Reader) -> SecretBytes | None:
     name = "COFFER_MASTER_KEY_PREVIOUS_B64"
     return reader.key_bytes(name, 32) if reader.optional_secret(name) else None
+
+
+def _require_another(present: SecretBytes, previous: SecretBytes | None) -> None:
+    if previous is not None and hmac.compare_digest(present.reveal(), previous.reveal()):
+        raise SettingsError(
+            "COFFER_MASTER_KEY_PREVIOUS_B64 is the same key as COFFER_MASTER_KEY_B64: the one is the key"
+            " from before, the other the present one"
+        )
 
 
 def _lifetimes(reader: Reader) -> Lifetimes:

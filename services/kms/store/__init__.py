@@ -4,6 +4,8 @@ Every transaction is held to its tenant. Lock order: key ring, ring row, binding
 A change takes the ring in a statement of its own, so that the next one sees what its last holder committed.
 """
 
+from services.kms.store.platform_keys import PlatformStore
+from services.kms.store.revocations import Revocations
 from services.kms.store.store import Store
 
-__all__ = ["Store"]
+__all__ = ["PlatformStore", "Revocations", "Store"]

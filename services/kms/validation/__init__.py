@@ -6,6 +6,7 @@ from services.kms.validation.body import (
     Rules,
     issued_external_id,
     parse,
+    parse_operator,
 )
 
-__all__ = ["CONFIG_FIELDS", "PROVIDERS", "Rules", "issued_external_id", "parse"]
+__all__ = ["CONFIG_FIELDS", "PROVIDERS", "Rules", "issued_external_id", "parse", "parse_operator"]

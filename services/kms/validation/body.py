@@ -35,6 +35,9 @@ _REQUIRED: Final = {
     "gcp": ("impersonate_service_account",),
     "azure": ("vault_url",),
 }
+_IDENTITIES: Final = ("role_arn", "impersonate_service_account")
+"""Whom kms acts as; of the operator's own key it may be kms itself."""
+_OPERATOR: Final = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,16 @@ def parse(body: Mapping[str, object], tenant_id: UUID, rules: Rules) -> KmsTarge
     return _Check(tenant_id, rules).target(body)
 
 
+def parse_operator(body: Mapping[str, object]) -> KmsTarget:
+    """The operator's own key, by the same checks. Raises as `parse`.
+
+    A role or service account may be left out, no account is refused, and any variable may hold Azure's client
+    secret: its names are the operator's own.
+    """
+    static_credentials.refuse(body)
+    return _Check(_OPERATOR, Rules(), of_operator=True).target(body)
+
+
 def issued_external_id(tenant_id: UUID) -> str:
     """The external id that is sent when the tenant names none of its own."""
     return f"coffer-{tenant_id}"
@@ -67,9 +80,10 @@ def issued_external_id(tenant_id: UUID) -> str:
 class _Check:
     """Collects the faults of one body."""
 
-    def __init__(self, tenant_id: UUID, rules: Rules) -> None:
+    def __init__(self, tenant_id: UUID, rules: Rules, *, of_operator: bool = False) -> None:
         self._tenant_id = tenant_id
         self._rules = rules
+        self._of_operator = of_operator
         self._faults: dict[str, list[str]] = {}
 
     def target(self, body: Mapping[str, object]) -> KmsTarget:
@@ -108,9 +122,15 @@ class _Check:
             if name not in known:
                 self._fault(f"config.{safe_name(name)}", f"is not a known field of {provider}")
         return {
-            name: self._text(config, name, f"config.{name}", required=name in _REQUIRED[provider])
+            name: self._text(
+                config, name, f"config.{name}", required=self._requires(provider, name)
+            )
             for name in known
         }
+
+    def _requires(self, provider: str, name: str) -> bool:
+        left_out = self._of_operator and name in _IDENTITIES
+        return name in _REQUIRED[provider] and not left_out
 
     def _text(
         self, members: Mapping[str, object], name: str, path: str, *, required: bool
@@ -264,7 +284,8 @@ class _Check:
         form = "must be the NAME of an environment variable: ^[A-Z][A-Z0-9_]{0,127}$"
         if self._match(forms.ENV_VAR, value, path, form) is None:
             return
-        if value not in self._rules.client_secret_env_vars.get(self._tenant_id, frozenset()):
+        allowed = self._rules.client_secret_env_vars.get(self._tenant_id, frozenset())
+        if not self._of_operator and value not in allowed:
             self._fault(path, "is not a variable that the operator allows for this tenant")
 
     def _match(

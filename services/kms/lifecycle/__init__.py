@@ -1,0 +1,1 @@
+"""Use cases of the life of a key, beyond connecting it."""
