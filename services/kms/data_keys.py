@@ -33,6 +33,8 @@ MAX_GENERATED: Final = 256
 MAX_UNWRAPPED: Final = 1_000
 MAX_REWRAPPED: Final = 5_000
 _ID_BYTES: Final = 16
+_LOOKS: Final = 3
+"""Looks at the keys of a batch, when the tenant's ring keeps moving meanwhile."""
 _STRIDE: Final = 250
 """Records that are worked on before the event loop gets a turn: about 7 ms."""
 
@@ -129,8 +131,17 @@ class DataKeys:
     async def _open_all(
         self, tenant_id: UUID, versions: Iterable[int | None]
     ) -> dict[int | None, CachedKey | DataKeyFault]:
+        """The keys of `versions`. One that had to be forgotten while another was waited for is looked at
+        again: it may have been erased.
+        """
         wanted = sorted({version for version in versions if version is not None})
-        found = await asyncio.gather(*(self._try_open(tenant_id, version) for version in wanted))
+        for _ in range(_LOOKS):
+            mark = self._master_keys.mark(tenant_id)
+            found = await asyncio.gather(
+                *(self._try_open(tenant_id, version) for version in wanted)
+            )
+            if self._master_keys.mark(tenant_id) == mark:
+                break
         return dict(zip(wanted, found, strict=True))
 
     async def _try_open(self, tenant_id: UUID, version: int) -> CachedKey | DataKeyFault:

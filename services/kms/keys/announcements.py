@@ -9,7 +9,7 @@ from uuid import UUID
 
 CHANNEL: Final = "coffer_kms"
 _NOBODY: Final = "-"
-_PARTS: Final = 4
+_PARTS: Final = 5
 
 
 class Kind(StrEnum):
@@ -23,21 +23,28 @@ class Kind(StrEnum):
     """The provider refused the binding: its keys must not be used."""
     UNSEALED = "unsealed"
     """The binding can be used again."""
+    REVOKED = "revoked"
+    """A version was erased: nobody may go on using it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """One notification. `sender` names the process, which took note itself: see `MasterKeys.echoed`."""
+    """One notification. `sender` names the process, which took note itself: see `MasterKeys.echoed`.
+
+    `version` is told of REVOKED only.
+    """
 
     kind: Kind
     tenant_id: UUID
     binding_id: UUID | None
     sender: str
+    version: int | None = None
 
     def encode(self) -> str:
-        """The payload: `kind:tenant:binding or -:sender`."""
+        """The payload: `kind:tenant:binding or -:version or -:sender`."""
         binding = _NOBODY if self.binding_id is None else str(self.binding_id)
-        return f"{self.kind}:{self.tenant_id}:{binding}:{self.sender}"
+        version = _NOBODY if self.version is None else str(self.version)
+        return f"{self.kind}:{self.tenant_id}:{binding}:{version}:{self.sender}"
 
     @classmethod
     def parse(cls, payload: str) -> Announcement | None:
@@ -45,9 +52,10 @@ class Announcement:
         parts = payload.split(":", _PARTS - 1)
         if len(parts) != _PARTS:
             return None
-        kind, tenant, binding, sender = parts
+        kind, tenant, binding, number, sender = parts
         try:
             binding_id = None if binding == _NOBODY else UUID(binding)
-            return cls(Kind(kind), UUID(tenant), binding_id, sender)
+            version = None if number == _NOBODY else int(number)
+            return cls(Kind(kind), UUID(tenant), binding_id, sender, version)
         except ValueError:
             return None

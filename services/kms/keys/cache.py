@@ -174,6 +174,11 @@ class MasterKeyCache:
             if known[0] == tenant_id and entry.binding_id == binding_id:
                 del self._keys[known]
 
+    def drop_version(self, tenant_id: UUID, version: int) -> None:
+        """Forget one key; what the tenant has in flight is not kept."""
+        self._drops[_KEYS].add(tenant_id)
+        self._keys.pop((tenant_id, version), None)
+
     def flush(self) -> None:
         """Forget everything: invalidations may have been missed."""
         self._flushes += 1
