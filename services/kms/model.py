@@ -110,6 +110,8 @@ class Binding:
     sealed_since: datetime | None = None
     last_verified_at: datetime | None = None
     last_verify_error: str | None = None
+    draining: bool = False
+    """It is the current one and is being moved away from, back to the platform's key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,14 +191,17 @@ class KeyReport:
 
 @dataclass(frozen=True, slots=True)
 class TenantKms:
-    """The tenant's current binding and all its versions, newest first.
-
-    `draining`: it is being moved away from, back to the platform's key.
-    """
+    """The tenant's current binding and all its versions, newest first."""
 
     binding: Binding
     keys: tuple[KeyReport, ...]
-    draining: bool = False
+
+    @property
+    def drained(self) -> bool:
+        """Whether the binding is being moved away from, and nothing needs a customer's key any more."""
+        return self.binding.draining and not any(
+            key.data_keys for key in self.keys if key.wrap_method is WrapMethod.CUSTOMER_KMS
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +211,30 @@ class Activated:
     version: int
     key_id: UUID
     lease_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """A version that was erased. `data_keys` still hung on it, and are lost; more than 0 only if `forced`.
+
+    `provider` and `kms_key_ref`, the provider's own name of the key that wrapped it, are None unless the
+    customer's key did.
+    """
+
+    tenant_id: UUID
+    tenant_slug: str
+    key_id: UUID
+    version: int
+    wrap_method: WrapMethod
+    provider: str | None
+    kms_key_ref: str | None
+    created_at: datetime
+    retired_at: datetime | None
+    revoked_at: datetime
+    data_keys: int
+    forced: bool
+    actor: str
+    request_id: str
 
 
 @dataclass(frozen=True, slots=True)

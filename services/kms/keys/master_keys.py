@@ -105,6 +105,7 @@ class MasterKeys:
         self._lifetimes = lifetimes
         self._clock = clock
         self._flights: dict[_FlightName, _Flight] = {}
+        self._firsts: dict[UUID, asyncio.Task[int]] = {}
 
     async def open(self, tenant_id: UUID, version: int) -> CachedKey:
         """The key of one version.
@@ -119,7 +120,7 @@ class MasterKeys:
         """The active key, made under the platform's wrapping key at a tenant's first use.
 
         May be a version that has just been retired: who stores what it wraps checks (`kms.hold_active`).
-        Raises NotFoundError for no such tenant, and as `open`.
+        Raises NotFoundError for no such tenant, and as `open`. However many call, one key is made.
         """
         version = self._cache.active(tenant_id)
         if version is None:
@@ -161,13 +162,19 @@ class MasterKeys:
             case Kind.UNSEALED:
                 if binding_id is not None:
                     self._seals.forget(binding_id)
+            case Kind.REVOKED:
+                if announcement.version is not None:
+                    self._cache.drop_version(tenant_id, announcement.version)
 
     def echoed(self, announcement: Announcement) -> None:
         """This process's own announcement came back.
 
         Whoever made the change took note of it, unless it was cancelled while COMMIT was on its way: then
-        the hint which version is active would be stale for ever. To forget it costs one read.
+        the hint which version is active would be stale for ever, or an erased key still in use. To forget
+        costs one read.
         """
+        if announcement.kind is Kind.REVOKED:
+            self.heard(announcement)
         if announcement.kind in {Kind.ROTATED, Kind.REPLACED}:
             self._cache.forget_active(announcement.tenant_id)
 
@@ -175,10 +182,20 @@ class MasterKeys:
         """Ask the provider again, whatever is cached or sealed. Raises as `open`."""
         await self._fly(tenant_id, version, ahead=True)
 
+    async def try_now(self, call: Call, tenant_id: UUID, version: int) -> bool:
+        """Ask the provider anew, joining nothing that was sent before, and lift the seal on behalf of `call`.
+
+        False when the binding was refused again meanwhile, or its ring kept moving. Raises WrapError with
+        the provider's word, and as `open` but for TenantSealedError.
+        """
+        return (await self._ask(tenant_id, version, ahead=True, call=call))[1]
+
     def close(self) -> None:
         """Give up the loads under way."""
         for flight in self._flights.values():
             flight.load.cancel()
+        for first in self._firsts.values():
+            first.cancel()
 
     async def _fly(self, tenant_id: UUID, version: int, *, ahead: bool = False) -> CachedKey:
         """Join the load that is under way, or begin one. A caller that gives up stops nobody else's."""
@@ -204,6 +221,18 @@ class MasterKeys:
             load.exception()  # it was looked at, also when every waiter has gone
 
     async def _load(self, tenant_id: UUID, version: int, *, ahead: bool) -> CachedKey:
+        try:
+            return (await self._ask(tenant_id, version, ahead=ahead, call=_own_call()))[0]
+        except WrapError as error:
+            raise TenantSealedError(reason=error.reason) from None
+
+    async def _ask(
+        self, tenant_id: UUID, version: int, *, ahead: bool, call: Call
+    ) -> tuple[CachedKey, bool]:
+        """The key, and whether it may be kept: not when only who waits for it now may use it.
+
+        Raises WrapError when the provider was asked, TenantSealedError when it was not, and as `open`.
+        """
         for _ in range(_ATTEMPTS):
             mark = self._cache.mark(tenant_id)
             lookup = await self._store.find_key(tenant_id, version)
@@ -214,10 +243,11 @@ class MasterKeys:
             if lookup.binding is not None and not ahead:
                 self._seals.admit(lookup.binding, version)
             entry = await self._unwrap(lookup, lookup.row.wrapped, ahead=ahead)
-            if await self._store.epoch(tenant_id) == lookup.epoch and await self._usable(lookup):
+            same = await self._store.epoch(tenant_id) == lookup.epoch
+            if same and await self._usable(call, lookup):
                 self._cache.keep(mark, entry)
-                return entry
-        return CachedKey(entry.key, entry.binding_id, entry.asked_at, entry.asked_at)
+                return entry, True
+        return CachedKey(entry.key, entry.binding_id, entry.asked_at, entry.asked_at), False
 
     async def _unwrap(self, lookup: KeyLookup, wrapped: Wrapped, *, ahead: bool) -> CachedKey:
         row = lookup.row
@@ -228,7 +258,7 @@ class MasterKeys:
                 raise WrapError(Reason.ROUNDTRIP_MISMATCH, "The KMS gave back another key.")
         except WrapError as error:
             await self._refused(lookup, error.reason, ahead=ahead)
-            raise TenantSealedError(reason=error.reason) from None
+            raise
         binding_id = lookup.binding.id if lookup.binding else None
         key = hierarchy.OpenMasterKey(master_key, row.tenant_id, row.version)
         return self._lifetimes.cached(key, binding_id, asked_at, row.wrap_method)
@@ -253,21 +283,37 @@ class MasterKeys:
         _log.warning("binding %s is sealed: %s", binding.id, reason)
         await self._store.seal(_own_call(), binding, reason)
 
-    async def _usable(self, lookup: KeyLookup) -> bool:
+    async def _usable(self, call: Call, lookup: KeyLookup) -> bool:
         """Lift the seal of what was just used; False when it was refused meanwhile."""
         binding = lookup.binding
         if binding is None:
             return True
         sealed = binding.sealed_since is not None
-        if sealed and not await self._store.unseal(_own_call(), binding, lookup.epoch):
+        if sealed and not await self._store.unseal(call, binding, lookup.epoch):
             return False
         self._seals.forget(binding.id)
         return True
 
     async def _create_first(self, tenant_id: UUID) -> int:
+        first = self._firsts.get(tenant_id)
+        if first is None:
+            first = self._firsts[tenant_id] = asyncio.create_task(self._mint_first(tenant_id))
+            first.add_done_callback(lambda done: self._first_ended(tenant_id, done))
+        return await asyncio.shield(first)
+
+    def _first_ended(self, tenant_id: UUID, first: asyncio.Task[int]) -> None:
+        self._firsts.pop(tenant_id, None)
+        if not first.cancelled():
+            first.exception()  # it was looked at, also when every waiter has gone
+
+    async def _mint_first(self, tenant_id: UUID) -> int:
         mark = self._cache.mark(tenant_id)
         method = self._wrapping.platform_method
-        minted = await mint(self._wrapping.platform(method), method, tenant_id, clock=self._clock)
+        key = self._wrapping.platform(method)
+        try:
+            minted = await mint(key, method, tenant_id, clock=self._clock)
+        except WrapError as error:
+            raise TenantSealedError(reason=error.reason) from None
         row = await self._store.create_first(_present_call(), tenant_id, minted.new)
         if row.id == minted.new.id:
             self.keep_new(mark, minted, row.version, None)

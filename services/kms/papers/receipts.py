@@ -23,12 +23,12 @@ COVERS: Final = (
     ),
     (
         "Every running kms process forgets its open copy when the database announces the erasure, normally"
-        " within milliseconds; a process that cannot hear announcements stops using open keys within 5 seconds."
+        " within milliseconds; one that cannot hear announcements stops using open keys within 5 seconds."
     ),
     (
-        "Unused data keys under this version that the secrets service holds ready can no longer be stored with"
-        " a value, and are overwritten within 30 seconds; it keeps no data key of a stored value beyond the"
-        " request that reads it."
+        "Unused data keys under this version that the secrets service holds ready can no longer be stored"
+        " with a value, and are overwritten within 30 seconds; it keeps no data key of a stored value beyond"
+        " the request that reads it."
     ),
     (
         "From then on nothing in the live database or in the memory of the services opens a data key under"
@@ -46,8 +46,8 @@ DOES_NOT_COVER: Final = (
     ),
     "Replicas of the database, until they have replayed the erasure.",
     (
-        "The dead row version in the database's files, until vacuum has reused its space, and what the storage"
-        " below keeps of it."
+        "The dead row version in the database's files, until vacuum has reused its space, and what the"
+        " storage below keeps of it."
     ),
     "Memory dumps, swap and hibernation images of processes that had the key open.",
     (
