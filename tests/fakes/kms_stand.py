@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -195,10 +195,12 @@ async def running_kms(
     platform_ttl: float = 3600.0,
     sealed_retry: float = 0.3,
     master_key: bytes = bytes(range(32)),
+    **told: Any,
 ) -> AsyncIterator[KmsStand]:
-    """A process that is ready. AWS's ambient credentials are the caller's environment's."""
+    """A process that is ready, with the settings `told`. AWS's ambient credentials are the caller's
+    environment's."""
     assert os.environ.get("AWS_ACCESS_KEY_ID")
-    told = aws.announcement()
+    cloud = aws.announcement()
     settings = Settings(
         server=ServerSettings(
             Address("127.0.0.1", 0), Address("127.0.0.1", 0), None, pki.tls("kms"), "warning"
@@ -218,11 +220,11 @@ async def running_kms(
         gcp=GcpSettings(),
         azure=AzureSettings(),
         operator_key=None,
-        setup=SetupFacts(aws_principal_arn=told["aws_principal_arn"]),
-        rules=Rules(refused_aws_accounts=frozenset({told["aws_operator_account"]})),
+        setup=SetupFacts(aws_principal_arn=cloud["aws_principal_arn"]),
+        rules=Rules(refused_aws_accounts=frozenset({cloud["aws_operator_account"]})),
     )
     stop = asyncio.Event()
-    process = Process(settings)
+    process = Process(replace(settings, **told))
     serving = asyncio.create_task(process.serve(stop))
     try:
         async with asyncio.timeout(READY_SECONDS):
