@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from devcloud.aws.server import AwsServer
+from devcloud.gcp.server import GcpServer
+from tests.integration.devcloud.gcp_stand import GcpStand
 from tests.integration.devcloud.stand import Stand
 
 if TYPE_CHECKING:
@@ -15,5 +17,28 @@ if TYPE_CHECKING:
 def stand() -> Iterator[Stand]:
     with AwsServer.seeded(external_id="coffer-tenant-1") as server, server.control() as control:
         stand = Stand(server.url, server.announcement(), control)
+        yield stand
+        stand.close()
+
+
+@pytest.fixture(scope="session")
+def gcp_server() -> Iterator[GcpServer]:
+    with GcpServer.seeded() as server:
+        yield server
+
+
+@pytest.fixture
+def gcp(gcp_server: GcpServer) -> Iterator[GcpStand]:
+    """A customer of its own for every test, on one server: faults and states hit nobody else."""
+    with gcp_server.control() as control:
+        customer = control.create_customer()
+        stand = GcpStand(
+            {
+                **gcp_server.announcement(),
+                "gcp_key": customer.key,
+                "gcp_service_account": customer.service_account,
+            },
+            control,
+        )
         yield stand
         stand.close()
