@@ -231,6 +231,10 @@ class Control:
         """How long every new session lives, also under AWS's 900 s; None for AWS's rule."""
         self._do("set-session-lifetime", seconds=seconds)
 
+    def end_sessions(self) -> None:
+        """Every session so far has expired; assuming the role again works."""
+        self._do("end-sessions")
+
     # Faults (forgotten when the stand-in restarts)
 
     def add_fault(self, fault: Fault) -> None:

@@ -55,6 +55,7 @@ class ControlApi:
             "clear-faults": self._clear_faults,
             "faults": self._list_faults,
             "set-session-lifetime": self._set_session_lifetime,
+            "end-sessions": self._end_sessions,
             "calls": self._calls,
             "tallies": self._tallies,
             "reset-ledger": self._reset_ledger,
@@ -161,6 +162,10 @@ class ControlApi:
     def _set_session_lifetime(self, body: Members) -> Members:
         seconds = body["seconds"]
         self._sessions.lifetime_override = None if seconds is None else float(seconds)
+        return {}
+
+    def _end_sessions(self, _: Members) -> Members:
+        self._sessions.end_all()
         return {}
 
     def _calls(self, _: Members) -> Members:

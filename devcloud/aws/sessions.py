@@ -34,13 +34,14 @@ _ACCESS_KEY_BYTES = 8
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One assumed role. `expires_at` is in Unix seconds."""
+    """One assumed role. Times are in Unix seconds."""
 
     access_key_id: str
     secret_access_key: str = field(repr=False)
     role_arn: str
     name: str
     expires_at: float
+    issued_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,11 @@ class Sessions:
         self._cloud = cloud
         self.lifetime_override: float | None = None
         """Seconds every new session lives whatever was asked for; None for AWS's rule."""
+        self._ended_at = -1.0
+
+    def end_all(self) -> None:
+        """Every session there is has expired now, whatever its token says; new ones live."""
+        self._ended_at = time.time()
 
     def issue(self, role: Role, name: str, seconds: float) -> tuple[Session, str]:
         """A new session and its token."""
@@ -77,6 +83,7 @@ class Sessions:
             name=name,
             # Whole seconds, because the XML answer's Expiration has no fraction.
             expires_at=float(int(time.time() + lifetime)),
+            issued_at=time.time(),
         )
         return session, self._seal(session)
 
@@ -102,7 +109,9 @@ class Sessions:
         if session.access_key_id != access_key_id:
             raise _unknown()
         caller = self._session_caller(session)
-        return _Claimed(session.secret_access_key, caller, session.expires_at)
+        ended = session.issued_at <= self._ended_at
+        expires_at = self._ended_at if ended else session.expires_at
+        return _Claimed(session.secret_access_key, caller, expires_at)
 
     def _session_caller(self, session: Session) -> Caller:
         # Looked up at each request, so that a changed permission takes effect at once.
