@@ -17,16 +17,18 @@ import contextlib
 import logging
 import socket
 import socketserver
-import ssl
 import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from devcloud.faults import ConnectionDropped
+
+if TYPE_CHECKING:
+    import ssl
 
 BODY_LIMIT_BYTES = 1 << 20
 _POLL_SECONDS = 0.05
