@@ -1,0 +1,378 @@
+"""The client of a running Azure stand-in's control API, for the demo and the tests.
+
+Not for the product: a real cloud has no such door. All methods are synchronous; they raise
+`ControlError` when the stand-in refuses and `httpx.TransportError` when it cannot be reached.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+import httpx
+
+from devcloud.azure.model import (
+    ALL_PERMISSIONS,
+    EVERYONE,
+    AccessModel,
+    Federation,
+    KeyLife,
+    ManagedIdentity,
+)
+from devcloud.azure.seed import FEDERATION, KEY_BITS, Customer
+from devcloud.control import ControlError
+from devcloud.faults import ANY_OPERATION, Fault, FaultKind
+from devcloud.ledger import Call, Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+    from types import TracebackType
+
+_TIMEOUT_SECONDS = 10.0
+_OK = 200
+
+
+@dataclass(frozen=True, slots=True)
+class VersionInfo:
+    """A version as it is now; `kid` is its full identifier, the times are Unix seconds."""
+
+    kid: str
+    enabled: bool
+    not_before: float | None
+    expires: float | None
+
+    @property
+    def id(self) -> str:
+        """The last part of the kid."""
+        return self.kid.rpartition("/")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyInfo:
+    """A key as it is now. `versions` oldest first."""
+
+    url: str
+    kty: str
+    life: KeyLife
+    key_ops: tuple[str, ...]
+    versions: tuple[VersionInfo, ...]
+
+    @property
+    def kid(self) -> str:
+        """The current version's identifier."""
+        return self.versions[-1].kid
+
+
+@dataclass(frozen=True, slots=True)
+class AppInfo:
+    """An application as it is now; `tenants` have consented to it."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+    home_tenant_id: str
+    tenants: tuple[str, ...]
+
+
+class AzureControl:
+    """Sees and changes everything in one stand-in. Use as a context manager, or call `close`.
+
+    Keys are named by their URL without a version (`https://NAME.vault.azure.net/keys/NAME`), vaults
+    by their host. Calls and faults have as resource the key's URL for `GetKey`, `WrapKey`,
+    `UnwrapKey` and `Challenge` (a request without a token), the tenant id for `Token` and
+    `OpenIdConfiguration`, the client id for `ManagedIdentityToken`.
+    """
+
+    def __init__(self, url: str, token: str) -> None:
+        self._http = httpx.Client(
+            base_url=f"{url}/_devcloud/",
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=_TIMEOUT_SECONDS,
+            # A proxy of the environment has no business between a test and its loopback server.
+            trust_env=False,
+        )
+
+    @classmethod
+    def from_ready_file(cls, path: Path) -> AzureControl:
+        """Of the process that wrote this ready file."""
+        ready = json.loads(path.read_text(encoding="utf-8"))
+        return cls(ready["azure_control_url"], ready["azure_control_token"])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the connections."""
+        self._http.close()
+
+    # Tenants and vaults
+
+    def create_tenant(self) -> str:
+        """An empty directory; its id."""
+        return str(self._do("create-tenant")["tenant_id"])
+
+    def create_customer(
+        self,
+        *,
+        client_id: str | None = None,
+        access: AccessModel = AccessModel.RBAC,
+        managed_hsm: bool = False,
+    ) -> Customer:
+        """A further customer: tenant, vault and key, open to the seeded application by default."""
+        return Customer(
+            **self._do(
+                "create-customer", client_id=client_id, access=access, managed_hsm=managed_hsm
+            )
+        )
+
+    def create_vault(
+        self, host: str, tenant_id: str, access: AccessModel = AccessModel.RBAC
+    ) -> None:
+        """An empty vault that nobody may use yet, `NAME.vault.azure.net` or of another cloud."""
+        self._do("create-vault", host=host, tenant_id=tenant_id, access=access)
+
+    def set_access_model(self, vault: str, access: AccessModel) -> None:
+        """Role assignments or access policies; the same grants, other words of refusal."""
+        self._do("change-vault", host=vault, access=access)
+
+    def set_firewall(self, vault: str, *, up: bool) -> None:
+        """Whether the vault refuses every address."""
+        self._do("change-vault", host=vault, firewalled=up)
+
+    def mislead(
+        self, vault: str, *, authority: str | None = None, resource: str | None = None
+    ) -> None:
+        """Make the vault's challenge name a foreign authority or resource; None: the true one."""
+        self._do(
+            "change-vault", host=vault, challenge_authority=authority, challenge_resource=resource
+        )
+
+    # Keys
+
+    def keys(self) -> tuple[KeyInfo, ...]:
+        """Every key, deleted and purged ones too."""
+        return tuple(_key(one) for one in self._do("keys")["keys"])
+
+    def key(self, url: str) -> KeyInfo:
+        """One key. Raises ControlError when there is none."""
+        for key in self.keys():
+            if key.url == url:
+                return key
+        raise ControlError(f"no key {url}")
+
+    def create_key(
+        self,
+        vault: str,
+        name: str,
+        *,
+        kty: str = "RSA",
+        bits: int = KEY_BITS,
+        key_ops: Iterable[str] | None = None,
+    ) -> KeyInfo:
+        """A further key. `kty` is RSA, RSA-HSM, EC or EC-HSM; `bits` 2048, 3072 or 4096 (RSA)."""
+        ops = None if key_ops is None else list(key_ops)
+        return _key(self._do("create-key", vault=vault, name=name, kty=kty, bits=bits, key_ops=ops))
+
+    def rotate(self, key: str) -> KeyInfo:
+        """A new version; the old ones still unwrap."""
+        return _key(self._do("rotate-key", key=key))
+
+    def set_life(self, key: str, life: KeyLife) -> KeyInfo:
+        """Any state at once, also ones Azure has no way to (back from purged). Durable."""
+        return _key(self._do("set-life", key=key, life=life))
+
+    def delete(self, key: str) -> KeyInfo:
+        """Soft-delete."""
+        return self.set_life(key, KeyLife.DELETED)
+
+    def recover(self, key: str) -> KeyInfo:
+        """Take a deletion back."""
+        return self.set_life(key, KeyLife.LIVE)
+
+    def purge(self, key: str) -> KeyInfo:
+        """Delete for good."""
+        return self.set_life(key, KeyLife.PURGED)
+
+    def enable(self, key: str, version: str | None = None) -> KeyInfo:
+        """Make one version usable, or all of them."""
+        return self._change_versions(key, version, enabled=True)
+
+    def disable(self, key: str, version: str | None = None) -> KeyInfo:
+        """The customer's kill switch, on one version or all of them."""
+        return self._change_versions(key, version, enabled=False)
+
+    def expire(self, key: str, version: str | None = None) -> KeyInfo:
+        """Let `exp` lie in the past: no wrapping any more, unwrapping still."""
+        return self._change_versions(key, version, expires=time.time() - 60)
+
+    def postpone(self, key: str, version: str | None = None) -> KeyInfo:
+        """Let `nbf` lie in the future: no wrapping yet."""
+        return self._change_versions(key, version, not_before=time.time() + 3600)
+
+    def set_window(self, key: str, *, not_before: float | None, expires: float | None) -> KeyInfo:
+        """nbf and exp of every version, Unix seconds; None: without."""
+        return self._change_versions(key, None, not_before=not_before, expires=expires)
+
+    def set_key_ops(self, key: str, key_ops: Iterable[str]) -> KeyInfo:
+        """What the key is for (`wrapKey`, `unwrapKey`, ...)."""
+        return _key(self._do("set-key-ops", key=key, key_ops=list(key_ops)))
+
+    # Permissions
+
+    def grant(
+        self,
+        client_id: str,
+        *,
+        vault: str | None = None,
+        key: str | None = None,
+        permissions: Iterable[str] = ALL_PERMISSIONS,
+    ) -> None:
+        """Exactly these permissions on a vault, or (in addition to the vault's) on one key."""
+        self._do("grant", client_id=client_id, vault=vault, key=key, permissions=list(permissions))
+
+    def deny(
+        self,
+        key: str,
+        permissions: Iterable[str] = ALL_PERMISSIONS,
+        client_id: str = EVERYONE,
+    ) -> None:
+        """Refuse exactly these permissions (`keys/wrapKey/action`) on a key. Durable."""
+        self._do("deny", key=key, client_id=client_id, permissions=list(permissions))
+
+    def allow(self, key: str, client_id: str = EVERYONE) -> None:
+        """Take a denial back."""
+        self.deny(key, (), client_id)
+
+    # Applications and identities
+
+    def create_app(self, tenant_id: str) -> AppInfo:
+        """A multi-tenant application at home in this tenant."""
+        return _app(self._do("create-app", tenant_id=tenant_id))
+
+    def app(self, client_id: str) -> AppInfo:
+        """One application. Raises ControlError when there is none."""
+        return _app(self._do("app", client_id=client_id))
+
+    def consent(self, client_id: str, tenant_id: str) -> AppInfo:
+        """Let an application into a tenant."""
+        return _app(self._do("consent", client_id=client_id, tenant_id=tenant_id))
+
+    def revoke_consent(self, client_id: str, tenant_id: str) -> AppInfo:
+        """Refuse it new tokens; those it has stay good, as with Azure."""
+        return _app(self._do("revoke-consent", client_id=client_id, tenant_id=tenant_id))
+
+    def rotate_secret(self, client_id: str) -> AppInfo:
+        """A new client secret; every old one is refused from now on."""
+        return _app(self._do("rotate-secret", client_id=client_id))
+
+    def federate(self, client_id: str, federations: Iterable[Federation]) -> AppInfo:
+        """Whose assertions the application accepts."""
+        listed = [asdict(one) for one in federations]
+        return _app(self._do("federate", client_id=client_id, federations=listed))
+
+    def assertion(self, federation: Federation = FEDERATION, seconds: float = 3600.0) -> str:
+        """A workload's token; with negative `seconds` one past its end."""
+        return str(self._do("assertion", **asdict(federation), seconds=seconds)["assertion"])
+
+    def create_identity(self, tenant_id: str) -> ManagedIdentity:
+        """A further managed identity of the host."""
+        return ManagedIdentity(**self._do("create-identity", tenant_id=tenant_id))
+
+    def set_token_lifetime(self, seconds: int) -> None:
+        """How long tokens issued from now on are good."""
+        self._do("set-token-lifetime", seconds=seconds)
+
+    def expire_tokens(self) -> None:
+        """End every token there is."""
+        self._do("expire-tokens")
+
+    # Weather
+
+    def add_fault(self, fault: Fault) -> None:
+        """Put a fault in force."""
+        self._do("add-fault", **asdict(fault))
+
+    def slow(self, resource: str | None, seconds: float, operation: str = ANY_OPERATION) -> None:
+        """Delay the answers of one resource (None: of all) until cleared."""
+        self.add_fault(Fault(FaultKind.LATENCY, operation, resource, seconds=seconds))
+
+    def throttle(
+        self, resource: str | None, operation: str = ANY_OPERATION, times: int | None = None
+    ) -> None:
+        """Answer 429 with Retry-After, `times` calls or until cleared."""
+        self.add_fault(Fault(FaultKind.THROTTLE, operation, resource, times=times))
+
+    def redirect(self, resource: str | None, location: str, operation: str = ANY_OPERATION) -> None:
+        """Answer 307 to `location` until cleared."""
+        self.add_fault(Fault(FaultKind.REDIRECT, operation, resource, location=location))
+
+    def break_answers(
+        self,
+        kind: FaultKind,
+        resource: str | None,
+        operation: str = ANY_OPERATION,
+        times: int | None = None,
+    ) -> None:
+        """DROP, INTERNAL, GARBAGE or CORRUPT for one resource (None: for all)."""
+        self.add_fault(Fault(kind, operation, resource, times=times))
+
+    def clear_faults(self, resource: str | None = None) -> None:
+        """Fine weather for one resource, or (None) everywhere."""
+        self._do("clear-faults", resource=resource)
+
+    def faults(self) -> tuple[Fault, ...]:
+        """The faults in force."""
+        found = self._do("faults")["faults"]
+        return tuple(Fault(**{**one, "kind": FaultKind(one["kind"])}) for one in found)
+
+    # What was asked
+
+    def calls(self) -> tuple[Call, ...]:
+        """The newest calls, oldest first (a bounded log; the counters are exact)."""
+        return tuple(Call(**one) for one in self._do("calls")["calls"])
+
+    def tallies(self) -> tuple[Tally, ...]:
+        """Exact counters per operation and resource since start or `reset_ledger`."""
+        return tuple(Tally(**one) for one in self._do("tallies")["tallies"])
+
+    def count(self, operation: str | None = None, resource: str | None = None) -> int:
+        """Calls of an operation on a resource; None counts all of that kind, failed ones too."""
+        return sum(
+            tally.calls
+            for tally in self.tallies()
+            if operation in (None, tally.operation) and resource in (None, tally.resource)
+        )
+
+    def reset_ledger(self) -> None:
+        """Begin counting and logging anew."""
+        self._do("reset-ledger")
+
+    def _change_versions(self, key: str, version: str | None, **changes: Any) -> KeyInfo:
+        return _key(self._do("change-versions", key=key, version=version, changes=changes))
+
+    def _do(self, command: str, **members: Any) -> dict[str, Any]:
+        answer = self._http.post(command, json=members)
+        body: Mapping[str, Any] = answer.json()
+        if answer.status_code != _OK:
+            raise ControlError(str(body.get("error", answer.status_code)))
+        return dict(body)
+
+
+def _key(body: Mapping[str, Any]) -> KeyInfo:
+    versions = tuple(VersionInfo(**one) for one in body["versions"])
+    changes = {"life": KeyLife(body["life"]), "key_ops": tuple(body["key_ops"])}
+    return KeyInfo(**{**body, **changes, "versions": versions})
+
+
+def _app(body: Mapping[str, Any]) -> AppInfo:
+    return AppInfo(**{**body, "tenants": tuple(body["tenants"])})

@@ -1,0 +1,286 @@
+"""The control side of the stand-in: `POST /_devcloud/COMMAND` with a JSON object, JSON back.
+
+Guarded by `Authorization: Bearer CONTROL_TOKEN`. One command per method of
+`devcloud.azure.control.AzureControl`, which is the way to call it; the wire form is not a public
+contract.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+from devcloud.azure.cloud import UnknownThingError
+from devcloud.azure.model import AccessModel, Federation, Key, KeyLife, Vault
+from devcloud.azure.seed import create_customer
+from devcloud.azure.weather import json_answer
+from devcloud.faults import Fault, FaultKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from devcloud.azure.cloud import Cloud
+    from devcloud.azure.model import App
+    from devcloud.azure.tokens import Tokens
+    from devcloud.faults import Faults
+    from devcloud.http import HttpAnswer, HttpRequest
+    from devcloud.ledger import Ledger
+
+PREFIX = "/_devcloud/"
+Members = dict[str, Any]
+
+
+class ControlApi:
+    """Changes what the tenants are and do."""
+
+    def __init__(self, cloud: Cloud, tokens: Tokens, faults: Faults, ledger: Ledger) -> None:
+        self._cloud = cloud
+        self._tokens = tokens
+        self._faults = faults
+        self._ledger = ledger
+        self._commands: dict[str, Callable[[Members], Members]] = {
+            "create-tenant": self._create_tenant,
+            "create-customer": self._create_customer,
+            "vaults": self._vaults,
+            "create-vault": self._create_vault,
+            "change-vault": self._change_vault,
+            "keys": self._keys,
+            "create-key": self._create_key,
+            "rotate-key": self._rotate_key,
+            "set-life": self._set_life,
+            "change-versions": self._change_versions,
+            "set-key-ops": self._set_key_ops,
+            "grant": self._grant,
+            "deny": self._deny,
+            "create-app": self._create_app,
+            "app": self._app,
+            "consent": self._consent,
+            "revoke-consent": self._revoke_consent,
+            "rotate-secret": self._rotate_secret,
+            "federate": self._federate,
+            "assertion": self._assertion,
+            "create-identity": self._create_identity,
+            "set-token-lifetime": self._set_token_lifetime,
+            "expire-tokens": self._expire_tokens,
+            "add-fault": self._add_fault,
+            "clear-faults": self._clear_faults,
+            "faults": self._list_faults,
+            "calls": self._calls,
+            "tallies": self._tallies,
+            "reset-ledger": self._reset_ledger,
+        }
+
+    def answer(self, request: HttpRequest) -> HttpAnswer:
+        """One request: 401 without the token, 404 for no such command or thing, 400 for nonsense."""
+        given = request.headers.get("authorization", "")
+        expected = f"Bearer {self._cloud.control_token}"
+        if not hmac.compare_digest(given.encode(), expected.encode()):
+            return json_answer(401, {"error": "the control token is missing or wrong"})
+        command = self._commands.get(request.target.removeprefix(PREFIX))
+        if command is None or request.method != "POST":
+            return json_answer(404, {"error": "no such command"})
+        try:
+            return json_answer(200, command(json.loads(request.body or b"{}")))
+        except UnknownThingError as error:
+            return json_answer(404, {"error": str(error)})
+        except (KeyError, TypeError, ValueError) as error:
+            return json_answer(400, {"error": f"bad request: {error!r}"})
+
+    # Tenants and vaults
+
+    def _create_tenant(self, _: Members) -> Members:
+        return {"tenant_id": self._cloud.create_tenant()}
+
+    def _create_customer(self, body: Members) -> Members:
+        customer = create_customer(
+            self._cloud,
+            client_id=body["client_id"] or self._cloud.seed["azure_application_id"],
+            access=AccessModel(body["access"]),
+            managed_hsm=body["managed_hsm"],
+        )
+        return asdict(customer)
+
+    def _vaults(self, _: Members) -> Members:
+        return {"vaults": [_shown_vault(vault) for vault in self._cloud.vaults()]}
+
+    def _create_vault(self, body: Members) -> Members:
+        vault = self._cloud.create_vault(
+            body["host"], tenant_id=body["tenant_id"], access=AccessModel(body["access"])
+        )
+        return _shown_vault(vault)
+
+    def _change_vault(self, body: Members) -> Members:
+        changes = {name: value for name, value in body.items() if name != "host"}
+        if "access" in changes:
+            changes["access"] = AccessModel(changes["access"])
+        return _shown_vault(self._cloud.change_vault(body["host"], **changes))
+
+    # Keys
+
+    def _keys(self, _: Members) -> Members:
+        return {"keys": [_shown_key(key) for key in self._cloud.all_keys()]}
+
+    def _create_key(self, body: Members) -> Members:
+        ops = body["key_ops"]
+        key = self._cloud.create_key(
+            body["vault"],
+            body["name"],
+            kty=body["kty"],
+            bits=body["bits"],
+            key_ops=None if ops is None else tuple(ops),
+        )
+        return _shown_key(key)
+
+    def _rotate_key(self, body: Members) -> Members:
+        return _shown_key(self._cloud.rotate_key(body["key"]))
+
+    def _set_life(self, body: Members) -> Members:
+        life = KeyLife(body["life"])
+        return _shown_key(self._cloud.edit_key(body["key"], lambda key: replace(key, life=life)))
+
+    def _change_versions(self, body: Members) -> Members:
+        """Change attributes of one version, or of all of them."""
+        wanted, changes = body["version"], body["changes"]
+
+        def edit(key: Key) -> Key:
+            if wanted is not None and wanted not in [version.id for version in key.versions]:
+                raise UnknownThingError(f"no version {wanted}")
+            versions = tuple(
+                replace(version, **changes) if wanted in (None, version.id) else version
+                for version in key.versions
+            )
+            return replace(key, versions=versions)
+
+        return _shown_key(self._cloud.edit_key(body["key"], edit))
+
+    def _set_key_ops(self, body: Members) -> Members:
+        ops = tuple(body["key_ops"])
+        return _shown_key(self._cloud.edit_key(body["key"], lambda key: replace(key, key_ops=ops)))
+
+    # Permissions
+
+    def _grant(self, body: Members) -> Members:
+        """What one client may do: with a vault, or in addition with one key."""
+        client, permissions = body["client_id"], tuple(body["permissions"])
+        if body["key"] is None:
+            vault = self._cloud.vault(body["vault"])
+            if vault is None:
+                raise UnknownThingError(f"no vault {body['vault']}")
+            self._cloud.change_vault(vault.host, grants={**vault.grants, client: permissions})
+        else:
+            self._cloud.edit_key(
+                body["key"],
+                lambda key: replace(key, grants={**key.grants, client: permissions}),
+            )
+        return {}
+
+    def _deny(self, body: Members) -> Members:
+        client, permissions = body["client_id"], tuple(body["permissions"])
+        self._cloud.edit_key(
+            body["key"], lambda key: replace(key, denied={**key.denied, client: permissions})
+        )
+        return {}
+
+    # Applications and identities
+
+    def _create_app(self, body: Members) -> Members:
+        return _shown_app(self._cloud.create_app(body["tenant_id"]))
+
+    def _app(self, body: Members) -> Members:
+        app = self._cloud.app(body["client_id"])
+        if app is None:
+            raise UnknownThingError(f"no application {body['client_id']}")
+        return _shown_app(app)
+
+    def _consent(self, body: Members) -> Members:
+        return _shown_app(self._cloud.consent(body["client_id"], body["tenant_id"]))
+
+    def _revoke_consent(self, body: Members) -> Members:
+        def edit(app: App) -> App:
+            kept = {t: oid for t, oid in app.principals.items() if t != body["tenant_id"]}
+            return replace(app, principals=kept)
+
+        return _shown_app(self._cloud.edit_app(body["client_id"], edit))
+
+    def _rotate_secret(self, body: Members) -> Members:
+        return _shown_app(self._cloud.rotate_secret(body["client_id"]))
+
+    def _federate(self, body: Members) -> Members:
+        federations = tuple(Federation(**one) for one in body["federations"])
+        return _shown_app(
+            self._cloud.edit_app(
+                body["client_id"], lambda app: replace(app, federations=federations)
+            )
+        )
+
+    def _assertion(self, body: Members) -> Members:
+        federation = Federation(body["issuer"], body["subject"])
+        return {"assertion": self._tokens.assertion(federation, seconds=body["seconds"])}
+
+    def _create_identity(self, body: Members) -> Members:
+        return asdict(self._cloud.create_identity(body["tenant_id"]))
+
+    def _set_token_lifetime(self, body: Members) -> Members:
+        self._tokens.lifetime_seconds = int(body["seconds"])
+        return {}
+
+    def _expire_tokens(self, _: Members) -> Members:
+        self._cloud.expire_tokens()
+        return {}
+
+    # Weather and ledger
+
+    def _add_fault(self, body: Members) -> Members:
+        self._faults.add(Fault(**{**body, "kind": FaultKind(body["kind"])}))
+        return {}
+
+    def _clear_faults(self, body: Members) -> Members:
+        self._faults.clear(body["resource"])
+        return {}
+
+    def _list_faults(self, _: Members) -> Members:
+        return {"faults": [asdict(fault) for fault in self._faults.in_force()]}
+
+    def _calls(self, _: Members) -> Members:
+        return {"calls": [asdict(call) for call in self._ledger.calls()]}
+
+    def _tallies(self, _: Members) -> Members:
+        return {"tallies": [asdict(tally) for tally in self._ledger.tallies()]}
+
+    def _reset_ledger(self, _: Members) -> Members:
+        self._ledger.reset()
+        return {}
+
+
+def _shown_vault(vault: Vault) -> Members:
+    return asdict(vault)
+
+
+def _shown_key(key: Key) -> Members:
+    versions = [
+        {
+            "kid": key.kid(version),
+            "enabled": version.enabled,
+            "not_before": version.not_before,
+            "expires": version.expires,
+        }
+        for version in key.versions
+    ]
+    return {
+        "url": key.url,
+        "kty": key.kty,
+        "life": key.life,
+        "key_ops": key.key_ops,
+        "versions": versions,
+    }
+
+
+def _shown_app(app: App) -> Members:
+    return {
+        "client_id": app.client_id,
+        "client_secret": app.secrets[0],
+        "home_tenant_id": app.home_tenant_id,
+        "tenants": sorted(app.principals),
+    }
