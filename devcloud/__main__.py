@@ -1,27 +1,62 @@
 """`python -m devcloud --listen 127.0.0.1:0 --state-dir DIR [--ready-file F]`: run the stand-ins.
 
-Serves until SIGTERM or SIGINT. The ready file (mode 0600, it holds credentials) appears when the
-server answers and is removed when it stops in good order. Everything but faults, session lifetime
-and counters is kept in DIR over `kill -9`.
+All clouds run in this one process, each with listeners and a state file of its own. Serves until
+SIGTERM or SIGINT. The ready file (mode 0600, it holds credentials) appears when all of them answer
+and is removed when they stop in good order. Everything but faults, session and token lifetimes and
+counters is kept in DIR over `kill -9`.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from devcloud.aws.seed import DEFAULT_EXTERNAL_ID, DEFAULT_REGION
 from devcloud.aws.server import AwsServer
 from devcloud.aws.snapshot import JsonFile
 from devcloud.files import FolderInUseError, FolderLock, write_json
+from devcloud.gcp.server import GcpServer, Listeners
+from devcloud.gcp.snapshot import JsonFile as GcpJsonFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
 
 STATE_FILE = "aws.json"
+GCP_STATE_FILE = "gcp.json"
+GCP_FOLDER = "gcp"
 EXIT_REFUSED = 1
 _MAX_PORT = 65535
+_ANY_PORT = "127.0.0.1:0"
+_MORE_LISTENERS = (
+    ("--gcp-kms-listen", "Google Cloud's KMS (gRPC, TLS)"),
+    ("--gcp-iam-listen", "Google Cloud's IAM Credentials API (HTTPS)"),
+    ("--gcp-metadata-listen", "Google Cloud's metadata server, and its control door,"),
+)
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class StandIn(Protocol):
+    """One cloud: serves inside `with`, and says then how it is reached."""
+
+    def announcement(self) -> dict[str, Any]:
+        """Its members of the ready file; no two clouds share a name."""
+
+    def __enter__(self) -> Self:
+        """Bind and serve. Raises OSError when an address cannot be had."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End all connections and threads."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,39 +74,70 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     folder: Path = options.state_dir
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    host, port = options.listen
-    with FolderLock(folder):
-        server = AwsServer.seeded(
-            JsonFile(folder / STATE_FILE),
-            host=host,
-            port=port,
-            region=options.region,
-            external_id=options.external_id,
-        )
-        with server:
-            _serve(server, options.ready_file)
+    with FolderLock(folder), contextlib.ExitStack() as running:
+        content: dict[str, Any] = {"pid": os.getpid()}
+        for make in _CLOUDS:
+            cloud = running.enter_context(make(options))
+            content.update(cloud.announcement())
+        _serve(content, options.ready_file)
     return 0
 
 
-def _serve(server: AwsServer, ready_file: Path | None) -> None:
+def _serve(content: dict[str, Any], ready_file: Path | None) -> None:
     if ready_file is None:
         signal.sigwait(_STOP_SIGNALS)
         return
-    write_json(ready_file, {"pid": os.getpid(), **server.announcement()})
+    write_json(ready_file, content)
     try:
         signal.sigwait(_STOP_SIGNALS)
     finally:
         ready_file.unlink(missing_ok=True)
 
 
+def _aws(options: argparse.Namespace) -> StandIn:
+    host, port = options.listen
+    return AwsServer.seeded(
+        JsonFile(options.state_dir / STATE_FILE),
+        host=host,
+        port=port,
+        region=options.region,
+        external_id=options.external_id,
+    )
+
+
+def _gcp(options: argparse.Namespace) -> StandIn:
+    return GcpServer.seeded(
+        GcpJsonFile(options.state_dir / GCP_STATE_FILE),
+        listeners=Listeners(
+            kms=options.gcp_kms_listen,
+            iam=options.gcp_iam_listen,
+            metadata=options.gcp_metadata_listen,
+        ),
+        folder=options.state_dir / GCP_FOLDER,
+    )
+
+
+_CLOUDS: tuple[Callable[[argparse.Namespace], StandIn], ...] = (_aws, _gcp)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m devcloud",
-        description="Local stand-in of AWS STS and KMS, for development and tests only.",
+        description="Local stand-ins of the clouds' KMS, for development and tests only.",
     )
     parser.add_argument(
-        "--listen", type=_address, required=True, help="127.0.0.1:PORT; port 0 takes any free one"
+        "--listen",
+        type=_address,
+        required=True,
+        help="where AWS listens, 127.0.0.1:PORT; port 0 takes any free one",
     )
+    for option, what in _MORE_LISTENERS:
+        parser.add_argument(
+            option,
+            type=_address,
+            default=_ANY_PORT,
+            help=f"where {what} listens (default: {_ANY_PORT})",
+        )
     parser.add_argument("--state-dir", type=Path, required=True, help="folder that keeps the keys")
     parser.add_argument("--ready-file", type=Path, help="JSON written when serving, mode 0600")
     parser.add_argument(

@@ -8,7 +8,7 @@ Not promised: anything a public CA does. It signs for loopback and for the names
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import ipaddress
 import ssl
 from dataclasses import dataclass, field
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 CA_FILE = "ca.pem"
 _AUTHORITY_FILE = "authority.json"
-_LIFETIME = datetime.timedelta(days=397)
-_CLOCK_SKEW = datetime.timedelta(hours=1)
+_LIFETIME = dt.timedelta(days=397)
+_CLOCK_SKEW = dt.timedelta(hours=1)
 _LOOPBACK = (ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("::1"))
 
 
@@ -129,7 +129,7 @@ class Authority:
 def _certificate(
     common_name: str, issuer: x509.Name, key: ec.EllipticCurvePrivateKey
 ) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)]))

@@ -63,7 +63,11 @@ class MetadataEndpoint:
             if path == f"{folder}token":
                 return self._token(account, query)
             if path == folder and query.get("recursive") == ["true"]:
-                shown = {"aliases": ["default"], "email": account.email, "scopes": [CLOUD_PLATFORM]}
+                shown: dict[str, object] = {
+                    "aliases": ["default"],
+                    "email": account.email,
+                    "scopes": [CLOUD_PLATFORM],
+                }
                 return _json(shown)
         return _text(plain[path]) if path in plain else _text("not found\n", 404)
 

@@ -147,7 +147,7 @@ class GcpServer:
             "gcp_kms_endpoint": self._kms.listen,
             "gcp_iam_endpoint_url": f"https://{self._iam.listen}",
             "gcp_metadata_host": self._metadata.listen,
-            "gcp_ca_file": str(self.ca_file),
+            "gcp_ca_file": str(self.ca_file.resolve()),
             "gcp_control_url": self._control_url,
             "gcp_control_token": self._cloud.control_token,
             **announcement(self._cloud),
