@@ -1,23 +1,29 @@
+"""The sites that the tests of all clouds get."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import pytest
 
-from devcloud.aws.server import AwsServer
+from tests.contract.kms.sites.clouds import CLOUDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
+
+    from tests.contract.kms.sites.site import MakeSite, Site
+
+
+@pytest.fixture(scope="module", params=CLOUDS)
+def make(request: pytest.FixtureRequest) -> Iterator[MakeSite]:
+    """Makes sites in one cloud; its stand-in serves a whole module of tests."""
+    with CLOUDS[request.param]() as make_site:
+        yield make_site
 
 
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsServer]:
-    """A stand-in cloud, and the operator's credentials in this process's environment."""
-    with AwsServer.seeded() as server:
-        told = server.announcement()
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", told["aws_access_key_id"])
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", told["aws_secret_access_key"])
-        monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        for name in ("AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_ENDPOINT_URL"):
-            monkeypatch.delenv(name, raising=False)
-        yield server
+async def site(make: MakeSite) -> AsyncIterator[Site]:
+    """A tenant with a key that works, and a provider that nobody else uses."""
+    made = make()
+    yield made
+    await made.close()

@@ -1,354 +1,179 @@
-"""The AWS provider through the real SDK: what each state of a customer's key means to it."""
+"""What only AWS has: roles and external ids, aliases, sessions, an encryption context, threads."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 import uuid
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from devcloud.aws.model import KeyState, KeyUsage
+from devcloud.aws.model import KeyState
+from devcloud.aws.server import AwsServer
 from devcloud.faults import FaultKind
-from services.common.errors import UnavailableError
+from devcloud.http import HttpAnswer
 from services.kms.model import KeyFacts, KmsTarget, Reason, WrapError
-from services.kms.providers.aws import AwsProvider
-from tests.fakes.kms_keys import CountingMeter
+from tests.contract.kms.sites import servers
+from tests.contract.kms.sites.aws import AwsSite, set_identity
+from tests.contract.kms.sites.site import Operation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from uuid import UUID
+    from collections.abc import AsyncIterator, Awaitable, Iterator
+    from pathlib import Path
 
-    from devcloud.aws.seed import Customer
-    from devcloud.aws.server import AwsServer
     from devcloud.control import Control
-    from services.kms.model import Wrapped
 
 MASTER_KEY = bytes(range(32))
+KEY_ID = uuid.UUID(int=7)
 
 
-@dataclass
-class Site:
-    """One customer's key, and the provider under test."""
+@pytest.fixture(scope="module")
+def server() -> Iterator[AwsServer]:
+    with AwsServer.seeded() as running, pytest.MonkeyPatch.context() as env:
+        set_identity(env, running)
+        yield running
 
-    cloud: Control
-    provider: AwsProvider
-    meter: CountingMeter
-    tenant: UUID
-    customer: Customer
 
-    def key(self, key_ref: str | None = None, **config: Any) -> Any:
-        fields = {
-            "region": self.customer.region,
-            "role_arn": self.customer.role_arn,
-            "external_id": None,
-        }
-        target = KmsTarget("aws", key_ref or self.customer.key_arn, fields | config)
-        return self.provider.key(self.tenant, target)
-
-    @property
-    def facts(self) -> KeyFacts:
-        return KeyFacts(self.tenant, uuid.UUID(int=7))
-
-    async def wrapped(self) -> Wrapped:
-        made: Wrapped = await self.key().wrap(self.facts, MASTER_KEY)
-        return made
+@pytest.fixture(scope="module")
+def control(server: AwsServer) -> Iterator[Control]:
+    with server.control() as client:
+        yield client
 
 
 @pytest.fixture
-def site(aws: AwsServer) -> Iterator[Site]:
-    tenant, meter = uuid.uuid4(), CountingMeter()
-    provider = AwsProvider(
-        meter,
-        sts_endpoint_url=aws.url,
-        kms_endpoint_url=aws.url,
-        principal_arn=aws.announcement()["aws_principal_arn"],
-        total_seconds=5.0,
-    )
-    with aws.control() as cloud:
-        customer = cloud.create_customer(external_id=f"coffer-{tenant}")
-        cloud.reset_ledger()
-        yield Site(cloud, provider, meter, tenant, customer)
-    provider.close()
+async def site(server: AwsServer, control: Control) -> AsyncIterator[AwsSite]:
+    made = AwsSite(server, control)
+    yield made
+    await made.close()
 
 
-async def fails(call: Any) -> WrapError:
+async def fails(call: Awaitable[object], reason: Reason) -> str:
     with pytest.raises(WrapError) as caught:
         await call
-    error = caught.value
-    assert error.__cause__ is None
-    for foreign in ("botocore", "An error occurred", "is not authorized to perform"):
-        assert foreign not in str(error) + error.hint
-    return error
+    assert caught.value.reason is reason, caught.value.hint
+    return caught.value.hint
 
 
-KEY_STATES: dict[str, tuple[Callable[[Control, str], object], Reason, str]] = {
-    "disabled": (
-        lambda cloud, key: cloud.disable(key),
-        Reason.KEY_DISABLED,
-        "Enable it",
-    ),
-    "pending deletion": (
-        lambda cloud, key: cloud.set_key_state(key, KeyState.PENDING_DELETION),
-        Reason.KEY_DISABLED,
-        "pending deletion",
-    ),
-    "gone": (
-        lambda cloud, key: cloud.set_key_state(key, KeyState.GONE),
-        Reason.KEY_NOT_FOUND,
-        "There is no key",
-    ),
-    "denied": (
-        lambda cloud, key: cloud.deny(key),
-        Reason.ACCESS_DENIED,
-        "kms:",
-    ),
-    "throttled": (
-        lambda cloud, key: cloud.throttle(key),
-        Reason.THROTTLED,
-        "a retry is safe",
-    ),
-    "internal error": (
-        lambda cloud, key: cloud.break_answers(FaultKind.INTERNAL, key),
-        Reason.UNREACHABLE,
-        "a retry is safe",
-    ),
-    "dropped connections": (
-        lambda cloud, key: cloud.break_answers(FaultKind.DROP, key),
-        Reason.UNREACHABLE,
-        "a retry is safe",
-    ),
-    "garbage": (
-        lambda cloud, key: cloud.break_answers(FaultKind.GARBAGE, key),
-        Reason.UNREACHABLE,
-        "a retry is safe",
-    ),
-}
-
-
-@pytest.mark.parametrize("state", KEY_STATES)
-async def test_each_state_of_a_key_has_its_reason_and_hint(site: Site, state: str) -> None:
-    change, reason, hint = KEY_STATES[state]
-    wrapped = await site.wrapped()
-    change(site.cloud, site.customer.key_arn)
-    for call in (site.key().wrap(site.facts, MASTER_KEY), site.key().unwrap(site.facts, wrapped)):
-        error = await fails(call)
-        assert error.reason is reason
-        assert hint in error.hint
-
-
-async def test_a_missing_permission_is_named_with_the_principal_that_lacks_it(site: Site) -> None:
-    wrapped = await site.wrapped()
-    for action, call in (
-        ("kms:Encrypt", site.key().wrap(site.facts, MASTER_KEY)),
-        ("kms:Decrypt", site.key().unwrap(site.facts, wrapped)),
-    ):
-        site.cloud.deny(site.customer.key_arn, [action])
-        error = await fails(call)
-        assert error.reason is Reason.ACCESS_DENIED
-        for part in (action, site.customer.role_arn, site.customer.key_arn):
-            assert part in error.hint
+def facts(site: AwsSite) -> KeyFacts:
+    return KeyFacts(site.tenant, KEY_ID)
 
 
 async def test_a_role_that_does_not_trust_us_is_told_the_line_that_is_missing(
-    site: Site, aws: AwsServer
+    site: AwsSite,
 ) -> None:
-    site.cloud.set_trusted(site.customer.role_arn, [])
-    error = await fails(site.key().wrap(site.facts, MASTER_KEY))
-    assert error.reason is Reason.ACCESS_DENIED
+    site.deny(Operation.LOGIN)
+    key = site.key(external_id=None)
+    hint = await fails(key.wrap(facts(site), MASTER_KEY), Reason.ACCESS_DENIED)
     for part in (
         "sts:AssumeRole",
         site.customer.role_arn,
-        aws.announcement()["aws_principal_arn"],
+        site.principal_arn,
         f'"sts:ExternalId": "coffer-{site.tenant}"',
     ):
-        assert part in error.hint
+        assert part in hint
 
 
-async def test_the_issued_external_id_is_sent_unless_another_is_given(site: Site) -> None:
-    await site.wrapped()
-    site.cloud.set_external_id(site.customer.role_arn, "my-own-id")
-    error = await fails(site.key(external_id="wrong").wrap(site.facts, MASTER_KEY))
-    assert error.reason is Reason.ACCESS_DENIED
-    await site.key(external_id="my-own-id").wrap(site.facts, MASTER_KEY)
+async def test_the_issued_external_id_is_sent_unless_another_is_given(site: AwsSite) -> None:
+    await site.key(external_id=None).wrap(facts(site), MASTER_KEY)
+    site.control.set_external_id(site.customer.role_arn, "my-own-id")
+    wrong = site.key(external_id="wrong").wrap(facts(site), MASTER_KEY)
+    await fails(wrong, Reason.ACCESS_DENIED)
+    await site.key(external_id="my-own-id").wrap(facts(site), MASTER_KEY)
 
 
-async def test_an_unsuitable_key_says_what_is_needed(site: Site) -> None:
-    for spec, usage in (
-        ("RSA_2048", KeyUsage.ENCRYPT_DECRYPT),
-        ("HMAC_256", KeyUsage.GENERATE_VERIFY_MAC),
-    ):
-        key = site.cloud.create_key(
-            account=site.customer.account, region=site.customer.region, spec=spec, usage=usage
-        )
-        error = await fails(site.key(key.arn).wrap(site.facts, MASTER_KEY))
-        assert error.reason is Reason.KEY_UNSUITABLE
-        assert "SYMMETRIC_DEFAULT" in error.hint
-
-
-async def test_a_key_or_alias_that_is_not_there(site: Site) -> None:
-    base = site.customer.key_arn.rpartition(":")[0]
-    for key_ref in (f"{base}:key/{uuid.uuid4()}", f"{base}:alias/nobody"):
-        error = await fails(site.key(key_ref).wrap(site.facts, MASTER_KEY))
-        assert error.reason is Reason.KEY_NOT_FOUND
-        assert key_ref in error.hint
-
-
-async def test_an_alias_is_resolved_to_the_key_that_really_wrapped(site: Site) -> None:
-    wrapped = await site.key(site.customer.alias_arn).wrap(site.facts, MASTER_KEY)
-    assert wrapped.key_ref == site.customer.key_arn
-    other = site.cloud.create_key(account=site.customer.account, region=site.customer.region)
-    site.cloud.point_alias("alias/coffer", other.arn)
+async def test_an_alias_is_resolved_to_the_key_that_really_wrapped(site: AwsSite) -> None:
     key = site.key(site.customer.alias_arn)
-    assert await key.unwrap(site.facts, wrapped) == MASTER_KEY
+    wrapped = await key.wrap(facts(site), MASTER_KEY)
+    assert wrapped.key_ref == site.customer.key_arn
+    other = site.control.create_key(account=site.customer.account, region=site.customer.region)
+    site.control.point_alias("alias/coffer", other.arn)
+    assert await key.unwrap(facts(site), wrapped) == MASTER_KEY
+    assert site.control.count("Decrypt", other.arn) == 0
+    site.disable()
+    hint = await fails(key.unwrap(facts(site), wrapped), Reason.KEY_DISABLED)
+    assert site.customer.key_arn in hint, "it is this key, not where the alias points now"
 
 
-async def test_bytes_swapped_by_the_cloud_are_given_back_for_the_check_value_to_see(
-    site: Site,
+async def test_an_alias_that_is_not_there(site: AwsSite) -> None:
+    alias = f"{site.customer.key_arn.rpartition(':')[0]}:alias/nobody"
+    hint = await fails(site.key(alias).wrap(facts(site), MASTER_KEY), Reason.KEY_NOT_FOUND)
+    assert alias in hint
+
+
+async def test_a_deleted_key_and_an_internal_error_are_told_apart(site: AwsSite) -> None:
+    site.control.break_answers(FaultKind.INTERNAL, site.customer.key_arn)
+    await fails(site.key().wrap(facts(site), MASTER_KEY), Reason.UNREACHABLE)
+    site.enable()
+    site.control.set_key_state(site.customer.key_arn, KeyState.GONE)
+    hint = await fails(site.key().wrap(facts(site), MASTER_KEY), Reason.KEY_NOT_FOUND)
+    assert "There is no key" in hint
+
+
+async def test_tenant_and_key_id_are_seen_in_the_customers_log(site: AwsSite) -> None:
+    await site.key().wrap(facts(site), MASTER_KEY)
+    (call,) = [one for one in site.control.calls() if one.resource == site.customer.key_arn]
+    assert call.context == {"coffer-tenant": str(site.tenant), "coffer-key": str(KEY_ID)}
+    assert call.caller is not None
+    assert call.caller.endswith("assumed-role/coffer-kms-access/coffer-kms")
+
+
+async def test_sessions_are_renewed_before_they_expire(server: AwsServer, control: Control) -> None:
+    site = AwsSite(server, control, reuse_seconds=3600.0)
+    control.set_session_lifetime(3.0)
+    try:
+        wrapped = await site.key().wrap(facts(site), MASTER_KEY)
+        deadline = time.monotonic() + 15
+        while site.count(Operation.LOGIN) < 3:
+            assert time.monotonic() < deadline
+            assert await site.key().unwrap(facts(site), wrapped) == MASTER_KEY
+            await asyncio.sleep(0.02)
+        decrypted = [one for one in control.tallies() if one.resource == site.customer.key_arn]
+        assert {outcome for one in decrypted for outcome in one.outcomes} == {"ok"}
+    finally:
+        control.set_session_lifetime(None)
+        await site.close()
+
+
+async def test_a_role_that_was_deleted_is_a_definite_refusal(site: AwsSite) -> None:
+    wrapped = await site.key().wrap(facts(site), MASTER_KEY)
+    site.deny(Operation.LOGIN)
+    site.expire_logins()
+    await fails(site.key().unwrap(facts(site), wrapped), Reason.ACCESS_DENIED)
+
+
+async def test_without_a_role_our_own_identity_uses_the_key(
+    site: AwsSite, server: AwsServer
 ) -> None:
-    wrapped = await site.wrapped()
-    site.cloud.break_answers(FaultKind.CORRUPT, site.customer.key_arn, "Decrypt")
-    assert await site.key().unwrap(site.facts, wrapped) != MASTER_KEY
-
-
-async def test_one_session_serves_many_calls_and_tenants_do_not_share_it(site: Site) -> None:
-    wrapped = await site.wrapped()
-    await asyncio.gather(*(site.key().unwrap(site.facts, wrapped) for _ in range(30)))
-    assert site.cloud.count("AssumeRole") == 1
-    target = KmsTarget(
-        "aws",
-        site.customer.key_arn,
-        {
-            "region": site.customer.region,
-            "role_arn": site.customer.role_arn,
-            "external_id": f"coffer-{site.tenant}",
-        },
-    )
-    await site.provider.key(uuid.uuid4(), target).wrap(site.facts, MASTER_KEY)
-    assert site.cloud.count("AssumeRole") == 2
-
-
-async def test_a_crowd_without_a_session_assumes_the_role_once(site: Site) -> None:
-    await asyncio.gather(*(site.key().wrap(site.facts, MASTER_KEY) for _ in range(30)))
-    assert site.cloud.count("AssumeRole") == 1
-
-
-async def test_a_session_that_ended_is_made_anew_without_the_caller_noticing(site: Site) -> None:
-    site.cloud.set_session_lifetime(1.0)
-    wrapped = await site.wrapped()
-    started = time.monotonic()
-    while site.cloud.count("AssumeRole") < 3:
-        assert time.monotonic() - started < 10
-        assert await site.key().unwrap(site.facts, wrapped) == MASTER_KEY
-
-
-async def test_one_quick_retry_and_no_more(site: Site) -> None:
-    wrapped = await site.wrapped()
-    site.cloud.throttle(site.customer.key_arn, "Decrypt", times=1)
-    assert await site.key().unwrap(site.facts, wrapped) == MASTER_KEY
-    site.cloud.reset_ledger()
-    site.cloud.throttle(site.customer.key_arn, "Decrypt")
-    await fails(site.key().unwrap(site.facts, wrapped))
-    assert site.cloud.count("Decrypt") == 2
-    site.cloud.clear_faults()
-    site.cloud.reset_ledger()
-    site.cloud.disable(site.customer.key_arn)
-    await fails(site.key().unwrap(site.facts, wrapped))
-    assert site.cloud.count("Decrypt") == 1, "a definite answer is not asked for again"
-
-
-async def test_a_cloud_that_does_not_answer_ends_in_time(site: Site) -> None:
-    wrapped = await site.wrapped()
-    site.cloud.slow(site.customer.key_arn, 30.0, "Decrypt")
-    started = time.monotonic()
-    error = await fails(site.key().unwrap(site.facts, wrapped))
-    assert error.reason is Reason.UNREACHABLE
-    assert time.monotonic() - started < 6.5
-
-
-async def test_72_tenants_whose_cloud_hangs_do_not_keep_a_healthy_one_waiting(
-    site: Site, aws: AwsServer
-) -> None:
-    provider = AwsProvider(
-        CountingMeter(), sts_endpoint_url=aws.url, kms_endpoint_url=aws.url, total_seconds=10.0
-    )
-    hanging = site.cloud.create_customer(external_id="hanging")
-    site.cloud.slow(hanging.role_arn, 30.0, "AssumeRole")
-    crowd = [
-        asyncio.create_task(aws_key(provider, tenant, hanging).wrap(site.facts, MASTER_KEY))
-        for tenant in [uuid.uuid4() for _ in range(72)]
-        for _ in range(4)
-    ]
-    await asyncio.sleep(0)
-    started = time.monotonic()
-    healthy = aws_key(provider, site.tenant, site.customer)
-    wrapped = await healthy.wrap(site.facts, MASTER_KEY)
-    assert await healthy.unwrap(site.facts, wrapped) == MASTER_KEY
-    assert time.monotonic() - started < 4.0, "it waited for the time-outs of others"
-    for task in crowd:
-        task.cancel()
-    await asyncio.gather(*crowd, return_exceptions=True)
-    provider.close()
-
-
-async def test_a_call_that_never_began_is_no_word_about_the_key(site: Site, aws: AwsServer) -> None:
-    provider = AwsProvider(
-        CountingMeter(), sts_endpoint_url=aws.url, kms_endpoint_url=aws.url, total_seconds=0.7
-    )
-    others = [site.cloud.create_customer(external_id="own-id") for _ in range(2)]
-    for other in others:
-        site.cloud.slow(other.role_arn, 30.0, "AssumeRole")
-    asked, waiting = await asyncio.gather(
-        *(aws_key(provider, site.tenant, other).wrap(site.facts, MASTER_KEY) for other in others),
-        return_exceptions=True,
-    )
-    provider.close()
-    assert isinstance(asked, WrapError)
-    assert asked.reason is Reason.UNREACHABLE
-    assert isinstance(waiting, UnavailableError)
-
-
-def aws_key(provider: AwsProvider, tenant: UUID, customer: Customer) -> Any:
-    config = {
-        "region": customer.region,
-        "role_arn": customer.role_arn,
-        "external_id": customer.external_id,
-    }
-    return provider.key(tenant, KmsTarget("aws", customer.key_arn, config))
-
-
-async def test_a_closed_port_is_unreachable_and_names_no_host(aws: AwsServer) -> None:
-    meter = CountingMeter()
-    provider = AwsProvider(
-        meter, sts_endpoint_url="http://127.0.0.1:1", kms_endpoint_url="http://127.0.0.1:1"
-    )
-    config = {"region": "eu-central-1", "role_arn": "arn:aws:iam::444455556666:role/x"}
-    target = KmsTarget("aws", "arn:aws:kms:eu-central-1:444455556666:key/x", config)
-    error = await fails(
-        provider.key(uuid.uuid4(), target).wrap(KeyFacts(uuid.uuid4(), uuid.uuid4()), MASTER_KEY)
-    )
-    provider.close()
-    assert error.reason is Reason.UNREACHABLE
-    assert "127.0.0.1" not in error.hint
-    assert set(meter.counted) == {("aws", "sts:AssumeRole", "unreachable")}
+    account = server.announcement()["aws_operator_account"]
+    own = site.control.create_key(account=account, region=site.customer.region)
+    key = site.key(own.arn, role_arn=None, external_id=None)
+    described = key.describe()
+    assert described.principal == site.principal_arn
+    assert described.permissions == ("kms:Encrypt", "kms:Decrypt")
+    wrapped = await key.wrap(facts(site), MASTER_KEY)
+    assert await key.unwrap(facts(site), wrapped) == MASTER_KEY
+    assert site.count(Operation.LOGIN) == 0
+    assert {operation for _, operation, _ in site.meter.counted} == {"kms:Encrypt", "kms:Decrypt"}
+    site.control.deny(own.arn, ["kms:Decrypt"])
+    hint = await fails(key.unwrap(facts(site), wrapped), Reason.ACCESS_DENIED)
+    for part in ("kms:Decrypt", site.principal_arn, own.arn):
+        assert part in hint
 
 
 async def test_our_own_broken_identity_is_no_word_about_the_customers_key(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+    site: AwsSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not-the-secret")
-    error = await fails(site.key().wrap(site.facts, MASTER_KEY))
-    assert error.reason is Reason.UNREACHABLE
-    assert "the platform's own identity" in error.hint
+    hint = await fails(site.key().wrap(facts(site), MASTER_KEY), Reason.UNREACHABLE)
+    assert "the platform's own identity" in hint
 
 
-async def test_every_call_is_counted_by_its_outcome(site: Site) -> None:
-    wrapped = await site.wrapped()
-    await site.key().unwrap(site.facts, wrapped)
-    site.cloud.disable(site.customer.key_arn)
-    await fails(site.key().unwrap(site.facts, wrapped))
+async def test_every_call_is_counted_by_its_outcome(site: AwsSite) -> None:
+    wrapped = await site.key().wrap(facts(site), MASTER_KEY)
+    await site.key().unwrap(facts(site), wrapped)
+    site.disable()
+    await fails(site.key().unwrap(facts(site), wrapped), Reason.KEY_DISABLED)
     assert site.meter.counted == [
         ("aws", "sts:AssumeRole", "ok"),
         ("aws", "kms:Encrypt", "ok"),
@@ -357,11 +182,72 @@ async def test_every_call_is_counted_by_its_outcome(site: Site) -> None:
     ]
 
 
-async def test_tenant_and_key_id_travel_as_encryption_context(site: Site) -> None:
-    wrapped = await site.wrapped()
-    for facts in (
-        KeyFacts(uuid.uuid4(), site.facts.key_id),
-        KeyFacts(site.tenant, uuid.uuid4()),
-    ):
-        error = await fails(site.key().unwrap(facts, wrapped))
-        assert error.reason is Reason.ROUNDTRIP_MISMATCH
+STS_WITHOUT_CREDENTIALS = (
+    b'<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult/>'
+    b"</AssumeRoleResponse>"
+)
+ODD_ANSWERS = {
+    "sts: no credentials": ("sts", STS_WITHOUT_CREDENTIALS),
+    "sts: nothing": ("sts", b""),
+    "sts: json": ("sts", b"{}"),
+    "kms: no ciphertext": ("kms", b"{}"),
+    "kms: not json": ("kms", b"OK"),
+    "kms: a list": ("kms", b"[]"),
+    "kms: no base64": ("kms", b'{"CiphertextBlob": "%%%", "KeyId": "x"}'),
+    "kms: wrong types": ("kms", b'{"CiphertextBlob": 7, "KeyId": {}}'),
+    "kms: no key": ("kms", b'{"CiphertextBlob": "eA=="}'),
+    "kms: not a key's name": ("kms", b'{"CiphertextBlob": "eA==", "KeyId": {"a": 1}}'),
+}
+
+
+@pytest.mark.parametrize("odd", ODD_ANSWERS)
+async def test_an_answer_that_lacks_what_it_must_have_is_none(site: AwsSite, odd: str) -> None:
+    service, body = ODD_ANSWERS[odd]
+    with servers.scripted(HttpAnswer(200, body)) as cloud:
+        provider = site.provider(**{service: cloud.url})
+        key = provider.key(site.tenant, site.target())
+        hint = await fails(key.wrap(facts(site), MASTER_KEY), Reason.UNREACHABLE)
+        assert len(cloud.asked) == 2
+    assert {"sts": "sts:AssumeRole", "kms": "kms:Encrypt"}[service] in hint
+
+
+async def test_an_endpoint_over_tls_is_used_once_its_ca_is_trusted(
+    site: AwsSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context, ca_file = servers.certificate(tmp_path)
+    denied = b"<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>"
+    with servers.scripted(HttpAnswer(403, denied), tls=context) as cloud:
+        key = site.provider(sts=cloud.url).key(site.tenant, site.target())
+        await fails(key.wrap(facts(site), MASTER_KEY), Reason.UNREACHABLE)
+        assert cloud.asked == []
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(ca_file))
+        key = site.provider(sts=cloud.url).key(site.tenant, site.target())
+        await fails(key.wrap(facts(site), MASTER_KEY), Reason.ACCESS_DENIED)
+        assert len(cloud.asked) == 1
+
+
+async def test_72_tenants_whose_cloud_hangs_do_not_keep_a_healthy_one_waiting(
+    site: AwsSite,
+) -> None:
+    hanging = site.control.create_customer(external_id="hanging")
+    site.control.slow(hanging.role_arn, 30.0, "AssumeRole")
+    target = KmsTarget(
+        "aws",
+        hanging.key_arn,
+        {"region": hanging.region, "role_arn": hanging.role_arn, "external_id": "hanging"},
+    )
+    provider = site.provider()
+    crowd = [
+        asyncio.create_task(provider.key(tenant, target).wrap(facts(site), MASTER_KEY))
+        for tenant in [uuid.uuid4() for _ in range(72)]
+        for _ in range(4)
+    ]
+    await asyncio.sleep(0)
+    started = time.monotonic()
+    healthy = provider.key(site.tenant, site.target())
+    wrapped = await healthy.wrap(facts(site), MASTER_KEY)
+    assert await healthy.unwrap(facts(site), wrapped) == MASTER_KEY
+    assert time.monotonic() - started < 4.0, "it waited for the time-outs of others"
+    for task in crowd:
+        task.cancel()
+    await asyncio.gather(*crowd, return_exceptions=True)

@@ -206,10 +206,10 @@ class AwsKey:
                 Plaintext=master_key,
                 EncryptionContext=_context(facts),
             )
-            return {"blob": bytes(answer["CiphertextBlob"]), "key": str(answer["KeyId"])}
+            return _checked(answer["CiphertextBlob"], answer["KeyId"])
 
         answer = await self._provider.call(Action.ENCRYPT, self._session, self._parties, encrypt)
-        return Wrapped(answer["blob"], answer["key"])
+        return Wrapped(answer["bytes"], answer["key"])
 
     async def unwrap(self, facts: KeyFacts, wrapped: Wrapped) -> bytes:
         """Decrypt with the very key that encrypted. Raises WrapError."""
@@ -219,7 +219,7 @@ class AwsKey:
             answer = kms.decrypt(
                 KeyId=key_ref, CiphertextBlob=wrapped.blob, EncryptionContext=_context(facts)
             )
-            return {"bytes": bytes(answer["Plaintext"]), "key": str(answer["KeyId"])}
+            return _checked(answer["Plaintext"], answer["KeyId"])
 
         parties = replace(self._parties, key_ref=key_ref)
         answer = await self._provider.call(Action.DECRYPT, self._session, parties, decrypt)
@@ -227,6 +227,15 @@ class AwsKey:
             raise mismatch(parties)
         opened: bytes = answer["bytes"]
         return opened
+
+
+def _checked(content: object, key: object) -> dict[str, Any]:
+    """What must be in an answer: the SDK decodes wrong base64 to nothing and takes any JSON for a text."""
+    if not isinstance(content, bytes) or not content:
+        raise ValueError("no bytes in the answer")
+    if not isinstance(key, str) or not key.startswith("arn:"):
+        raise ValueError("no key ARN in the answer")
+    return {"bytes": content, "key": key}
 
 
 def _context(facts: KeyFacts) -> dict[str, str]:

@@ -5,7 +5,7 @@ server that stands in for its cloud. Every method that changes the cloud takes e
 
 Each file beside this one has a context manager `cloud() -> Iterator[MakeSite]`: it starts the stand-in once
 for a module of tests, puts kms's ambient identity into the environment, and gives a function that makes
-sites. `test_contract.py` names it in its table `CLOUDS`; that one line is all that a further provider needs.
+sites. `clouds.py` names it in its table `CLOUDS`; that one line is all that a further provider needs.
 
 What the suite asks of every hint: it has `site.permission(...)`, `site.principal(...)` and the key's name
 (`describe().key_ref`); for `throttled` and `unreachable` also the words "a retry is safe", for
