@@ -9,14 +9,20 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
 from services.common import aad, envelope
 from services.common.sensitive import SecretBytes
 from services.kms.keys import hierarchy
-from services.kms.model import KeyFacts
+from services.kms.model import Erasure, KeyFacts, WrapMethod
+from services.kms.papers import RECEIPT_TYPE, Papers, PublicKey, receipt_statement
 from services.kms.providers.platform import PlatformKey
 
 FOLDER = Path(__file__).resolve().parent
@@ -139,12 +145,63 @@ def kcg_1() -> list[dict[str, Any]]:
     ]
 
 
+def receipt_1() -> list[dict[str, Any]]:
+    """Receipts of erasure, `coffer/revocation-receipt/1`: for a customer's key, and forced."""
+    seed = sample("signing key")
+    pem = Ed25519PrivateKey.from_private_bytes(seed).private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+    )
+    papers = Papers(SecretBytes(pem))
+    jwks = {"keys": [_jwk(key) for key in papers.public_keys]}
+    made = datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
+    plain = Erasure(
+        tenant_id=TENANT,
+        tenant_slug="acme",
+        key_id=KEY_ID,
+        version=7,
+        wrap_method=WrapMethod.CUSTOMER_KMS,
+        provider="aws",
+        kms_key_ref="arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+        created_at=made,
+        retired_at=made + timedelta(days=30),
+        revoked_at=made + timedelta(days=31),
+        data_keys=0,
+        forced=False,
+        actor="admin:zoë",
+        request_id=str(sample_id("request")),
+    )
+    forced = replace(
+        plain,
+        wrap_method=WrapMethod.GLOBAL,
+        provider=None,
+        kms_key_ref=None,
+        data_keys=2**53 - 1,
+        forced=True,
+    )
+    statements = [receipt_statement(erasure) for erasure in (plain, forced)]
+    return [
+        {
+            "signing_key": seed.hex(),
+            "jwks": jwks,
+            "statement": statement,
+            "jws": papers.sign(RECEIPT_TYPE, statement),
+        }
+        for statement in statements
+    ]
+
+
+def _jwk(key: PublicKey) -> dict[str, str]:
+    facts = {"kty": "OKP", "crv": "Ed25519", "kid": key.kid, "x": key.x}
+    return {**facts, "alg": "EdDSA", "use": "sig"}
+
+
 FORMATS = {
     "aad-1.json": aad_1,
     "kct-1.json": kct_1,
     "kcf-1.json": kcf_1,
     "kcg-1.json": kcg_1,
     "check-value-1.json": check_value_1,
+    "receipt-1.json": receipt_1,
 }
 
 
