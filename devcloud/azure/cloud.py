@@ -202,7 +202,9 @@ class Cloud:
 
     def rotate_secret(self, client_id: str) -> App:
         """A new secret instead of every old one."""
-        return self.edit_app(client_id, lambda app: replace(app, secrets=(_new_secret(),)))
+        return self.edit_app(
+            client_id, lambda app: replace(app, secrets=(_new_secret(),), secrets_expired=False)
+        )
 
     def create_identity(self, tenant_id: str) -> ManagedIdentity:
         """A new managed identity on this host."""

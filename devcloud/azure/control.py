@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
+from devcloud.azure.control_model import AppInfo, KeyInfo, app_info, key_info
 from devcloud.azure.model import (
     ALL_PERMISSIONS,
     EVERYONE,
@@ -33,47 +34,6 @@ if TYPE_CHECKING:
 
 _TIMEOUT_SECONDS = 10.0
 _OK = 200
-
-
-@dataclass(frozen=True, slots=True)
-class VersionInfo:
-    """A version as it is now; `kid` is its full identifier, the times are Unix seconds."""
-
-    kid: str
-    enabled: bool
-    not_before: float | None
-    expires: float | None
-
-    @property
-    def id(self) -> str:
-        """The last part of the kid."""
-        return self.kid.rpartition("/")[2]
-
-
-@dataclass(frozen=True, slots=True)
-class KeyInfo:
-    """A key as it is now. `versions` oldest first."""
-
-    url: str
-    kty: str
-    life: KeyLife
-    key_ops: tuple[str, ...]
-    versions: tuple[VersionInfo, ...]
-
-    @property
-    def kid(self) -> str:
-        """The current version's identifier."""
-        return self.versions[-1].kid
-
-
-@dataclass(frozen=True, slots=True)
-class AppInfo:
-    """An application as it is now; `tenants` have consented to it."""
-
-    client_id: str
-    client_secret: str = field(repr=False)
-    home_tenant_id: str
-    tenants: tuple[str, ...]
 
 
 class AzureControl:
@@ -149,6 +109,10 @@ class AzureControl:
         """Whether the vault refuses every address."""
         self._do("change-vault", host=vault, firewalled=up)
 
+    def set_gone(self, vault: str, *, gone: bool) -> None:
+        """Delete the whole vault (no connection to its name gets an answer), or bring it back."""
+        self._do("change-vault", host=vault, gone=gone)
+
     def mislead(
         self, vault: str, *, authority: str | None = None, resource: str | None = None
     ) -> None:
@@ -161,7 +125,7 @@ class AzureControl:
 
     def keys(self) -> tuple[KeyInfo, ...]:
         """Every key, deleted and purged ones too."""
-        return tuple(_key(one) for one in self._do("keys")["keys"])
+        return tuple(key_info(one) for one in self._do("keys")["keys"])
 
     def key(self, url: str) -> KeyInfo:
         """One key. Raises ControlError when there is none."""
@@ -170,7 +134,7 @@ class AzureControl:
                 return key
         raise ControlError(f"no key {url}")
 
-    def create_key(
+    def createkey_info(
         self,
         vault: str,
         name: str,
@@ -181,15 +145,17 @@ class AzureControl:
     ) -> KeyInfo:
         """A further key. `kty` is RSA, RSA-HSM, EC or EC-HSM; `bits` 2048, 3072 or 4096 (RSA)."""
         ops = None if key_ops is None else list(key_ops)
-        return _key(self._do("create-key", vault=vault, name=name, kty=kty, bits=bits, key_ops=ops))
+        return key_info(
+            self._do("create-key", vault=vault, name=name, kty=kty, bits=bits, key_ops=ops)
+        )
 
     def rotate(self, key: str) -> KeyInfo:
         """A new version; the old ones still unwrap."""
-        return _key(self._do("rotate-key", key=key))
+        return key_info(self._do("rotate-key", key=key))
 
     def set_life(self, key: str, life: KeyLife) -> KeyInfo:
         """Any state at once, also ones Azure has no way to (back from purged). Durable."""
-        return _key(self._do("set-life", key=key, life=life))
+        return key_info(self._do("set-life", key=key, life=life))
 
     def delete(self, key: str) -> KeyInfo:
         """Soft-delete."""
@@ -225,7 +191,7 @@ class AzureControl:
 
     def set_key_ops(self, key: str, key_ops: Iterable[str]) -> KeyInfo:
         """What the key is for (`wrapKey`, `unwrapKey`, ...)."""
-        return _key(self._do("set-key-ops", key=key, key_ops=list(key_ops)))
+        return key_info(self._do("set-key-ops", key=key, key_ops=list(key_ops)))
 
     # Permissions
 
@@ -255,30 +221,30 @@ class AzureControl:
 
     # Applications and identities
 
-    def create_app(self, tenant_id: str) -> AppInfo:
+    def createapp_info(self, tenant_id: str) -> AppInfo:
         """A multi-tenant application at home in this tenant."""
-        return _app(self._do("create-app", tenant_id=tenant_id))
+        return app_info(self._do("create-app", tenant_id=tenant_id))
 
     def app(self, client_id: str) -> AppInfo:
         """One application. Raises ControlError when there is none."""
-        return _app(self._do("app", client_id=client_id))
+        return app_info(self._do("app", client_id=client_id))
 
     def consent(self, client_id: str, tenant_id: str) -> AppInfo:
         """Let an application into a tenant."""
-        return _app(self._do("consent", client_id=client_id, tenant_id=tenant_id))
+        return app_info(self._do("consent", client_id=client_id, tenant_id=tenant_id))
 
     def revoke_consent(self, client_id: str, tenant_id: str) -> AppInfo:
         """Refuse it new tokens; those it has stay good, as with Azure."""
-        return _app(self._do("revoke-consent", client_id=client_id, tenant_id=tenant_id))
+        return app_info(self._do("revoke-consent", client_id=client_id, tenant_id=tenant_id))
 
     def rotate_secret(self, client_id: str) -> AppInfo:
         """A new client secret; every old one is refused from now on."""
-        return _app(self._do("rotate-secret", client_id=client_id))
+        return app_info(self._do("rotate-secret", client_id=client_id))
 
     def federate(self, client_id: str, federations: Iterable[Federation]) -> AppInfo:
         """Whose assertions the application accepts."""
         listed = [asdict(one) for one in federations]
-        return _app(self._do("federate", client_id=client_id, federations=listed))
+        return app_info(self._do("federate", client_id=client_id, federations=listed))
 
     def assertion(self, federation: Federation = FEDERATION, seconds: float = 3600.0) -> str:
         """A workload's token; with negative `seconds` one past its end."""
@@ -291,6 +257,14 @@ class AzureControl:
     def set_token_lifetime(self, seconds: int) -> None:
         """How long tokens issued from now on are good."""
         self._do("set-token-lifetime", seconds=seconds)
+
+    def set_app_enabled(self, client_id: str, *, enabled: bool) -> AppInfo:
+        """Whether the application may log in anywhere."""
+        return app_info(self._do("change-app", client_id=client_id, enabled=enabled))
+
+    def expire_secrets(self, client_id: str) -> AppInfo:
+        """Let every client secret be past its end, until the next `rotate_secret`."""
+        return app_info(self._do("change-app", client_id=client_id, secrets_expired=True))
 
     def expire_tokens(self) -> None:
         """End every token there is."""
@@ -358,7 +332,7 @@ class AzureControl:
         self._do("reset-ledger")
 
     def _change_versions(self, key: str, version: str | None, **changes: Any) -> KeyInfo:
-        return _key(self._do("change-versions", key=key, version=version, changes=changes))
+        return key_info(self._do("change-versions", key=key, version=version, changes=changes))
 
     def _do(self, command: str, **members: Any) -> dict[str, Any]:
         answer = self._http.post(command, json=members)
@@ -366,13 +340,3 @@ class AzureControl:
         if answer.status_code != _OK:
             raise ControlError(str(body.get("error", answer.status_code)))
         return dict(body)
-
-
-def _key(body: Mapping[str, Any]) -> KeyInfo:
-    versions = tuple(VersionInfo(**one) for one in body["versions"])
-    changes = {"life": KeyLife(body["life"]), "key_ops": tuple(body["key_ops"])}
-    return KeyInfo(**{**body, **changes, "versions": versions})
-
-
-def _app(body: Mapping[str, Any]) -> AppInfo:
-    return AppInfo(**{**body, "tenants": tuple(body["tenants"])})

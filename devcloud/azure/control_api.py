@@ -58,6 +58,7 @@ class ControlApi:
             "app": self._app,
             "consent": self._consent,
             "revoke-consent": self._revoke_consent,
+            "change-app": self._change_app,
             "rotate-secret": self._rotate_secret,
             "federate": self._federate,
             "assertion": self._assertion,
@@ -203,6 +204,12 @@ class ControlApi:
             return replace(app, principals=kept)
 
         return _shown_app(self._cloud.edit_app(body["client_id"], edit))
+
+    def _change_app(self, body: Members) -> Members:
+        changes: Members = {name: bool(body[name]) for name in body.keys() - {"client_id"}}
+        return _shown_app(
+            self._cloud.edit_app(body["client_id"], lambda app: replace(app, **changes))
+        )
 
     def _rotate_secret(self, body: Members) -> Members:
         return _shown_app(self._cloud.rotate_secret(body["client_id"]))

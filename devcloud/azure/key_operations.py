@@ -1,7 +1,8 @@
 """What a key does: its public part, wrapKey and unwrapKey, with the states that stop each.
 
 Source: Key Vault REST reference, "About keys" (a key outside its nbf/exp window still unwraps),
-and RFC 7518 for the algorithms.
+and RFC 7518 for the algorithms. The inner codes KeyExpired and KeyNotYetValid are documented
+nowhere; only status 403 and code Forbidden are sure.
 """
 
 from __future__ import annotations

@@ -98,6 +98,10 @@ class LoginEndpoint:
         app = self._cloud.app(client_id)
         if app is None:
             raise _unknown_app(client_id, tenant_id)
+        if not app.enabled:
+            raise LoginError(
+                "unauthorized_client", 7000112, f"Application '{client_id}'(coffer) is disabled."
+            )
         self._prove(app, form)
         audience = _audience(form.get("scope", ""))
         object_id = app.principals.get(tenant_id)
@@ -148,6 +152,16 @@ class LoginEndpoint:
                 "Invalid client secret provided. Ensure the secret being sent in the request is "
                 "the client secret value, not the client secret ID, for a secret added to app "
                 f"'{app.client_id}'.",
+                UNAUTHORIZED,
+            )
+        if app.secrets_expired:
+            raise LoginError(
+                "invalid_client",
+                7000222,
+                "The provided client secret keys for app "
+                f"'{app.client_id}' are expired. Visit the Azure portal to create new keys for your "
+                "app: https://aka.ms/NewClientSecret, or consider using certificate credentials "
+                "for added security: https://aka.ms/certCreds.",
                 UNAUTHORIZED,
             )
 

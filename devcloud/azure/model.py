@@ -92,6 +92,8 @@ class Key:
 class Vault:
     """A vault or managed HSM, by host name. `grants` maps a client id to permissions.
 
+    `gone`: deleted as a whole, its name resolves no more.
+
     `challenge_authority` and `challenge_resource` replace what its challenge says: a vault that
     would lead its caller astray.
     """
@@ -101,6 +103,7 @@ class Vault:
     access: AccessModel = AccessModel.RBAC
     grants: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     firewalled: bool = False
+    gone: bool = False
     challenge_authority: str | None = None
     challenge_resource: str | None = None
 
@@ -125,13 +128,18 @@ class Federation:
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """An application. `principals` maps each tenant that has consented to the object id there."""
+    """An application. `principals` maps each tenant that has consented to the object id there.
+
+    `secrets_expired`: all of them are past their end.
+    """
 
     client_id: str
     home_tenant_id: str
     secrets: tuple[str, ...] = field(repr=False)
     principals: Mapping[str, str]
     federations: tuple[Federation, ...] = ()
+    enabled: bool = True
+    secrets_expired: bool = False
 
 
 @dataclass(frozen=True, slots=True)

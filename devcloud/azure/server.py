@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from devcloud.azure.snapshot import Snapshots
     from devcloud.http import HttpRequest
 
+Address = tuple[str, int]
+"""Host and port to listen on; port 0 takes any free one."""
+_ANY_PORT: Address = ("127.0.0.1", 0)
 _TOKEN_FILE = "federated-token"  # noqa: S105 - a file's name
 
 
@@ -43,13 +46,12 @@ class AzureServer:
         self,
         cloud: Cloud,
         *,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        plain_port: int = 0,
+        listen: Address = _ANY_PORT,
+        plain_listen: Address = _ANY_PORT,
         folder: Path | None = None,
     ) -> None:
         self._cloud = cloud
-        self._host, self._port = host, port
+        self._listen = listen
         self._folder = folder
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._faults, ledger, self._tokens = Faults(), Ledger(), Tokens(cloud)
@@ -60,7 +62,10 @@ class AzureServer:
         self._control = ControlApi(*parts)
         self._https: HttpServer | None = None
         self._http = HttpServer(
-            self._route_plain, host=host, port=plain_port, on_stop=self._faults.close
+            self._route_plain,
+            host=plain_listen[0],
+            port=plain_listen[1],
+            on_stop=self._faults.close,
         )
 
     @classmethod
@@ -68,15 +73,14 @@ class AzureServer:
         cls,
         snapshots: Snapshots | None = None,
         *,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        plain_port: int = 0,
+        listen: Address = _ANY_PORT,
+        plain_listen: Address = _ANY_PORT,
         folder: Path | None = None,
     ) -> AzureServer:
         """A server with an operator and a customer, in memory unless snapshots are given."""
         cloud = Cloud(snapshots or InMemory())
         sow(cloud)
-        return cls(cloud, host=host, port=port, plain_port=plain_port, folder=folder)
+        return cls(cloud, listen=listen, plain_listen=plain_listen, folder=folder)
 
     def start(self) -> None:
         """Bind and serve. Raises OSError when an address cannot be had."""
@@ -88,8 +92,8 @@ class AzureServer:
         self._write_federated_token()
         self._https = HttpServer(
             self._route,
-            host=self._host,
-            port=self._port,
+            host=self._listen[0],
+            port=self._listen[1],
             on_stop=self._faults.close,
             tls=authority.server_context(f"*.{suffix}" for suffix in SUFFIXES),
         )
@@ -97,7 +101,7 @@ class AzureServer:
         try:
             self._http.start()
         except OSError:
-            self._https.stop()
+            self.stop()
             raise
 
     def stop(self) -> None:

@@ -85,7 +85,7 @@ class VaultEndpoint:
         """One request. Raises ConnectionDropped where there is no such vault or a fault says so."""
         host = request.headers.get("host", "").partition(":")[0].lower()
         vault = self._cloud.vault(host)
-        if vault is None:
+        if vault is None or vault.gone:
             with self._ledger.call("UnknownVault") as record:
                 record.resource = f"https://{host}"
             raise ConnectionDropped
