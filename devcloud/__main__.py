@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from devcloud.aws.seed import DEFAULT_EXTERNAL_ID, DEFAULT_REGION
 from devcloud.aws.server import AwsServer
 from devcloud.aws.snapshot import JsonFile
+from devcloud.azure.server import AzureServer
+from devcloud.azure.snapshot import JsonFile as AzureJsonFile
 from devcloud.files import FolderInUseError, FolderLock, write_json
 from devcloud.gcp.server import GcpServer, Listeners
 from devcloud.gcp.snapshot import JsonFile as GcpJsonFile
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 STATE_FILE = "aws.json"
 GCP_STATE_FILE = "gcp.json"
 GCP_FOLDER = "gcp"
+AZURE_STATE_FILE = "azure.json"
+AZURE_FOLDER = "azure"
 EXIT_REFUSED = 1
 _MAX_PORT = 65535
 _ANY_PORT = "127.0.0.1:0"
@@ -37,6 +41,8 @@ _MORE_LISTENERS = (
     ("--gcp-kms-listen", "Google Cloud's KMS (gRPC, TLS)"),
     ("--gcp-iam-listen", "Google Cloud's IAM Credentials API (HTTPS)"),
     ("--gcp-metadata-listen", "Google Cloud's metadata server, and its control door,"),
+    ("--azure-listen", "Azure's vaults and login (HTTPS)"),
+    ("--azure-plain-listen", "Azure's managed identity, and its control door,"),
 )
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -117,7 +123,16 @@ def _gcp(options: argparse.Namespace) -> StandIn:
     )
 
 
-_CLOUDS: tuple[Callable[[argparse.Namespace], StandIn], ...] = (_aws, _gcp)
+def _azure(options: argparse.Namespace) -> StandIn:
+    return AzureServer.seeded(
+        AzureJsonFile(options.state_dir / AZURE_STATE_FILE),
+        listen=options.azure_listen,
+        plain_listen=options.azure_plain_listen,
+        folder=options.state_dir / AZURE_FOLDER,
+    )
+
+
+_CLOUDS: tuple[Callable[[argparse.Namespace], StandIn], ...] = (_aws, _gcp, _azure)
 
 
 def _parser() -> argparse.ArgumentParser:
