@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from benchmarks import limits_alone, machine
+from benchmarks import limits_alone, machine, sealing
 from benchmarks.children import ChildError
 from benchmarks.ground import ApiError, running_ground
+from benchmarks.keys import measure as measure_keys
 from benchmarks.limits import standing_limits
 from benchmarks.load import VoidMeasurementError
 from benchmarks.pgbench import PgbenchError
-from benchmarks.plan import FULL, QUICK, SECTIONS, Plan
+from benchmarks.plan import FULL, QUICK, SECTIONS, USUAL, Plan
 from benchmarks.profiles import profile
 from benchmarks.report import Results, show, write_markdown
 from benchmarks.sections import Bench
@@ -42,6 +43,12 @@ def main(  # noqa: PLR0917 - what typer reads the options from
     seconds: Annotated[
         float | None, typer.Option(min=0.1, max=60, help="Length of one sample.")
     ] = None,
+    ttl: Annotated[
+        float | None, typer.Option(min=1, max=300, help="Sealing: seconds a key may be used.")
+    ] = None,
+    retry: Annotated[
+        float | None, typer.Option(min=0.1, max=30, help="Sealing: seconds between tries.")
+    ] = None,
     only: Annotated[
         list[str] | None, typer.Option(help=f"One of {', '.join(SECTIONS)}; may be repeated.")
     ] = None,
@@ -57,7 +64,8 @@ def main(  # noqa: PLR0917 - what typer reads the options from
         typer.Option("--profile", help="Instead: profile each service, pstats files go here."),
     ] = None,
 ) -> None:
-    """Measure creates, accesses and rewraps of a stack of its own, each beside its limit.
+    """Measure creates, accesses, rewraps and data keys of a stack of its own, each beside its limit; and how
+    long the kill switch takes.
 
     Everything runs on loopback and in a folder below the system's temporary one (TMPDIR says which disk),
     with fsync on, and is gone afterwards. Takes about seven minutes; with --quick half a minute.
@@ -69,8 +77,8 @@ def main(  # noqa: PLR0917 - what typer reads the options from
     unknown = sorted(set(only or ()) - set(SECTIONS))
     if unknown:
         raise typer.BadParameter(f"no section {unknown[0]}", param_hint="--only")
-    chosen = tuple(only or ("creates", "accesses", "rewraps"))
-    plan = make_plan(quick=quick, runs=runs, keys=keys, seconds=seconds)
+    chosen = tuple(only or USUAL)
+    plan = make_plan(quick=quick, runs=runs, keys=keys, seconds=seconds, ttl=ttl, retry=retry)
     signal.signal(signal.SIGTERM, _leave)
     told = Console(stderr=True, highlight=False)
     try:
@@ -88,7 +96,15 @@ def main(  # noqa: PLR0917 - what typer reads the options from
         json_file.write_text(json.dumps(results.as_json(), indent=2) + "\n", encoding="utf-8")
 
 
-def make_plan(*, quick: bool, runs: int | None, keys: int | None, seconds: float | None) -> Plan:
+def make_plan(
+    *,
+    quick: bool,
+    runs: int | None = None,
+    keys: int | None = None,
+    seconds: float | None = None,
+    ttl: float | None = None,
+    retry: float | None = None,
+) -> Plan:
     """The usual plan, or the quick one, with what was said on the command line."""
     usual = QUICK if quick else FULL
     return Plan(
@@ -97,6 +113,8 @@ def make_plan(*, quick: bool, runs: int | None, keys: int | None, seconds: float
         warm_up=usual.warm_up,
         keys=keys or usual.keys,
         accessed=usual.accessed,
+        ttl=ttl or usual.ttl,
+        retry=retry or usual.retry,
     )
 
 
@@ -105,9 +123,12 @@ def run(plan: Plan, chosen: tuple[str, ...], tell: Callable[[str], None]) -> Res
     results = Results(plan, machine.facts())
     if "limits" in chosen:
         results.sections.append(limits_alone.measure(plan, tell))
-    served = [name for name in SECTIONS if name in chosen and name != "limits"]
+    alone = ("limits", "sealing")
+    served = [name for name in SECTIONS if name in chosen and name not in alone]
     if served:
         _run_served(results, served, tell)
+    if "sealing" in chosen:
+        results.sections.append(sealing.measure(plan, tell))
     return results
 
 
@@ -120,7 +141,11 @@ def _run_served(results: Results, names: Sequence[str], tell: Callable[[str], No
         results.memory["at rest"] = ground.families.memory()
         bench = Bench(ground, limits, results.plan, tell)
         for name in names:
-            results.sections.append(getattr(bench, name)())
+            results.sections.append(
+                measure_keys(ground, results.plan, tell)
+                if name == "keys"
+                else getattr(bench, name)()
+            )
         results.memory["at the end"] = ground.families.memory()
 
 

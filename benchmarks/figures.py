@@ -94,6 +94,19 @@ class Series:
         }
 
 
+@dataclass(slots=True)
+class Times:
+    """The repetitions of something that takes seconds, and the time that it must not take longer than."""
+
+    name: str
+    bound: float
+    seconds: list[float] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, object]:
+        """Everything."""
+        return {"name": self.name, "bound": self.bound, "each": self.seconds}
+
+
 def percentile(ordered: Sequence[float], share: float) -> float:
     """The nearest-rank percentile of sorted values; 0 for none."""
     if not ordered:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from cli.local.programs import Parts
+    from devcloud.aws.seed import Customer
 
 HTTP_SECONDS: Final = 60.0
 
@@ -38,6 +39,7 @@ class BenchTenant:
     """A tenant on the unlimited plan, onboarded."""
 
     id: str
+    key_arn: str
     api_key: str = field(repr=False)
 
 
@@ -62,9 +64,11 @@ class Ground:
         """A new tenant with an API key, a grant for the consumer, and a key of its own in the cloud."""
         dsn = self.stack.admin_dsn
         tenant_id = tenancy.create_tenant(dsn, slug, slug, "enterprise")
-        made = BenchTenant(tenant_id, tenancy.create_api_key(dsn, tenant_id, "benchmark", SCOPES))
+        api_key = tenancy.create_api_key(dsn, tenant_id, "benchmark", SCOPES)
         tenancy.grant_consumer(dsn, tenant_id, CONSUMER)
-        self._onboard(made)
+        customer = self.control.create_customer(external_id=f"coffer-{tenant_id}")
+        made = BenchTenant(tenant_id, customer.key_arn, api_key)
+        self._onboard(made, customer)
         return made
 
     def admin(
@@ -112,8 +116,7 @@ class Ground:
         """Release the connections."""
         self._http.close()
 
-    def _onboard(self, tenant: BenchTenant) -> None:
-        customer = self.control.create_customer(external_id=f"coffer-{tenant.id}")
+    def _onboard(self, tenant: BenchTenant, customer: Customer) -> None:
         config = {"region": customer.region, "role_arn": customer.role_arn}
         body = {"provider": "aws", "kms_key_ref": customer.key_arn, "config": config}
         self.admin(tenant, "POST", "/admin/tenant-kms", body=body)
@@ -126,15 +129,24 @@ def made_since(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str,
 
 
 @contextlib.contextmanager
-def running_ground(parts: Parts | None = None) -> Iterator[Ground]:
+def running_ground(
+    parts: Parts | None = None, settings: Mapping[str, str] | None = None
+) -> Iterator[Ground]:
     """Start a stack in a scratch folder, fsync on; both are gone at the end.
 
-    No setting of Coffer is taken from our environment: what is measured are the defaults.
+    No setting of Coffer is taken from our environment: what is measured are the defaults, but for `settings`.
     """
     operator = {k: v for k, v in os.environ.items() if not k.startswith("COFFER_")}
     with contextlib.ExitStack() as undo:
         folder = undo.enter_context(scratch_folder())
-        stack = Stack(folder / "data", devcloud=True, durable=True, parts=parts, operator=operator)
+        stack = Stack(
+            folder / "data",
+            devcloud=True,
+            settings=settings,
+            durable=True,
+            parts=parts,
+            operator=operator,
+        )
         undo.enter_context(stack)
         cloud = stack.devcloud
         control = undo.enter_context(Control(cloud.key.aws_endpoint_url, cloud.control_token))

@@ -1,4 +1,4 @@
-"""Samples of the two load generators."""
+"""Samples of the load generators."""
 
 from __future__ import annotations
 
@@ -40,6 +40,16 @@ def grpc_sample(
     `order` has target, tenant_id, prefix and the three files of the identity. Raises VoidMeasurementError.
     """
     return _sample("grpc_load", plan, clients, {**order, "accessed": plan.accessed}, families)
+
+
+def key_sample(
+    plan: Plan, clients: int, order: Mapping[str, Any], families: Families | None = None
+) -> tuple[Sample, int]:
+    """Data keys with `clients` calls in flight, and how many there were in all.
+
+    `order` has target, tenant_id, rpc and the three files of the identity. Raises VoidMeasurementError.
+    """
+    return _sample("key_load", plan, clients, order, families)
 
 
 def fill(plan: Plan, count: int, order: Mapping[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from statistics import median
 from typing import TYPE_CHECKING, Final
 
 from rich.table import Table
@@ -23,6 +24,7 @@ LIMITS: Final = {
     "three_inserts": "three-insert transactions/s",
     "generator": "generator's own limit/s",
     "echo": "bare echo rpcs/s",
+    "framed": "echo in our frame/s",
     "loop": "bare loop/s",
     "sql": "inside SQL, no crypto/s",
 }
@@ -59,6 +61,8 @@ class Results:
                     "series": [series.as_json() for series in section.series],
                     "operations": section.operations,
                     "cloud_calls": section.cloud_calls,
+                    "seconds": section.seconds,
+                    "times": [times.as_json() for times in section.times],
                 }
                 for section in self.sections
             },
@@ -99,7 +103,10 @@ def grids(results: Results) -> list[Grid]:
     """Every table that has something in it."""
     found = []
     for section in results.sections:
-        found.append(_rates(section))
+        if section.series:
+            found.append(_rates(section))
+        if section.times:
+            found.append(_times(section))
         if any(len(series.cpu_ms) > 1 for series in section.series):
             found.append(_processor(section))
     called = [section for section in results.sections if section.operations]
@@ -143,6 +150,17 @@ def _rates(section: Section) -> Grid:
     return Grid(section.name.capitalize(), tuple(headings), tuple(rows))
 
 
+def _times(section: Section) -> Grid:
+    headings = ("What", "Shortest", "Median", "Longest", "Never longer than", "longest / bound")
+    rows = []
+    for times in section.times:
+        each = sorted(times.seconds)
+        found = (each[0], median(each), each[-1], times.bound)
+        words = (f"{seconds:.2f}" for seconds in found)
+        rows.append((times.name, *words, f"{each[-1] / times.bound:.2f}"))
+    return Grid(f"{section.name.capitalize()}: seconds", headings, tuple(rows))
+
+
 def _processor(section: Section) -> Grid:
     names = sorted({name for series in section.series for name in series.cpu_ms})
     rows = []
@@ -159,8 +177,9 @@ def _cloud_calls(sections: list[Section]) -> Grid:
     rows = []
     for section in sections:
         calls = ", ".join(f"{name} {count}" for name, count in section.cloud_calls.items())
-        rows.append((section.name, f"{section.operations:,}", calls or "none"))
-    headings = ("During", "Operations", "Calls")
+        lasted = "" if section.seconds is None else f"{section.seconds:.0f}"
+        rows.append((section.name, f"{section.operations:,}", lasted, calls or "none"))
+    headings = ("During", "Operations", "Seconds", "Calls")
     return Grid("Calls of the customer's KMS and STS", headings, tuple(rows))
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 
 from benchmarks import load
-from benchmarks.figures import Sample, Series
+from benchmarks.figures import Sample, Series, Times
 from benchmarks.ground import ApiError, made_since
 from benchmarks.processes import cpu_ms_each
 
@@ -34,12 +34,17 @@ WORK: Final = "of it, from the first batch to the last"
 
 @dataclass(slots=True)
 class Section:
-    """The figures of one section, how many operations it did and what it asked of the cloud."""
+    """The figures of one section, how many operations it did and what it asked of the cloud.
+
+    `times` are things that are measured in seconds and not per second.
+    """
 
     name: str
     series: list[Series]
     operations: int = 0
     cloud_calls: dict[str, int] = field(default_factory=dict)
+    seconds: float | None = None
+    times: list[Times] = field(default_factory=list)
 
 
 class Bench:

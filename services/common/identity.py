@@ -12,9 +12,13 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from services.common.errors import StepUpRequiredError
+
 if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
+
+    from services.common.errors import CofferError
 
 _SPIFFE: Final = re.compile(
     r"spiffe://coffer/(?:(?P<service>kms|secrets|rewrap|gateway|operator)"
@@ -66,7 +70,8 @@ class Call:
 
     `tenant_id` is the credential's; None for services and consumers, whose requests name the tenant.
     `actor` is what audit events say: `api_key:<key_id>`, `admin:<sub>`, `service:<name>`,
-    `consumer:<name>`. `deadline` is on the clock of `time.monotonic`, in seconds.
+    `consumer:<name>`. `deadline` is on the clock of `time.monotonic`, in seconds. `step_up` is a good token
+    that was asked for, or may be needed; `step_up_fault` says why there is none where one may be.
     """
 
     actor: str
@@ -76,6 +81,7 @@ class Call:
     ip_address: str | None = None
     step_up: StepUp | None = None
     deadline: float | None = None
+    step_up_fault: CofferError | None = None
 
     @property
     def tenant(self) -> UUID:
@@ -83,6 +89,14 @@ class Call:
         if self.tenant_id is None:
             raise LookupError("this call carries no tenant")
         return self.tenant_id
+
+    def require_step_up(self) -> StepUp:
+        """The good token of a call that may need one. Raises StepUpRequiredError, StepUpExpiredError."""
+        if self.step_up is None:
+            raise self.step_up_fault or StepUpRequiredError(
+                "This call needs a step-up token.", reason="missing"
+            )
+        return self.step_up
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ gateway found in the body, then the servicer.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 import uuid
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
@@ -42,7 +42,11 @@ OPEN_SERVICES: Final = (
 )
 """What anybody with a certificate of our CA may call: it holds no tenant data."""
 
+OK: Final = "ok"
+_SERVICE_ACTOR: Final = "service:"
+
 _log = structlog.get_logger(__name__)
+_stdlib_log = logging.getLogger(__name__)
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-ignore]
@@ -52,42 +56,49 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-i
         self._domain = domain
         self._enforcer = enforcer
         self._metrics = metrics
+        self._wrapped: dict[str, Any] = {}
 
     async def intercept_service(
         self,
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
-        """Wrap the handler of a unary rpc; deny any other kind that is not open to all."""
+        """Wrap the handler of a unary rpc; deny any other kind that is not open to all.
+
+        The handler of an rpc is the same for every call, so it is wrapped once.
+        """
         method = str(handler_call_details.method)
+        known = self._wrapped.get(method)
+        if known is not None:
+            return known
         handler = await continuation(handler_call_details)
         if handler is None or method.startswith(OPEN_SERVICES):
             return handler
         if handler.unary_unary is None:
             return grpc.unary_unary_rpc_method_handler(self._deny)
-        return grpc.unary_unary_rpc_method_handler(
+        wrapped = grpc.unary_unary_rpc_method_handler(
             self._wrap(method, handler.unary_unary),
             request_deserializer=handler.request_deserializer,
             response_serializer=handler.response_serializer,
         )
+        self._wrapped[method] = wrapped
+        return wrapped
 
     async def _deny(self, _request: object, context: Any) -> None:
         await self._abort(context, ForbiddenError("Streaming rpcs declare no policy here."))
 
     def _wrap(self, method: str, inner: Callable[..., Awaitable[Any]]) -> Callable[..., Any]:
         rpc = method.rpartition("/")[2]
+        note = self._note(rpc)
 
         async def serve(request: Any, context: Any) -> Any:
             started = time.monotonic()
             metadata = dict(context.invocation_metadata() or ())
-            call = _new_call(metadata, context, started)
+            peer = _peer(context)
+            call = _new_call(metadata, peer, context, started)
             structlog.contextvars.bind_contextvars(request_id=call.request_id, rpc=rpc)
-            code = "ok"
+            code = OK
             try:
-                peer = _peer(context)
-                if peer.service is None:
-                    # Only a service of ours knows on whose behalf it calls; others could forge it.
-                    call = replace(call, ip_address=None)
                 call = await self._enforcer.admit(method, _credentials(peer, metadata), call)
                 enter_call(call)
                 refusal = metadata.get(REFUSAL)
@@ -108,30 +119,50 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-i
                 _log.error("call_failed", **describe(error))
                 await self._abort(context, InternalError())
             finally:
-                self._metrics.calls.labels(self._metrics.service, rpc, code).inc()
-                elapsed = time.monotonic() - started
-                self._metrics.seconds.labels(self._metrics.service, rpc).observe(elapsed)
-                _log.info(
-                    "call", code=code, milliseconds=round(elapsed * 1000, 1), actor=call.actor
-                )
+                note(code, call, time.monotonic() - started)
 
         return serve
+
+    def _note(self, rpc: str) -> Callable[[str, Call, float], None]:
+        """Counts and logs a call that ended. What services ask of each other is told where it failed; where
+        it did not, the metrics count it and the log of who asked has its request id.
+        """
+        seconds = self._metrics.seconds.labels(self._metrics.service, rpc)
+        counters: dict[str, Any] = {}
+
+        def note(code: str, call: Call, elapsed: float) -> None:
+            seconds.observe(elapsed)
+            counter = counters.get(code)
+            if counter is None:
+                counter = counters[code] = self._metrics.calls.labels(
+                    self._metrics.service, rpc, code
+                )
+            counter.inc()
+            ours = code == OK and call.tenant_id is None and call.actor.startswith(_SERVICE_ACTOR)
+            if not ours or _stdlib_log.isEnabledFor(logging.DEBUG):
+                tell = _log.debug if ours else _log.info
+                tell("call", code=code, milliseconds=round(elapsed * 1000, 1), actor=call.actor)
+
+        return note
 
     async def _abort(self, context: Any, error: CofferError) -> None:
         await context.abort_with_status(rpc_status.to_status(to_status(error, self._domain)))
 
 
-def _new_call(metadata: dict[str, Any], context: Any, now: float) -> Call:
+def _new_call(metadata: dict[str, Any], peer: Peer, context: Any, now: float) -> Call:
     remaining = context.time_remaining()
     return Call(
         actor="unknown",
         request_id=_request_id(metadata.get(REQUEST_ID)),
-        ip_address=metadata.get(CLIENT_IP),
+        # Only a service of ours knows on whose behalf it calls; others could forge it.
+        ip_address=metadata.get(CLIENT_IP) if peer.service is not None else None,
         deadline=None if remaining is None else now + remaining,
     )
 
 
 def _request_id(given: object) -> str:
+    if given is None:
+        return str(uuid.uuid4())
     try:
         return str(uuid.UUID(str(given)))
     except ValueError:
@@ -140,7 +171,7 @@ def _request_id(given: object) -> str:
 
 def _peer(context: Any) -> Peer:
     found: list[bytes] = list(context.auth_context().get("peer_spiffe_id", ()))
-    return Peer.parse(found[0].decode()) if len(found) == 1 else Peer()
+    return Peer.parse(found[0].decode("ascii", "replace")) if len(found) == 1 else Peer()
 
 
 def _credentials(peer: Peer, metadata: dict[str, Any]) -> Credentials:

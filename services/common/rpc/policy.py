@@ -10,6 +10,8 @@ from coffer.type.v1 import policy_pb2
 from services.common.errors import (
     ForbiddenError,
     InsufficientScopeError,
+    StepUpExpiredError,
+    StepUpRequiredError,
     UnauthenticatedError,
 )
 
@@ -73,29 +75,38 @@ class Enforcer:
     def __init__(
         self, known: Mapping[str, policy_pb2.Policy], authentication: Authentication
     ) -> None:
-        self._known = known
+        # Read once: looking into a message costs more than the decision.
+        self._known = {
+            name: (policy.WhichOneof("caller"), policy) for name, policy in known.items()
+        }
+        self._services = {
+            name: frozenset(policy.service.names)
+            for name, (kind, policy) in self._known.items()
+            if kind == "service"
+        }
         self._authentication = authentication
 
     async def admit(self, method: str, credentials: Credentials, call: Call) -> Call:
         """`call`, completed with who calls. Raises the 401 or 403 of the wire contract."""
-        policy = self._known.get(method)
-        if policy is None:
+        peer, names = credentials.peer, self._services.get(method)
+        if names is not None and peer.service in names:
+            return replace(call, actor=f"service:{peer.service}")
+        kind, policy = self._known.get(method, (None, None))
+        if kind is None or policy is None:
             raise ForbiddenError("This rpc declares no policy, so nobody may call it.")
-        kind = policy.WhichOneof("caller")
         if kind == "open":
             return replace(call, actor="anybody")
         if kind == "api_key":
             return await self._by_api_key(policy.api_key, credentials, call)
         if kind == "admin":
             return await self._by_admin(policy.admin, credentials, call)
-        if credentials.peer.service is None and credentials.peer.consumer is None:
+        if peer.service is None and peer.consumer is None:
             raise UnauthenticatedError
         if kind == "service":
-            return _by_service(policy.service, credentials.peer, call)
-        if credentials.peer.consumer is None:
+            raise ForbiddenError("This service may not call this.")
+        if peer.consumer is None:
             raise ForbiddenError("Only consumers with a grant may call this.")
-        name = credentials.peer.consumer
-        return replace(call, actor=f"consumer:{name}", consumer=name)
+        return replace(call, actor=f"consumer:{peer.consumer}", consumer=peer.consumer)
 
     async def _by_api_key(
         self, policy: policy_pb2.ApiKeyPolicy, credentials: Credentials, call: Call
@@ -120,20 +131,17 @@ class Enforcer:
         roles = [_ROLE_NAMES[role] for role in policy.roles if role in _ROLE_NAMES]
         if admin.role not in roles:
             raise ForbiddenError(f"This needs the role {' or '.join(roles)}.")
-        step_up = None
-        if policy.step_up_window_seconds:
-            step_up = await self._authentication.step_up(
-                credentials.step_up, admin, policy.step_up_window_seconds
-            )
-        return replace(
-            call, actor=f"admin:{admin.subject}", tenant_id=admin.tenant_id, step_up=step_up
-        )
-
-
-def _by_service(policy: policy_pb2.ServicePolicy, peer: Peer, call: Call) -> Call:
-    if peer.service is None or peer.service not in policy.names:
-        raise ForbiddenError("This service may not call this.")
-    return replace(call, actor=f"service:{peer.service}")
+        call = replace(call, actor=f"admin:{admin.subject}", tenant_id=admin.tenant_id)
+        window = policy.step_up_window_seconds or policy.optional_step_up_window_seconds
+        if not window:
+            return call
+        try:
+            step_up = await self._authentication.step_up(credentials.step_up, admin, window)
+        except (StepUpRequiredError, StepUpExpiredError) as fault:
+            if policy.step_up_window_seconds:
+                raise
+            return replace(call, step_up_fault=fault)
+        return replace(call, step_up=step_up)
 
 
 def _bearer(authorization: str | None) -> str | None:
