@@ -2,7 +2,8 @@
 
 An explicit `--data-dir` wins; else COFFER_BASE_URL, COFFER_API_KEY, COFFER_ADMIN_JWT, COFFER_STEP_UP and
 COFFER_DATABASE_URL (each secret one also as NAME_FILE); else `.coffer`. With COFFER_BASE_URL set no
-credential of a data directory is used: it would be sent to a stranger.
+credential of a data directory is used: it would be sent to a stranger. The operator reaches kms itself, by
+COFFER_KMS_TARGET (host:port) and COFFER_OPERATOR_TLS_CERT_FILE, _KEY_FILE and _CA_FILE.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from cli.local.credentials import Credentials, NotRunningError
 from cli.local.directory import DataDirectory
 from cli.local.issuer import DevelopmentIssuer
 from cli.local.keys import LocalKeys
+from cli.local.pki import OPERATOR, DevelopmentPki
 from cli.tenancy import find_tenant
-from services.common.settings import Reader, SettingsError
+from services.common.settings import Reader, SettingsError, TlsFiles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +35,14 @@ class StackNotFoundError(Exception):
 
 class UnknownTenantError(Exception):
     """No tenant has that slug or id."""
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorAccess:
+    """Where kms itself is reached (host:port), and what the operator proves himself with."""
+
+    target: str
+    tls: TlsFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +112,28 @@ class Stack:
                 "COFFER_DATABASE_URL is not set; start one with `coffer up`, name it with --data-dir, "
                 "or set COFFER_DATABASE_URL"
             ) from None
+
+    def operator(self) -> OperatorAccess:
+        """The way to kms for who runs the installation. Raises StackNotFoundError."""
+        reader = Reader(self.environ)
+        target = reader.optional("COFFER_KMS_TARGET")
+        if target is None:
+            return self._own_operator()
+        prefix = "COFFER_OPERATOR_TLS"
+        files = [reader.path(f"{prefix}_{name}_FILE") for name in ("CERT", "KEY", "CA")]
+        try:
+            reader.finish()
+        except SettingsError as error:
+            raise StackNotFoundError(
+                f"{error}\nCOFFER_KMS_TARGET is set, so the operator's certificate is needed:"
+                " `coffer pki issue --name operator` makes one"
+            ) from None
+        return OperatorAccess(target, TlsFiles(*files))
+
+    def _own_operator(self) -> OperatorAccess:
+        target = self._own("COFFER_KMS_TARGET").grpc.kms
+        made = DevelopmentPki(DataDirectory(self.data_dir).pki).identity(OPERATOR, OPERATOR)
+        return OperatorAccess(target, TlsFiles(made.cert_file, made.key_file, made.ca_file))
 
     def issuer(self) -> DevelopmentIssuer:
         """The built-in issuer of the data directory. Raises StackNotFoundError."""

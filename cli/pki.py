@@ -13,7 +13,7 @@ import typer
 
 from cli.exits import Exit
 from cli.local.authority import LeafNames
-from cli.local.pki import LOCALHOST, LOOPBACK, TRUST_DOMAIN, DeploymentPki
+from cli.local.pki import LOCALHOST, LOOPBACK, OPERATOR, TRUST_DOMAIN, DeploymentPki
 from cli.local.services import SERVICES
 
 POSTGRES = "postgres"
@@ -49,7 +49,10 @@ def issue(
     ],
     name: Annotated[
         list[str] | None,
-        typer.Option(help=f"A process; may be repeated. One of {', '.join(PROCESSES)}."),
+        typer.Option(
+            help=f"A process; may be repeated. One of {', '.join(PROCESSES)}; or {OPERATOR}, who may turn"
+            " the platform's key."
+        ),
     ] = None,
     consumer: Annotated[
         list[str] | None,
@@ -65,6 +68,7 @@ def issue(
 
     Makes DIR/ca (certificate and private key: keep it off the machines that run Coffer), and for
     each process DIR/NAME with ca.crt, tls.crt and tls.key (a consumer's: DIR/consumer-NAME), files 0600.
+    The operator's (--name operator) is for `coffer kms rekey-platform`, and made only when named.
     A certificate is valid for NAME, localhost and 127.0.0.1, and for what --dns adds, also when it is
     renewed later without --dns. Its identity is spiffe://coffer/NAME or spiffe://coffer/consumer/NAME.
     Processes read their files at start: restart those whose certificate was issued anew.
@@ -91,8 +95,10 @@ def issue(
 
 
 def _process(name: str, hosts: list[str]) -> _Wanted:
+    if name == OPERATOR:
+        return _Wanted(OPERATOR, LeafNames(f"{TRUST_DOMAIN}/{OPERATOR}", (), ()))  # as a consumer's
     if name not in PROCESSES:
-        raise typer.BadParameter(f"{name}: is not one of {', '.join(PROCESSES)}")
+        raise typer.BadParameter(f"{name}: is not one of {', '.join((*PROCESSES, OPERATOR))}")
     uri = None if name == POSTGRES else f"{TRUST_DOMAIN}/{name}"  # PostgreSQL is no caller of ours
     return _Wanted(name, _names(uri, name, hosts))
 

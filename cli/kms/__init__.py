@@ -10,6 +10,7 @@ from cli.kms.erasing import receipt, revoke
 from cli.kms.leaving import offboard
 from cli.kms.looking import setup, status
 from cli.kms.turning import rotate, unseal
+from cli.platform import rekey_platform
 
 if TYPE_CHECKING:
     import typer
@@ -20,4 +21,5 @@ def application() -> typer.Typer:
     app = group("The tenant's own cloud key, and its master keys.")
     for command in (setup, onboard, status, verify, rotate, unseal, revoke, receipt, offboard):
         app.command(command.__name__)(command)
+    app.command("rekey-platform")(rekey_platform)
     return app

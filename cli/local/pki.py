@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 TRUST_DOMAIN = "spiffe://coffer"
 CONSUMERS = "consumer/"
+OPERATOR = "operator"
+"""Who runs the installation: a client, like a consumer."""
 LOCALHOST = "localhost"
 LOOPBACK = "127.0.0.1"
 
@@ -47,11 +49,12 @@ class DevelopmentPki:
     def identity(self, name: str, spiffe_path: str) -> Identity:
         """The certificate `name` for `spiffe://coffer/<spiffe_path>`, made where it is due.
 
-        A service's is for `localhost` and 127.0.0.1; a consumer's names no host, so that it cannot pose
-        as a service. What due means: `Authority.ensure`. Raises OSError.
+        A service's is for `localhost` and 127.0.0.1; a consumer's and the operator's names no host, so that
+        it cannot pose as a service. What due means: `Authority.ensure`. Raises OSError.
         """
         made = Identity(self._folder / f"{name}.crt", self._folder / f"{name}.key", self.ca_file)
-        uri, serves = f"{TRUST_DOMAIN}/{spiffe_path}", not spiffe_path.startswith(CONSUMERS)
+        uri = f"{TRUST_DOMAIN}/{spiffe_path}"
+        serves = spiffe_path != OPERATOR and not spiffe_path.startswith(CONSUMERS)
         names = LeafNames(uri, (LOCALHOST,), (LOOPBACK,)) if serves else LeafNames(uri, (), ())
         self._authority.ensure(made.cert_file, made.key_file, names)
         return made

@@ -23,7 +23,7 @@ from cli.local.errors import LocalError, StartCancelledError
 from cli.local.issuer import DevelopmentIssuer
 from cli.local.journal import Journal
 from cli.local.keys import LocalKeys
-from cli.local.pki import DevelopmentPki
+from cli.local.pki import OPERATOR, DevelopmentPki
 from cli.local.ports import PortReservations
 from cli.local.postgres import Postgres
 from cli.local.programs import Parts, database_faults, product_parts
@@ -232,7 +232,9 @@ class Stack:
         )
 
     def _make_credentials(self, demo: DemoTenant) -> Credentials:
-        client = DevelopmentPki(self.directory.pki).identity("consumer-dev", CONSUMER_SPIFFE_PATH)
+        pki = DevelopmentPki(self.directory.pki)
+        pki.identity(OPERATOR, OPERATOR)
+        client = pki.identity("consumer-dev", CONSUMER_SPIFFE_PATH)
         return Credentials(
             base_url=f"http://{self.address(GATEWAY)}",
             tenant_id=demo.tenant_id,
