@@ -108,6 +108,8 @@ def _security(rpc: MethodDescriptor) -> list[dict[str, list[str]]]:
     if policy.WhichOneof("caller") == "api_key":
         return [{"apiKey": []}, {"apiKeyHeader": []}]
     choice: dict[str, list[str]] = {"adminJwt": []}
+    if policy.admin.optional_step_up_window_seconds:
+        return [choice, {"adminJwt": [], "stepUp": []}]
     if policy.admin.step_up_window_seconds:
         choice["stepUp"] = []
     return [choice]

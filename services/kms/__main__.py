@@ -24,6 +24,7 @@ from services.kms.keys.cache import MasterKeyCache
 from services.kms.keys.master_keys import MasterKeys
 from services.kms.keys.sealing import Seals
 from services.kms.keys.tending import Tending
+from services.kms.lifecycle.draining import Draining
 from services.kms.lifecycle.rekeying import Rekeying
 from services.kms.lifecycle.revoking import Revoking
 from services.kms.metrics import KmsMetrics
@@ -89,15 +90,19 @@ class Process:
             lifetimes=settings.lifetimes,
             clock=clock,
         )
+        self._draining = Draining(store, self._master_keys, clock=clock)
         tenant_kms = TenantKmsService(
             store,
             store,
             wrapping,
             self._master_keys,
             self._tending,
+            keys=store,
+            drains=self._draining,
             rules=settings.rules,
             setup=settings.setup,
             clock=clock,
+            step_up_on_replace=settings.step_up_on_replace,
         )
         servicer = KmsServicer(
             tenant_kms,
@@ -123,13 +128,18 @@ class Process:
         await self._papers.open()
         await self._database.open()
         self._listener.start()
-        background = asyncio.create_task(self._tending.run(), name="tending")
+        background = (
+            asyncio.create_task(self._tending.run(), name="tending"),
+            asyncio.create_task(self._draining.run(), name="draining"),
+        )
         try:
             await self.server.serve(stop)
         finally:
-            background.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await background
+            for task in background:
+                task.cancel()
+            for task in background:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
             await self._listener.stop()
             await self._database.close()
             self._aws.close()

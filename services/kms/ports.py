@@ -291,8 +291,8 @@ class SealedWatch(Protocol):
         """A binding was read as sealed: try it as if a request had met it."""
         ...
 
-    def hurry(self, tenant_id: UUID) -> None:
-        """The tenant's sealed binding, if it has one, may be usable again: try it at once."""
+    def hurry(self, binding: Binding) -> None:
+        """A binding may be usable again: if it is sealed, try it at once."""
         ...
 
 

@@ -121,7 +121,36 @@ class MemoryStore:
     strangers: set[UUID] = field(default_factory=set)
     sealed: list[tuple[UUID, Reason]] = field(default_factory=list)
     unsealed: list[UUID] = field(default_factory=list)
+    data_keys: dict[tuple[UUID, int], int] = field(default_factory=dict)
+    """The census, where it is not 1."""
     reads: int = 0
+
+    async def version_needed(self, tenant_id: UUID, version: int) -> bool:
+        row = self.rows.get((tenant_id, version))
+        if row is None or row.status is KeyStatus.REVOKED:
+            return False
+        return row.status is KeyStatus.ACTIVE or self.data_keys.get((tenant_id, version), 1) > 0
+
+    async def binding_needed(self, tenant_id: UUID, binding_id: UUID) -> bool:
+        if not self.bindings[binding_id].replaced:
+            return True
+        return any(
+            [
+                await self.version_needed(*name)
+                for name, bound in self.binding_of.items()
+                if bound == binding_id
+            ]
+        )
+
+    async def newest_under(self, tenant_id: UUID, binding_id: UUID) -> int | None:
+        return max(
+            (
+                version
+                for (owner, version), bound in self.binding_of.items()
+                if bound == binding_id and self.rows[owner, version].status is not KeyStatus.REVOKED
+            ),
+            default=None,
+        )
 
     async def active_version(self, tenant_id: UUID) -> int | None:
         self.reads += 1

@@ -71,9 +71,13 @@ class KmsStand:
         stub = self.stub("gateway")
         return await called(getattr(stub, rpc)(request, metadata=metadata, timeout=CALL_SECONDS))
 
-    async def put(self, tenant_id: UUID, body: dict[str, Any]) -> kms_pb2.PutTenantKmsResponse:
+    async def put(
+        self, tenant_id: UUID, body: dict[str, Any], step_up: str = ""
+    ) -> kms_pb2.PutTenantKmsResponse:
         request = kms_pb2.PutTenantKmsRequest(body=struct(body))
-        reply: kms_pb2.PutTenantKmsResponse = await self.admin("PutTenantKms", tenant_id, request)
+        reply: kms_pb2.PutTenantKmsResponse = await self.admin(
+            "PutTenantKms", tenant_id, request, step_up=step_up
+        )
         return reply
 
     async def verify(
@@ -96,6 +100,22 @@ class KmsStand:
         request = kms_pb2.RotateMasterKeyRequest()
         reply: kms_pb2.RotateMasterKeyResponse = await self.admin(
             "RotateMasterKey", tenant_id, request, step_up=token
+        )
+        return reply
+
+    async def unseal(self, tenant_id: UUID, step_up: str | None = None) -> bool:
+        token = self.pki.issuer.step_up_token(tenant_id) if step_up is None else step_up
+        request = kms_pb2.UnsealTenantRequest()
+        reply = await self.admin("UnsealTenant", tenant_id, request, step_up=token)
+        return bool(reply.unsealed)
+
+    async def offboard(
+        self, tenant_id: UUID, step_up: str | None = None
+    ) -> kms_pb2.DeleteTenantKmsResponse:
+        token = self.pki.issuer.step_up_token(tenant_id) if step_up is None else step_up
+        request = kms_pb2.DeleteTenantKmsRequest()
+        reply: kms_pb2.DeleteTenantKmsResponse = await self.admin(
+            "DeleteTenantKms", tenant_id, request, step_up=token
         )
         return reply
 

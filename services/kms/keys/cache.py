@@ -179,6 +179,10 @@ class MasterKeyCache:
         self._drops[_KEYS].add(tenant_id)
         self._keys.pop((tenant_id, version), None)
 
+    def let_go(self, tenant_id: UUID, version: int) -> None:
+        """Forget one key that is as good as it was, because nobody needs it."""
+        self._keys.pop((tenant_id, version), None)
+
     def flush(self) -> None:
         """Forget everything: invalidations may have been missed."""
         self._flushes += 1

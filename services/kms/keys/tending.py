@@ -89,13 +89,13 @@ class Tending:
         """A binding was read as sealed: try it as if a request had met it."""
         self._seals.watch(binding, version)
 
-    def hurry(self, tenant_id: UUID) -> None:
-        """The tenant's sealed binding may be usable again: try it at once."""
-        _start(self._searches, self._hurry(tenant_id))
+    def hurry(self, binding: Binding) -> None:
+        """A binding that may be sealed may be usable again: if it is sealed, try it at once."""
+        _start(self._searches, self._hurry(binding))
 
-    async def _hurry(self, tenant_id: UUID) -> None:
-        version = await self._store.active_version(tenant_id)
-        if version is not None and (binding := await self._watch(tenant_id, version)):
+    async def _hurry(self, binding: Binding) -> None:
+        version = await self._store.newest_under(binding.tenant_id, binding.id)
+        if version is not None and await self._watch(binding.tenant_id, version):
             self._seals.hurry(binding.id)
             self.tend()
 
@@ -117,15 +117,21 @@ class Tending:
         return binding
 
     async def _refresh(self, tenant_id: UUID, version: int) -> None:
+        """Only of what is needed: a provider whose key wraps nothing any more is left in peace."""
         try:
-            await self._master_keys.renew(tenant_id, version)
+            if await self._store.version_needed(tenant_id, version):
+                await self._master_keys.renew(tenant_id, version)
+            else:
+                self._cache.let_go(tenant_id, version)
         except (CofferError, UnknownVersionError) as error:
             _log.info("a master key was not refreshed: %s", type(error).__name__)
 
     async def _retry(self, ailing: Ailing) -> None:
         binding = ailing.binding
         try:
-            await self._master_keys.renew(binding.tenant_id, ailing.version)
+            # It may have been replaced, and its last data key moved away, since it was read.
+            if await self._store.binding_needed(binding.tenant_id, binding.id):
+                await self._master_keys.renew(binding.tenant_id, ailing.version)
             self._seals.forget(binding.id)
         except TenantSealedError as error:
             _log.info("binding %s still cannot be used: %s", binding.id, error.reason)

@@ -23,7 +23,7 @@ _NOTE: Final = (
 
 
 class TenantKmsRpcs:
-    """Connect, look, prove, rotate."""
+    """Connect, look, prove, rotate, unseal, leave."""
 
     def __init__(self, tenant_kms: TenantKmsService) -> None:
         self._tenant_kms = tenant_kms
@@ -96,6 +96,22 @@ class TenantKmsRpcs:
             rotated=True, new_version=done.version, rewrap_lease_id=done.lease_id
         )
 
+    async def UnsealTenant(
+        self, request: kms_pb2.UnsealTenantRequest, context: Any
+    ) -> kms_pb2.UnsealTenantResponse:
+        """POST /admin/tenant-kms/unseal."""
+        await self._tenant_kms.unseal(current_call())
+        return kms_pb2.UnsealTenantResponse(unsealed=True)
+
+    async def DeleteTenantKms(
+        self, request: kms_pb2.DeleteTenantKmsRequest, context: Any
+    ) -> kms_pb2.DeleteTenantKmsResponse:
+        """DELETE /admin/tenant-kms."""
+        done = await self._tenant_kms.offboard(current_call())
+        return kms_pb2.DeleteTenantKmsResponse(
+            ok=True, new_key_version=done.version, rewrap_lease_id=done.lease_id
+        )
+
 
 def _status(found: TenantKms) -> kms_pb2.GetTenantKmsResponse:
     binding = found.binding
@@ -111,7 +127,11 @@ def _status(found: TenantKms) -> kms_pb2.GetTenantKmsResponse:
         config.config[name] = target.config.get(name)
     if target.provider == "aws" and not target.config.get("external_id"):
         config.config["external_id"] = issued_external_id(binding.tenant_id)  # what is really sent
-    return kms_pb2.GetTenantKmsResponse(config=config, keys=[_version(key) for key in found.keys])
+    return kms_pb2.GetTenantKmsResponse(
+        config=config,
+        keys=[_version(key) for key in found.keys],
+        draining=True if binding.draining else None,
+    )
 
 
 def _version(key: KeyReport) -> kms_pb2.MasterKeyVersion:

@@ -58,7 +58,7 @@ async def current(connection: Connection, tenant_id: UUID) -> Binding | None:
 async def replace_binding(
     connection: Connection, current: Binding | None, binding: Binding
 ) -> None:
-    """Make `binding` current. The ring is held."""
+    """Make `binding` current; the ring is not draining any more. The ring is held."""
     target, tenant_id = binding.target, binding.tenant_id
     await connection.execute(
         "insert into kms.binding (tenant_id, id, provider, kms_key_ref, resolved_key_ref, config,"
@@ -80,7 +80,8 @@ async def replace_binding(
             (tenant_id, current.id),
         )
     await connection.execute(
-        "update kms.key_ring set current_binding_id = %s, epoch = epoch + 1 where tenant_id = %s",
+        "update kms.key_ring set current_binding_id = %s, draining = false, epoch = epoch + 1"
+        " where tenant_id = %s",
         (binding.id, tenant_id),
     )
 

@@ -26,9 +26,11 @@ KEY_COLUMNS: Final = (
 KEY_WIDTH: Final = 8
 BINDING_COLUMNS: Final = (
     "b.tenant_id, b.id, b.provider, b.kms_key_ref, b.config, b.resolved_key_ref,"
-    " b.replaced_at is not null, b.sealed_since, b.last_verified_at, b.last_verify_error"
+    " b.replaced_at is not null, b.sealed_since, b.last_verified_at, b.last_verify_error,"
+    " r.draining and b.id = r.current_binding_id"
 )
-BINDING_WIDTH: Final = 10
+"""Of `b`, and of its ring `r`."""
+BINDING_WIDTH: Final = 11
 
 FIND_KEY: Final = f"""
     select {KEY_COLUMNS}, r.epoch, {BINDING_COLUMNS}

@@ -16,7 +16,7 @@ from services.kms.model import (
     MasterKeyRow,
     TenantKms,
 )
-from services.kms.store import ring, rows, seals
+from services.kms.store import draining, ring, rows, seals
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -119,9 +119,8 @@ class Store:
             version = await ring.activate(connection, tenant_id, new, binding.id)
             lease_id = await ring.issue_lease(connection, tenant_id, version, LeaseReason.ONBOARD)
             await self._announce(connection, Kind.REPLACED, binding)
-            await audit.append(
-                connection, tenant_id, call, [_onboarded(binding, new, version, lease_id)]
-            )
+            event = _key_event("kms.onboarded", new, version, **_of(binding, lease_id))
+            await audit.append(connection, tenant_id, call, [event])
         return Activated(version, new.id, lease_id)
 
     async def rotate(self, call: Call, binding: Binding, new: NewMasterKey) -> Activated | None:
@@ -130,7 +129,9 @@ class Store:
         async with self._database.tenant(tenant_id) as connection:
             await ring.take_ring(connection, tenant_id)
             current = await ring.current(connection, tenant_id)
-            if current is None or current.id != binding.id or current.sealed_since is not None:
+            if current is None or current.id != binding.id:
+                return None
+            if current.sealed_since is not None or current.draining:
                 return None
             version = await ring.activate(connection, tenant_id, new, binding.id)
             lease_id = await ring.issue_lease(connection, tenant_id, version, LeaseReason.ROTATE)
@@ -138,6 +139,64 @@ class Store:
             event = _key_event("kms.key.rotated", new, version, rewrap_lease_id=lease_id)
             await audit.append(connection, tenant_id, call, [event])
         return Activated(version, new.id, lease_id)
+
+    async def offboard(self, call: Call, new: NewMasterKey) -> Activated | None:
+        """See BindingStore."""
+        tenant_id = call.tenant
+        async with self._database.tenant(tenant_id) as connection:
+            await ring.take_ring(connection, tenant_id)
+            current = await ring.current(connection, tenant_id)
+            if current is None or current.draining:
+                return None
+            version = await ring.activate(connection, tenant_id, new, None)
+            lease_id = await ring.issue_lease(connection, tenant_id, version, LeaseReason.OFFBOARD)
+            await draining.begin(connection, tenant_id)
+            await self._announce(connection, Kind.ROTATED, current)
+            event = _key_event("kms.offboarded", new, version, **_of(current, lease_id))
+            await audit.append(connection, tenant_id, call, [event])
+        return Activated(version, new.id, lease_id)
+
+    async def finish_draining(self, call: Call, tenant_id: UUID) -> Binding | None:
+        """See BindingStore."""
+        async with self._database.tenant(tenant_id) as connection:
+            # A first look that keeps nobody waiting: while the ring is held, nothing is written.
+            if not await draining.drained(connection, tenant_id):
+                return None
+            await ring.take_ring(connection, tenant_id)
+            if not await draining.drained(connection, tenant_id):
+                return None
+            left = await ring.current(connection, tenant_id)
+            assert left is not None, "the table has a check that says so"
+            await draining.leave(connection, tenant_id, left.id)
+            await self._announce(connection, Kind.REPLACED, left)
+            event = audit.Event(
+                "kms.drained",
+                "kms_binding",
+                str(left.id),
+                {"provider": left.target.provider, "kms_key_ref": left.target.kms_key_ref},
+            )
+            await audit.append(connection, tenant_id, call, [event])
+        return left
+
+    async def draining_rings(self, limit: int) -> list[UUID]:
+        """See BindingStore."""
+        async with self._database.transaction() as connection:
+            return await draining.rings(connection, limit)
+
+    async def version_needed(self, tenant_id: UUID, version: int) -> bool:
+        """See KeyStore."""
+        async with self._database.tenant(tenant_id) as connection:
+            return await draining.version_needed(connection, tenant_id, version)
+
+    async def binding_needed(self, tenant_id: UUID, binding_id: UUID) -> bool:
+        """See KeyStore."""
+        async with self._database.tenant(tenant_id) as connection:
+            return await draining.binding_needed(connection, tenant_id, binding_id)
+
+    async def newest_under(self, tenant_id: UUID, binding_id: UUID) -> int | None:
+        """See KeyStore."""
+        async with self._database.tenant(tenant_id) as connection:
+            return await draining.newest_under(connection, tenant_id, binding_id)
 
     async def describe(self, tenant_id: UUID) -> TenantKms | None:
         """See BindingStore."""
@@ -175,13 +234,10 @@ def _key_event(action: str, new: NewMasterKey, version: int, **details: object) 
     return audit.Event(action, "master_key", str(new.id), facts)
 
 
-def _onboarded(binding: Binding, new: NewMasterKey, version: int, lease_id: int) -> audit.Event:
-    return _key_event(
-        "kms.onboarded",
-        new,
-        version,
-        binding_id=str(binding.id),
-        provider=binding.target.provider,
-        kms_key_ref=binding.target.kms_key_ref,
-        rewrap_lease_id=lease_id,
-    )
+def _of(binding: Binding, lease_id: int) -> dict[str, object]:
+    return {
+        "binding_id": str(binding.id),
+        "provider": binding.target.provider,
+        "kms_key_ref": binding.target.kms_key_ref,
+        "rewrap_lease_id": lease_id,
+    }

@@ -114,6 +114,10 @@ class KmsServiceServicer:
     def PutTenantKms(self, request, context):
         """Connect the tenant's own cloud KMS key, or replace the one connected. The key is proven by a live
         wrap and unwrap before anything is stored; a failed proof leaves everything as it was.
+
+        Needs no step-up, unless the operator asks for it (COFFER_KMS_STEP_UP_ON_REPLACE) and a key is
+        connected already, draining or not: a stolen admin token then moves nothing under a stranger's key. The
+        token is looked at before the body, and used up once the body is found good.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,6 +36,10 @@ class KmsServiceStub:
     PutTenantKms: _grpc.UnaryUnaryMultiCallable[_kms_pb2.PutTenantKmsRequest, _kms_pb2.PutTenantKmsResponse]
     """Connect the tenant's own cloud KMS key, or replace the one connected. The key is proven by a live
     wrap and unwrap before anything is stored; a failed proof leaves everything as it was.
+
+    Needs no step-up, unless the operator asks for it (COFFER_KMS_STEP_UP_ON_REPLACE) and a key is
+    connected already, draining or not: a stolen admin token then moves nothing under a stranger's key. The
+    token is looked at before the body, and used up once the body is found good.
     """
     GetTenantKms: _grpc.UnaryUnaryMultiCallable[_kms_pb2.GetTenantKmsRequest, _kms_pb2.GetTenantKmsResponse]
     """The connected key, its state, and every master-key version with its census."""
@@ -78,6 +82,10 @@ class KmsServiceAsyncStub(KmsServiceStub):
     PutTenantKms: _aio.UnaryUnaryMultiCallable[_kms_pb2.PutTenantKmsRequest, _kms_pb2.PutTenantKmsResponse]  # type: ignore[assignment]
     """Connect the tenant's own cloud KMS key, or replace the one connected. The key is proven by a live
     wrap and unwrap before anything is stored; a failed proof leaves everything as it was.
+
+    Needs no step-up, unless the operator asks for it (COFFER_KMS_STEP_UP_ON_REPLACE) and a key is
+    connected already, draining or not: a stolen admin token then moves nothing under a stranger's key. The
+    token is looked at before the body, and used up once the body is found good.
     """
     GetTenantKms: _aio.UnaryUnaryMultiCallable[_kms_pb2.GetTenantKmsRequest, _kms_pb2.GetTenantKmsResponse]  # type: ignore[assignment]
     """The connected key, its state, and every master-key version with its census."""
@@ -123,6 +131,10 @@ class KmsServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_kms_pb2.PutTenantKmsResponse, _abc.Awaitable[_kms_pb2.PutTenantKmsResponse]]:
         """Connect the tenant's own cloud KMS key, or replace the one connected. The key is proven by a live
         wrap and unwrap before anything is stored; a failed proof leaves everything as it was.
+
+        Needs no step-up, unless the operator asks for it (COFFER_KMS_STEP_UP_ON_REPLACE) and a key is
+        connected already, draining or not: a stolen admin token then moves nothing under a stranger's key. The
+        token is looked at before the body, and used up once the body is found good.
         """
 
     @_abc_1.abstractmethod

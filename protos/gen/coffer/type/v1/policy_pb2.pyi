@@ -79,8 +79,13 @@ class AdminPolicy(_message.Message):
 
     ROLES_FIELD_NUMBER: _builtins.int
     STEP_UP_WINDOW_SECONDS_FIELD_NUMBER: _builtins.int
+    OPTIONAL_STEP_UP_WINDOW_SECONDS_FIELD_NUMBER: _builtins.int
     step_up_window_seconds: _builtins.int
     """Seconds a step-up token may be old (its `auth_time`). 0: no step-up is asked for."""
+    optional_step_up_window_seconds: _builtins.int
+    """Seconds a step-up token may be old that only some calls need, as the rpc says: whether this call does
+    is decided by its service. Where it does not, a bad token is as good as none.
+    """
     @_builtins.property
     def roles(self) -> _containers.RepeatedScalarFieldContainer[Global___AdminRole.ValueType]:
         """The roles that may call; any one of them suffices."""
@@ -90,10 +95,11 @@ class AdminPolicy(_message.Message):
         *,
         roles: _abc.Iterable[Global___AdminRole.ValueType] | None = ...,
         step_up_window_seconds: _builtins.int = ...,
+        optional_step_up_window_seconds: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["roles", b"roles", "step_up_window_seconds", b"step_up_window_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["optional_step_up_window_seconds", b"optional_step_up_window_seconds", "roles", b"roles", "step_up_window_seconds", b"step_up_window_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
