@@ -124,11 +124,13 @@ class KmsServer:
         self._endpoint = endpoint
         self._address = (host, port)
         self._server: grpc.Server | None = None
+        self._threads: ThreadPoolExecutor | None = None
         self._port: int | None = None
 
     def start(self, leaf: Leaf) -> None:
         """Bind and serve. Raises OSError when the address cannot be had."""
-        server = grpc.server(ThreadPoolExecutor(_THREADS, thread_name_prefix="devcloud-gcp"))
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="devcloud-gcp")
+        server = grpc.server(self._threads)
         server.add_generic_rpc_handlers((self._endpoint.handlers(),))
         credentials = grpc.ssl_server_credentials([(leaf.key, leaf.certificate)])
         host, port = self._address
@@ -140,10 +142,13 @@ class KmsServer:
         self._server = server
 
     def stop(self) -> None:
-        """End all calls and threads. Safe to call twice."""
+        """End all calls and threads, once nobody waits on purpose. Safe to call twice."""
         if self._server is not None:
             self._server.stop(_GRACE_SECONDS).wait()
             self._server = None
+        if self._threads is not None:
+            self._threads.shutdown()
+            self._threads = None
 
     @property
     def listen(self) -> str:
