@@ -131,10 +131,11 @@ class OperatorKey:
         return named or [key for key in known if key.is_of_provider(key_ref)]
 
     async def _ask(self, name: str, facts: KeyFacts, call: Callable[[], Awaitable[_T]]) -> _T:
-        asked = False
+        asked, row = False, f"{name} for {facts.key_id}"
         try:
             async with asyncio.timeout(self._total_seconds), self._places:
-                self._admit(name, facts)
+                self._brake.admit(row)
+                self._brake.admit(name)
                 asked = True
                 answer = await call()
         except TimeoutError:
@@ -145,16 +146,12 @@ class OperatorKey:
             raise error from None
         except WrapError as error:
             if asked:
-                self._failed(str(facts.key_id) if error.reason in _OF_ONE_ROW else name, error)
+                self._failed(row if error.reason in _OF_ONE_ROW else name, error)
             raise
-        self._brake.worked(str(facts.key_id))
+        self._brake.worked(row)
         if self._brake.worked(name):
             _log.warning("the operator's key can be used again: %s", name)
         return answer
-
-    def _admit(self, name: str, facts: KeyFacts) -> None:
-        self._brake.admit(str(facts.key_id))
-        self._brake.admit(name)
 
     def _failed(self, name: str, error: WrapError) -> None:
         if self._brake.failed(name, error):

@@ -126,9 +126,11 @@ def test_our_processes_can_prove_who_they_are(tmp_path: Path) -> None:
     assert {mode(file) for file in tmp_path.iterdir()} == {0o600}
 
 
-def test_a_consumers_certificate_cannot_pose_as_a_service(tmp_path: Path) -> None:
+@pytest.mark.parametrize("client", ["consumer/dev", "operator"])
+def test_a_clients_certificate_cannot_pose_as_a_service(tmp_path: Path, client: str) -> None:
     pki = DevelopmentPki(tmp_path)
-    consumer, gateway = pki.identity("dev", "consumer/dev"), pki.identity("gateway", "gateway")
+    gateway = pki.identity("gateway", "gateway")
+    consumer = pki.identity("client", client)
     assert shake(gateway, consumer)
     with pytest.raises(ssl.SSLCertVerificationError):
         shake(consumer, gateway)

@@ -75,6 +75,12 @@ def test_a_peer_that_checks_names_accepts_the_certificate(tmp_path: Path, name: 
     assert key.public_key() == cert.public_key()
 
 
+def test_the_operators_certificate_is_made_when_named_and_names_no_host(tmp_path: Path) -> None:
+    assert issued(tmp_path, "--name", "operator", "--dns", "example.com") == {"operator": True}
+    found = names(certificate(tmp_path, "operator"))
+    assert [name.value for name in found] == ["spiffe://coffer/operator"]
+
+
 def test_no_other_account_can_read_a_key(tmp_path: Path) -> None:
     issued(tmp_path, "--consumer", "billing")
     for key in tmp_path.rglob("*.key"):
