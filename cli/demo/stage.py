@@ -10,7 +10,6 @@ from cli import tenancy
 from cli.demo.consumer import Consumer
 from cli.demo.lanes import LANES
 from cli.demo.rest import Rest
-from cli.local.credentials import DevcloudKey
 from cli.local.demo_tenant import CONSUMER, SCOPES
 from cli.local.devcloud import ready_file
 from cli.local.issuer import DevelopmentIssuer
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     from cli.demo.display import Display
     from cli.demo.steps import Stop
-    from cli.local.credentials import Credentials
+    from cli.local.credentials import Credentials, DevcloudKey
     from cli.local.stack import Stack
 
 SLUG = "acme"
@@ -71,8 +70,8 @@ def create_tenant(stack: Stack) -> Credentials:
         tenant_slug=SLUG,
         api_key=api_key,
         admin_jwt=DevelopmentIssuer(stack.keys.issuer_key_file).admin(tenant_id),
-        devcloud=DevcloudKey(
-            aws_endpoint_url=stack.devcloud.key.aws_endpoint_url,
+        devcloud=replace(
+            stack.devcloud.key,
             aws_key_arn=customer.key_arn,
             aws_role_arn=customer.role_arn,
             aws_external_id=customer.external_id,

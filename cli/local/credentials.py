@@ -27,12 +27,17 @@ class GrpcTargets:
 
 @dataclass(frozen=True, slots=True)
 class DevcloudKey:
-    """A key, role and external id of the AWS stand-in, ready to be onboarded."""
+    """A key in each stand-in cloud, and what else its onboarding takes."""
 
     aws_endpoint_url: str
     aws_key_arn: str
     aws_role_arn: str
     aws_external_id: str
+    gcp_key: str
+    gcp_service_account: str
+    azure_key: str
+    azure_tenant_id: str
+    azure_client_id: str
 
 
 @dataclass(frozen=True, slots=True)

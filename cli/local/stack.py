@@ -17,6 +17,7 @@ from cli.local.credentials import Credentials, GrpcTargets
 from cli.local.database_urls import role_url
 from cli.local.demo_tenant import CONSUMER_SPIFFE_PATH, SLUG, DemoTenant, ensure_demo_tenant
 from cli.local.devcloud import NAME as DEVCLOUD
+from cli.local.devcloud import PORTS as DEVCLOUD_PORTS
 from cli.local.devcloud import RunningDevcloud, devcloud_spec, running_devcloud
 from cli.local.directory import DataDirectory
 from cli.local.errors import LocalError, StartCancelledError
@@ -185,7 +186,7 @@ class Stack:
 
     def _reserve_ports(self) -> None:
         self._undo.callback(self._ports.close)
-        names = (*PORT_NAMES, DEVCLOUD) if self._with_devcloud else PORT_NAMES
+        names = (*PORT_NAMES, *DEVCLOUD_PORTS) if self._with_devcloud else PORT_NAMES
         self._ports.reserve(names, wanted={GATEWAY: self._http_port})
 
     def _postgres(self, parts: Parts) -> Postgres | None:
@@ -212,7 +213,7 @@ class Stack:
         spec = devcloud_spec(
             parts.argv[DEVCLOUD],
             self.directory,
-            self.address(DEVCLOUD),
+            self._ports.addresses(),
             external_id,
             self._operator,
         )

@@ -40,7 +40,10 @@ class Scene:
         plant("random part of the API key", tenant.api_key.removeprefix("tk_live_")[:40])
         plant("admin JWT", tenant.admin_jwt)
         plant("master key", stack.keys.master_key_file.read_text().strip())
-        plant("AWS secret access key", cloud.secret_access_key)
+        plant("AWS secret access key", cloud.told["aws_secret_access_key"])
+        plant("Azure client secret", cloud.told["azure_client_secret"])
+        plant("managed identity's header", cloud.told["azure_identity_header"])
+        plant("signing key", stack.keys.signing_key_file.read_text().splitlines()[1])
         plant("control token", cloud.control_token)
         plant("superuser's password", stack.keys.superuser_password())
         for role in {role for logins in LOGINS.values() for role in logins.values()}:

@@ -35,6 +35,11 @@ told = {"aws_endpoint_url": "http://" + a["--listen"], "aws_key_arn": "arn:key",
         "aws_role_arn": "arn:role", "aws_external_id": a["--external-id"], "aws_region": "eu-west-1",
         "aws_principal_arn": "arn:principal",
         "aws_access_key_id": "id", "aws_secret_access_key": "sk", "control_token": "ct"}
+told |= {name: name for name in ("gcp_metadata_host", "gcp_kms_endpoint", "gcp_iam_endpoint_url",
+         "gcp_ca_file", "gcp_principal", "gcp_key", "gcp_service_account", "azure_key",
+         "azure_federated_token_file", "azure_identity_endpoint", "azure_identity_header",
+         "azure_vault_endpoint_url", "azure_authority_url", "azure_ca_file", "azure_application_id",
+         "azure_tenant_id", "azure_client_id")}
 path = a["--ready-file"]
 with open(path + ".new", "w") as f:
     json.dump(told, f)

@@ -53,7 +53,8 @@ def test_credentials_are_there_only_while_everything_is_ready(folder: Path) -> N
         }  # fmt: skip
         assert set(content["grpc"]) == {"kms", "secrets", "rewrap"}
         assert set(content["devcloud"]) == {
-            "aws_endpoint_url", "aws_key_arn", "aws_role_arn", "aws_external_id",
+            "aws_endpoint_url", "aws_key_arn", "aws_role_arn", "aws_external_id", "gcp_key",
+            "gcp_service_account", "azure_key", "azure_tenant_id", "azure_client_id",
         }  # fmt: skip
         assert content["devcloud"]["aws_external_id"] == f"coffer-{content['tenant_id']}"
         assert content["base_url"] == f"http://{stack.address('gateway')}"
