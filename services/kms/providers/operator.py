@@ -60,7 +60,9 @@ class LocatedKey:
     @classmethod
     def find(cls, target: KmsTarget | None, clouds: Mapping[str, Provider]) -> LocatedKey | None:
         """The operator's key of a checked target, if there is one. Does no I/O."""
-        return target and cls(target, clouds[target.provider].key(_OWNER, target))
+        if target is None:
+            return None
+        return cls(target, clouds[target.provider].key(_OWNER, target))
 
     def is_named(self, key_ref: str) -> bool:
         """Whether the provider's name of what wrapped is this key's, or a version's of it."""
