@@ -209,8 +209,7 @@ async def test_nothing_of_the_erased_key_is_in_any_row_of_the_live_database(
     assert (reply.receipt.statement.data_keys_lost, reply.receipt.statement.forced) == (3, True)
     assert [name for name, text in dump(kms.database) if wrapped in text] == []
     # The lost ones are neither work nor census.
-    census = [(key["version"], key.get("data_keys")) for key in (await kms.get(tenant.id))["keys"]]
-    assert census == [("2", "0"), ("1", "0")]
+    assert [key.get("data_keys", "0") for key in (await kms.get(tenant.id))["keys"]] == ["0", "0"]
 
 
 def dump(database: TestDatabase) -> list[tuple[str, str]]:
