@@ -262,11 +262,16 @@ class TenantSealedError(CofferError):
 
     code = "tenant_sealed"
 
-    def __init__(self, *, reason: str | None = None, http_status: int | None = None) -> None:
+    def __init__(
+        self, *, reason: str | None = None, http_status: int | None = None, own_key: bool = True
+    ) -> None:
+        """`own_key`: whether it is the tenant's, and not the platform's, whom only the operator can help."""
         super().__init__(
             "The tenant is sealed: its KMS key cannot be used at present.",
             reason=reason,
-            hint="Restore the platform's access to the key; the service tries again by itself.",
+            hint="Restore the platform's access to the key; the service tries again by itself."
+            if own_key
+            else "It is the platform's own key: its operator has to look. The service tries again by itself.",
             retry_after=SEALED_RETRY_SECONDS,
             http_status=http_status,
         )

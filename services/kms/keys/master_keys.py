@@ -271,7 +271,9 @@ class MasterKeys:
     async def _refused(self, lookup: KeyLookup, reason: Reason, *, ahead: bool) -> None:
         binding, version = lookup.binding, lookup.row.version
         if binding is None:
-            _log.error("the platform key does not open version %s: %s", version, reason)
+            # An operator's key in a cloud says it by itself, and not with each request.
+            if lookup.row.wrap_method is WrapMethod.GLOBAL:
+                _log.error("the platform key does not open version %s: %s", version, reason)
             return
         if reason.definite:
             self._cache.drop_binding(binding.tenant_id, binding.id)
@@ -313,7 +315,7 @@ class MasterKeys:
         try:
             minted = await mint(key, method, tenant_id, clock=self._clock)
         except WrapError as error:
-            raise TenantSealedError(reason=error.reason) from None
+            raise TenantSealedError(reason=error.reason, own_key=False) from None
         row = await self._store.create_first(_present_call(), tenant_id, minted.new)
         if row.id == minted.new.id:
             self.keep_new(mark, minted, row.version, None)
