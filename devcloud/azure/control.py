@@ -134,7 +134,7 @@ class AzureControl:
                 return key
         raise ControlError(f"no key {url}")
 
-    def createkey_info(
+    def create_key(
         self,
         vault: str,
         name: str,
@@ -221,7 +221,7 @@ class AzureControl:
 
     # Applications and identities
 
-    def createapp_info(self, tenant_id: str) -> AppInfo:
+    def create_app(self, tenant_id: str) -> AppInfo:
         """A multi-tenant application at home in this tenant."""
         return app_info(self._do("create-app", tenant_id=tenant_id))
 
