@@ -2,7 +2,7 @@
 
 A stand-in is a small server of ours that the provider's real, unmodified SDK talks to, and that
 can put a customer's key into every state the product has to survive. Each cloud has a subpackage
-(`devcloud.aws` today); `http`, `files`, `faults` and `ledger` are shared between them.
+(`aws`, `gcp`, `azure`); what lies beside them is shared.
 
 No service may import this package, and it imports none of them: what it knows about the product
 is only what a cloud would know.

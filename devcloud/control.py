@@ -1,4 +1,4 @@
-"""The client of a running stand-in's control API, for the demo and the tests.
+"""The client of a running AWS stand-in's control API, for the demo and the tests.
 
 Not for the product: a real cloud has no such door. All methods are synchronous; they raise
 `ControlError` when the stand-in refuses and `httpx.TransportError` when it cannot be reached.
@@ -7,27 +7,18 @@ Not for the product: a real cloud has no such door. All methods are synchronous;
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Self
-
-import httpx
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from devcloud.aws.model import SYMMETRIC, KeyState, KeyUsage
 from devcloud.aws.seed import ROLE_ACTIONS, Customer
-from devcloud.faults import ANY_OPERATION, Fault, FaultKind
-from devcloud.ledger import Call, Tally
+from devcloud.control_client import ControlClient, ControlError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
-    from types import TracebackType
 
-_TIMEOUT_SECONDS = 10.0
-_OK = 200
-
-
-class ControlError(Exception):
-    """The stand-in refused a command: unknown key or role, wrong token, nonsense."""
+__all__ = ("Control", "ControlError", "KeyInfo", "RoleInfo", "UserCredentials")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,38 +56,14 @@ class UserCredentials:
     secret_access_key: str = field(repr=False)
 
 
-class Control:
+class Control(ControlClient):
     """Sees and changes everything in one stand-in. Use as a context manager, or call `close`."""
-
-    def __init__(self, url: str, token: str) -> None:
-        self._http = httpx.Client(
-            base_url=f"{url}/_devcloud/",
-            headers={"Authorization": f"Bearer {token}"},
-            timeout=_TIMEOUT_SECONDS,
-            # A proxy of the environment has no business between a test and its loopback server.
-            trust_env=False,
-        )
 
     @classmethod
     def from_ready_file(cls, path: Path) -> Control:
         """Of the process that wrote this ready file."""
         ready = json.loads(path.read_text(encoding="utf-8"))
         return cls(ready["control_url"], ready["control_token"])
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Release the connections."""
-        self._http.close()
 
     # Keys
 
@@ -234,70 +201,6 @@ class Control:
     def end_sessions(self) -> None:
         """Every session so far has expired; assuming the role again works."""
         self._do("end-sessions")
-
-    # Faults (forgotten when the stand-in restarts)
-
-    def add_fault(self, fault: Fault) -> None:
-        """Put a fault in force."""
-        self._do("add-fault", **asdict(fault))
-
-    def slow(self, resource: str | None, seconds: float, operation: str = ANY_OPERATION) -> None:
-        """Answer `seconds` late for one key or role ARN (None: for all)."""
-        self.add_fault(Fault(FaultKind.LATENCY, operation, resource, seconds=seconds))
-
-    def throttle(
-        self, resource: str | None, operation: str = ANY_OPERATION, times: int | None = None
-    ) -> None:
-        """Refuse with the rate limit, `times` calls or until cleared."""
-        self.add_fault(Fault(FaultKind.THROTTLE, operation, resource, times=times))
-
-    def break_answers(
-        self,
-        kind: FaultKind,
-        resource: str | None,
-        operation: str = ANY_OPERATION,
-        times: int | None = None,
-    ) -> None:
-        """DROP, INTERNAL, GARBAGE or CORRUPT for one key or role ARN (None: for all)."""
-        self.add_fault(Fault(kind, operation, resource, times=times))
-
-    def clear_faults(self, resource: str | None = None) -> None:
-        """Fine weather for one resource, or (None) everywhere."""
-        self._do("clear-faults", resource=resource)
-
-    def faults(self) -> tuple[Fault, ...]:
-        """The faults in force."""
-        found = self._do("faults")["faults"]
-        return tuple(Fault(**{**one, "kind": FaultKind(one["kind"])}) for one in found)
-
-    # What was asked
-
-    def calls(self) -> tuple[Call, ...]:
-        """The newest calls, oldest first (a bounded log; the counters are exact)."""
-        return tuple(Call(**one) for one in self._do("calls")["calls"])
-
-    def tallies(self) -> tuple[Tally, ...]:
-        """Exact counters per operation and resource since start or `reset_ledger`."""
-        return tuple(Tally(**one) for one in self._do("tallies")["tallies"])
-
-    def count(self, operation: str | None = None, resource: str | None = None) -> int:
-        """Calls of an operation on a resource; None counts all of that kind, failed ones too."""
-        return sum(
-            tally.calls
-            for tally in self.tallies()
-            if operation in (None, tally.operation) and resource in (None, tally.resource)
-        )
-
-    def reset_ledger(self) -> None:
-        """Begin counting and logging anew."""
-        self._do("reset-ledger")
-
-    def _do(self, command: str, **members: Any) -> dict[str, Any]:
-        answer = self._http.post(command, json=members)
-        body: Mapping[str, Any] = answer.json()
-        if answer.status_code != _OK:
-            raise ControlError(str(body.get("error", answer.status_code)))
-        return dict(body)
 
 
 def _key(body: Mapping[str, Any]) -> KeyInfo:

@@ -1,34 +1,24 @@
-"""The control side of the stand-in: `POST /_devcloud/COMMAND` with a JSON object, JSON back.
-
-Guarded by `Authorization: Bearer CONTROL_TOKEN`. One command per method of
-`devcloud.control.Control`, which is the way to call it; the wire form is not a public contract.
-"""
+"""The commands of the control door that are AWS's own; one per method of `devcloud.control`."""
 
 from __future__ import annotations
 
-import hmac
-import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from devcloud.aws.cloud import UnknownThingError
 from devcloud.aws.model import KeyState, KeyUsage
 from devcloud.aws.seed import create_customer
-from devcloud.faults import Fault, FaultKind
-from devcloud.http import HttpAnswer
+from devcloud.control_door import ControlDoor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from devcloud.aws.cloud import Cloud
     from devcloud.aws.model import Key, Role
     from devcloud.aws.sessions import Sessions
+    from devcloud.control_door import Members
     from devcloud.faults import Faults
-    from devcloud.http import HttpRequest
+    from devcloud.http import HttpAnswer, HttpRequest
     from devcloud.ledger import Ledger
 
-PREFIX = "/_devcloud/"
-Members = dict[str, Any]
 _ROLE_LISTS = ("trusted", "actions", "resources")
 
 
@@ -38,9 +28,7 @@ class ControlApi:
     def __init__(self, cloud: Cloud, sessions: Sessions, faults: Faults, ledger: Ledger) -> None:
         self._cloud = cloud
         self._sessions = sessions
-        self._faults = faults
-        self._ledger = ledger
-        self._commands: dict[str, Callable[[Members], Members]] = {
+        commands = {
             "keys": self._keys,
             "create-key": self._create_key,
             "change-key": self._change_key,
@@ -51,31 +39,14 @@ class ControlApi:
             "change-role": self._change_role,
             "create-user": self._create_user,
             "create-customer": self._create_customer,
-            "add-fault": self._add_fault,
-            "clear-faults": self._clear_faults,
-            "faults": self._list_faults,
             "set-session-lifetime": self._set_session_lifetime,
             "end-sessions": self._end_sessions,
-            "calls": self._calls,
-            "tallies": self._tallies,
-            "reset-ledger": self._reset_ledger,
         }
+        self._door = ControlDoor(cloud.control_token, faults, ledger, commands)
 
     def answer(self, request: HttpRequest) -> HttpAnswer:
-        """One request: 401 without the token, 404 for no such command or thing, 400 for nonsense."""
-        given = request.headers.get("authorization", "")
-        expected = f"Bearer {self._cloud.control_token}"
-        if not hmac.compare_digest(given.encode(), expected.encode()):
-            return _json_answer(401, {"error": "the control token is missing or wrong"})
-        command = self._commands.get(request.target.removeprefix(PREFIX))
-        if command is None or request.method != "POST":
-            return _json_answer(404, {"error": "no such command"})
-        try:
-            return _json_answer(200, command(json.loads(request.body or b"{}")))
-        except UnknownThingError as error:
-            return _json_answer(404, {"error": str(error)})
-        except (KeyError, TypeError, ValueError) as error:
-            return _json_answer(400, {"error": f"bad request: {error!r}"})
+        """One request, as `ControlDoor.answer`."""
+        return self._door.answer(request)
 
     def _keys(self, _: Members) -> Members:
         return {"keys": [self._shown(key) for key in self._cloud.all_keys()]}
@@ -148,17 +119,6 @@ class ControlApi:
         )
         return asdict(customer)
 
-    def _add_fault(self, body: Members) -> Members:
-        self._faults.add(Fault(**{**body, "kind": FaultKind(body["kind"])}))
-        return {}
-
-    def _clear_faults(self, body: Members) -> Members:
-        self._faults.clear(body["resource"])
-        return {}
-
-    def _list_faults(self, _: Members) -> Members:
-        return {"faults": [asdict(fault) for fault in self._faults.in_force()]}
-
     def _set_session_lifetime(self, body: Members) -> Members:
         seconds = body["seconds"]
         self._sessions.lifetime_override = None if seconds is None else float(seconds)
@@ -166,16 +126,6 @@ class ControlApi:
 
     def _end_sessions(self, _: Members) -> Members:
         self._sessions.end_all()
-        return {}
-
-    def _calls(self, _: Members) -> Members:
-        return {"calls": [asdict(call) for call in self._ledger.calls()]}
-
-    def _tallies(self, _: Members) -> Members:
-        return {"tallies": [asdict(tally) for tally in self._ledger.tallies()]}
-
-    def _reset_ledger(self, _: Members) -> Members:
-        self._ledger.reset()
         return {}
 
     def _shown(self, key: Key) -> Members:
@@ -196,7 +146,3 @@ class ControlApi:
 def _shown_role(role: Role) -> Members:
     names = ("arn", "trusted", "external_id", "actions", "resources")
     return {name: getattr(role, name) for name in names}
-
-
-def _json_answer(status: int, body: Members) -> HttpAnswer:
-    return HttpAnswer(status, json.dumps(body).encode(), {"Content-Type": "application/json"})

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 from devcloud.aws.cloud import Cloud
-from devcloud.aws.control_api import PREFIX, ControlApi
+from devcloud.aws.control_api import ControlApi
 from devcloud.aws.kms import TARGET_PREFIX, KmsEndpoint
 from devcloud.aws.seed import DEFAULT_EXTERNAL_ID, DEFAULT_REGION, announcement, sow
 from devcloud.aws.sessions import Sessions
 from devcloud.aws.snapshot import InMemory
 from devcloud.aws.sts import StsEndpoint
 from devcloud.control import Control
+from devcloud.control_door import PREFIX
 from devcloud.faults import Faults
 from devcloud.http import HttpAnswer, HttpServer
 from devcloud.ledger import Ledger
