@@ -151,7 +151,8 @@ def wrap_error(fault: GcpFault, action: Action, parties: Parties) -> WrapError:
     """The error that a tenant's administrator can act upon."""
     reason = reason_of(fault, action)
     about = "own" if fault.own else _about(fault, reason, action)
-    return WrapError(reason, hint(about, reason, action, parties))
+    login = action is Action.LOGIN
+    return WrapError(reason, hint(about, reason, action.value, parties, login=login))
 
 
 def _precondition_reason(fault: GcpFault) -> Reason:

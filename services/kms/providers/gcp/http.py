@@ -6,6 +6,7 @@ impersonation forgets the status of a refusal. Proxies come from the operator's 
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
@@ -24,6 +25,7 @@ CONNECT_SECONDS: Final = 3.0
 READ_SECONDS: Final = 4.0
 """Between two bytes of an answer."""
 _CONNECTIONS: Final = 64
+_METADATA: Final = ("http://metadata.google.internal", "http://169.254.169.254")
 
 
 def session() -> requests.Session:
@@ -86,7 +88,7 @@ class Http(transport.Request):
         try:
             answer = self.session.request(
                 method,
-                url,
+                _located(url),
                 data=body,
                 headers=headers,
                 timeout=(min(CONNECT_SECONDS, left), min(READ_SECONDS, left)),
@@ -97,3 +99,15 @@ class Http(transport.Request):
             raise TransportError from None
         self.last = Answer(answer.status_code, answer.headers, answer.content)
         return self.last
+
+
+def _located(url: str) -> str:
+    """The metadata server is where GCE_METADATA_HOST says, as for Google's other libraries.
+
+    google-auth reads that once, when it is imported, and not at all to find out whether there is one.
+    """
+    host = os.environ.get("GCE_METADATA_HOST")
+    for root in _METADATA:
+        if host and (url == root or url.startswith(f"{root}/")):
+            return f"http://{host}{url.removeprefix(root)}"
+    return url

@@ -87,7 +87,7 @@ class Logins:
         `step` tells how far it has come. Raises GcpFailedError, UnavailableError.
         """
         if key is None:
-            step.begin(own=True)
+            step.begin(Action.LOGIN, own=True)
             return await self._for_kms.get(deadline)
         making = self._made.get(key)
         if making is None or making.spent:
@@ -106,7 +106,7 @@ class Logins:
         return making
 
     async def _make(self, key: LoginKey, deadline: float, step: Step) -> Token:
-        step.begin(own=True)
+        step.begin(Action.LOGIN, own=True)
         own = await self._for_iam.get(deadline)
         step.wait()
         async with self._places.take(Action.LOGIN, key.tenant_id, deadline, step):

@@ -24,19 +24,21 @@ PROVIDER: Final = "gcp"
 
 @dataclass(slots=True)
 class Step:
-    """What a call waits for. `asked`: Google may have heard of it; `own`: of the platform's own identity."""
+    """What a call waits for: `asked`, when Google may have heard of it, with `own` for the platform's own
+    identity.
+    """
 
-    asked: bool = False
+    asked: Action | None = None
     own: bool = False
     _of: Step | None = None
 
-    def begin(self, *, own: bool = False) -> None:
+    def begin(self, action: Action, *, own: bool = False) -> None:
         """From now on Google may hear of it."""
-        self.asked, self.own, self._of = True, own, None
+        self.asked, self.own, self._of = action, own, None
 
     def wait(self) -> None:
         """For a place: Google has heard nothing."""
-        self.asked, self.own, self._of = False, False, None
+        self.asked, self.own, self._of = None, False, None
 
     def follow(self, other: Step) -> None:
         """It waits for what `other` waits for."""
@@ -70,7 +72,7 @@ class Places:
                         await held.enter_async_context(self._lanes.take(tenant_id))
                 except TimeoutError:
                     raise not_asked() from None
-                step.begin()
+                step.begin(action)
                 yield
             outcome = "ok"
         except GcpFailedError as error:

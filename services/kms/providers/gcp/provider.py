@@ -122,16 +122,19 @@ class GcpProvider:
         """
         deadline = asyncio.get_running_loop().time() + self._total_seconds
         step = Step()
+        at: Action | None
         try:
             async with asyncio.timeout_at(deadline):
                 return await self._in_turn(action, use, work, deadline, step)
         except GcpFailedError as error:
-            raise wrap_error(error.fault, error.action, use.parties) from None
+            fault, at = error.fault, error.action
         except TimeoutError:
             late = step.now()
-            if not late.asked:
-                raise not_asked() from None
-            raise wrap_error(GcpFault(own=late.own), action, use.parties) from None
+            fault, at = GcpFault(own=late.own), late.asked
+        # Here, so that nothing of the SDK hangs on what is raised.
+        if at is None:
+            raise not_asked()
+        raise wrap_error(fault, at, use.parties)
 
     async def _in_turn(
         self,

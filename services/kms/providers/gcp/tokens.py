@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 import google.auth
+import google.auth.compute_engine  # now: it reads the environment, and else would in some thread
 from google.auth import impersonated_credentials
 from google.auth.credentials import TokenState
 from google.oauth2 import credentials as bearer

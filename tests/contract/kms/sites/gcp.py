@@ -1,0 +1,239 @@
+"""A Google Cloud customer: devcloud's IAM and KMS, google-auth and google-cloud-kms in between."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from devcloud.faults import FaultKind
+from devcloud.gcp.model import ENCRYPTER_DECRYPTER, Purpose, VersionState
+from devcloud.gcp.server import GcpServer
+from services.kms.cloud_settings import GcpSettings
+from services.kms.model import KmsTarget, Reason
+from services.kms.providers.gcp import GcpProvider
+from tests.contract.kms.sites import servers
+from tests.contract.kms.sites.site import Operation
+from tests.fakes.kms_keys import CountingMeter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from uuid import UUID
+
+    from devcloud.gcp.control import GcpControl
+    from devcloud.gcp.seed import Customer
+    from services.kms.ports import WrappingKey
+    from tests.contract.kms.sites.site import MakeSite
+
+_OPERATIONS = {
+    Operation.LOGIN: "GenerateAccessToken",
+    Operation.WRAP: "Encrypt",
+    Operation.UNWRAP: "Decrypt",
+}
+_PERMISSIONS = {
+    Operation.LOGIN: "iam.serviceAccounts.getAccessToken",
+    Operation.WRAP: "cloudkms.cryptoKeyVersions.useToEncrypt",
+    Operation.UNWRAP: "cloudkms.cryptoKeyVersions.useToDecrypt",
+}
+_WRONG_TYPES = {
+    "signing": Purpose.ASYMMETRIC_SIGN,
+    "asymmetric": Purpose.ASYMMETRIC_DECRYPT,
+    "mac": Purpose.MAC,
+}
+
+
+@contextlib.contextmanager
+def cloud() -> Iterator[MakeSite]:
+    """The stand-in, and its metadata server as this process's machine."""
+    with (
+        GcpServer.seeded() as server,
+        server.control() as control,
+        pytest.MonkeyPatch.context() as env,
+    ):
+        set_identity(env, server)
+        yield lambda **seconds: GcpSite(server, control, **seconds)
+
+
+def set_identity(env: pytest.MonkeyPatch, server: GcpServer) -> None:
+    """Let this process be the operator of the stand-in."""
+    env.setenv("GCE_METADATA_HOST", server.announcement()["gcp_metadata_host"])
+    env.setenv("CLOUDSDK_CONFIG", "/nowhere")  # whoever runs the tests may be logged in
+    for name in ("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_QUOTA_PROJECT", "NO_GCE_CHECK"):
+        env.delenv(name, raising=False)
+
+
+def settings(server: GcpServer) -> GcpSettings:
+    """The operator's settings that lead to the stand-in."""
+    told = server.announcement()
+    return GcpSettings(
+        kms_endpoint=told["gcp_kms_endpoint"],
+        iam_endpoint_url=told["gcp_iam_endpoint_url"],
+        ca_file=Path(told["gcp_ca_file"]),
+    )
+
+
+class GcpSite:
+    """Implements `Site`; what only Google has is public too."""
+
+    provider_name = "gcp"
+    authenticates_context = True
+    wrong_types = tuple(_WRONG_TYPES)
+    redirects: tuple[Operation, ...] = (Operation.LOGIN,)
+    destroyed = Reason.KEY_DISABLED
+
+    def __init__(
+        self,
+        server: GcpServer,
+        control: GcpControl,
+        *,
+        total_seconds: float = 10.0,
+        reuse_seconds: float = 30.0,
+    ) -> None:
+        self.tenant = uuid.uuid4()
+        self.meter = CountingMeter()
+        self.control = control
+        self.customer: Customer = control.create_customer()
+        self.principal_email = server.announcement()["gcp_principal"]
+        self.settings = settings(server)
+        self._total_seconds = total_seconds
+        self._reuse_seconds = reuse_seconds
+        self._held = contextlib.ExitStack()
+        self._providers: list[GcpProvider] = []
+        self._provider = self.provider()
+
+    def provider(self, endpoints: GcpSettings | None = None) -> GcpProvider:
+        """A further provider, at other endpoints."""
+        provider = GcpProvider(
+            self.meter,
+            endpoints=endpoints or self.settings,
+            principal=self.principal_email,
+            total_seconds=self._total_seconds,
+            reuse_seconds=self._reuse_seconds,
+        )
+        self._providers.append(provider)
+        return provider
+
+    def target(
+        self, key_ref: str | None = None, config: Mapping[str, str | None] | None = None
+    ) -> KmsTarget:
+        """The customer's key and service account, or others."""
+        fields: dict[str, str | None] = {
+            "impersonate_service_account": self.customer.service_account,
+            "project_id": None,
+        }
+        return KmsTarget("gcp", key_ref or self.customer.key, fields | dict(config or {}))
+
+    # Keys
+
+    def key(self, key_ref: str | None = None, **config: str | None) -> WrappingKey:
+        return self._provider.key(self.tenant, self.target(key_ref, config))
+
+    def key_of(self, tenant: UUID) -> WrappingKey:
+        return self._provider.key(tenant, self.target())
+
+    def missing(self) -> WrappingKey:
+        return self.key(self._allowed("missing"))
+
+    def of_wrong_type(self, kind: str) -> WrappingKey:
+        name = self._allowed(kind)
+        self.control.create_key(name, _WRONG_TYPES[kind])
+        return self.key(name)
+
+    def _allowed(self, name: str) -> str:
+        """Any key of the ring may be used: else Google says the same of all that is not there."""
+        ring, account = self.customer.key_ring, self.customer.service_account
+        self.control.grant(ring, account, ENCRYPTER_DECRYPTER)
+        return f"{ring}/cryptoKeys/{name}"
+
+    def unreachable(self) -> WrappingKey:
+        port = self._held.enter_context(servers.closed_port())
+        return self._at(f"127.0.0.1:{port}")
+
+    def untrusted(self) -> WrappingKey:
+        folder = self._held.enter_context(tempfile.TemporaryDirectory())
+        context, _ = servers.certificate(Path(folder))
+        return self._at(self._held.enter_context(servers.scripted(tls=context)).listen)
+
+    def _at(self, listen: str) -> WrappingKey:
+        """One where logging in works and the key is elsewhere: that is the connection of its own kind."""
+        endpoints = GcpSettings(listen, self.settings.iam_endpoint_url, self.settings.ca_file)
+        return self.provider(endpoints).key(self.tenant, self.target())
+
+    # What its owner does
+
+    def disable(self) -> None:
+        self.control.disable(self.customer.key)
+
+    def enable(self) -> None:
+        self.control.enable(self.customer.key)
+        self.control.allow(self.customer.key, self.customer.service_account)
+        self.control.allow_impersonation(self.customer.service_account, self.principal_email)
+        self.control.clear_faults(self.customer.key)
+        self.control.clear_faults(self.customer.service_account)
+
+    def destroy(self) -> None:
+        self.control.set_state(self.customer.key, VersionState.DESTROYED)
+
+    def deny(self, operation: Operation) -> None:
+        account = self.customer.service_account
+        if operation is Operation.LOGIN:
+            self.control.revoke_impersonation(account, self.principal_email)
+        else:
+            self.control.deny(self.customer.key, account, [_PERMISSIONS[operation]])
+
+    # What goes wrong
+
+    def throttle(self, operation: Operation, times: int | None = None) -> None:
+        self.control.throttle(*self._at_fault(operation), times)
+
+    def slow(self, operation: Operation, seconds: float) -> None:
+        resource, name = self._at_fault(operation)
+        self.control.slow(resource, seconds, name)
+
+    def garble(self, operation: Operation) -> None:
+        self.control.break_answers(FaultKind.GARBAGE, *self._at_fault(operation))
+
+    def drop(self, operation: Operation) -> None:
+        self.control.break_answers(FaultKind.DROP, *self._at_fault(operation))
+
+    def corrupt(self) -> None:
+        self.control.break_answers(FaultKind.CORRUPT, *self._at_fault(Operation.UNWRAP))
+
+    def redirect(self, operation: Operation, url: str) -> None:
+        assert operation is Operation.LOGIN
+        resource, name = self._at_fault(operation)
+        self.control.redirect(resource, url, name)
+        self._provider = self.provider()
+
+    def expire_logins(self) -> None:
+        self.control.expire_tokens(self.customer.service_account)
+
+    def _at_fault(self, operation: Operation) -> tuple[str, str]:
+        login = operation is Operation.LOGIN
+        resource = self.customer.service_account if login else self.customer.key
+        return resource, _OPERATIONS[operation]
+
+    # What is seen
+
+    def count(self, operation: Operation) -> int:
+        resource, name = self._at_fault(operation)
+        return self.control.count(name, resource)
+
+    def permission(self, operation: Operation) -> str:
+        return _PERMISSIONS[operation]
+
+    def principal(self, operation: Operation) -> str:
+        login = operation is Operation.LOGIN
+        return self.principal_email if login else self.customer.service_account
+
+    def key_name(self) -> str:
+        return self.customer.key
+
+    async def close(self) -> None:
+        for provider in self._providers:
+            await provider.close()
+        self._held.close()
