@@ -38,6 +38,10 @@ url() {
 
 password_of postgres | put postgres_password
 openssl rand -base64 32 | put master_key_b64
+# Empty until the platform's key or the signing key is turned: see docs/trust.md.
+: | put master_key_previous_b64
+openssl genpkey -algorithm ed25519 | put signing_key.pem
+: | put previous_signing_keys.pem
 
 url postgres /pki/postgres/ca.crt | put database_url
 url coffer_kms /pki/kms/ca.crt | put kms_database_url
@@ -58,6 +62,7 @@ url coffer_queue /pki/rewrap/ca.crt | put rewrap_queue_database_url
 cat <<TXT
 
 Keep a copy of deploy/secrets/master_key_b64 somewhere else: without it, what tenants stored before
-they connected a key of their own cannot be opened.
+they connected a key of their own cannot be opened. And one of deploy/secrets/signing_key.pem: who has
+it can sign receipts in your name.
 Next: copy .env.example to .env, fill it in, then: docker compose up --build --detach
 TXT

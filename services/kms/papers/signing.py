@@ -123,7 +123,12 @@ def _private_key(pem: SecretBytes) -> Ed25519PrivateKey:
 
 
 def _public_keys(text: bytes) -> tuple[PublicKey, ...]:
-    """Of a file that holds PEM public keys and nothing else: a private key there would be a mistake."""
+    """Of a file that holds PEM public keys and nothing else: a private key there would be a mistake.
+
+    An empty file holds none.
+    """
+    if not text.strip():
+        return ()
     blocks, at = [], 0
     while at < len(text) and (match := _PEM_BLOCK.match(text, at)):
         blocks.append(match[1])

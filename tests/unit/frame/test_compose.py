@@ -13,7 +13,33 @@ if TYPE_CHECKING:
 SERVICES = ("kms", "secrets", "rewrap")
 PROCESSES = (*SERVICES, "gateway")
 EVERY = ("pki", "postgres", "migrate", *PROCESSES)
-SECRET_SETTINGS = ("DATABASE_URL", "MASTER_KEY_B64", "PASSWORD", "PASSWORDS")
+SECRET_SETTINGS = (
+    "DATABASE_URL",
+    "MASTER_KEY_B64",
+    "MASTER_KEY_PREVIOUS_B64",
+    "SIGNING_KEY",
+    "PASSWORD",
+    "PASSWORDS",
+)
+OPTIONAL = (
+    "COFFER_KMS_OPERATOR_PROVIDER",
+    "COFFER_KMS_OPERATOR_KEY_REF",
+    "COFFER_KMS_OPERATOR_CONFIG",
+    "COFFER_KMS_OPERATOR_PREVIOUS_PROVIDER",
+    "COFFER_KMS_OPERATOR_PREVIOUS_KEY_REF",
+    "COFFER_KMS_OPERATOR_PREVIOUS_CONFIG",
+    "COFFER_KMS_STEP_UP_ON_REPLACE",
+    "COFFER_KMS_AWS_PRINCIPAL_ARN",
+    "COFFER_KMS_GCP_PRINCIPAL",
+    "COFFER_KMS_AZURE_APPLICATION_ID",
+    "COFFER_KMS_REFUSED_AWS_ACCOUNTS",
+    "COFFER_KMS_REFUSED_GCP_PROJECTS",
+    "COFFER_KMS_REFUSED_AZURE_TENANTS",
+    "COFFER_KMS_REFUSED_AZURE_VAULTS",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+)
+ONLY_OF_KMS = ("master_key_b64", "master_key_previous_b64", "signing_key", "previous_signing_keys")
 
 
 def test_the_stack_is_complete(compose: dict[str, Any]) -> None:
@@ -95,10 +121,8 @@ def test_nothing_secret_or_security_relevant_has_a_default(root: Path) -> None:
     assert defaults == {
         "COFFER_VERSION": "local",
         "COFFER_PUBLISH": "127.0.0.1:8080",
-        # Empty means: refuse none, and use the machine's own role.
-        "COFFER_KMS_REFUSED_AWS_ACCOUNTS": "",
-        "AWS_ACCESS_KEY_ID": "",
-        "AWS_SECRET_ACCESS_KEY": "",
+        # Empty means: as documented for a setting that is not given, and the machine's own role.
+        **dict.fromkeys(OPTIONAL, ""),
     }
 
 
@@ -148,9 +172,10 @@ def test_only_the_issuer_sees_the_key_of_the_ca(compose: dict[str, Any]) -> None
         assert holds is (name == "pki"), name
 
 
-def test_only_kms_holds_the_platform_key_and_a_cloud_identity(compose: dict[str, Any]) -> None:
+def test_only_kms_holds_the_platform_keys_and_a_cloud_identity(compose: dict[str, Any]) -> None:
     for name, service in compose["services"].items():
-        assert ("master_key_b64" in service.get("secrets", [])) is (name == "kms"), name
+        for secret in ONLY_OF_KMS:
+            assert (secret in service.get("secrets", [])) is (name == "kms"), name
         has_cloud = any(key.startswith("AWS_") for key in service.get("environment", {}))
         assert has_cloud is (name == "kms"), name
 
