@@ -12,7 +12,6 @@ from cli.kms.looking import setup, status
 from cli.kms.turning import rotate, unseal
 from cli.platform import rekey_platform
 from cli.receipts import check_receipt
-from cli.platform import rekey_platform
 
 if TYPE_CHECKING:
     import typer
@@ -24,6 +23,5 @@ def application() -> typer.Typer:
     for command in (setup, onboard, status, verify, rotate, unseal, revoke, receipt, offboard):
         app.command(command.__name__)(command)
     app.command("check-receipt")(check_receipt)
-    app.command("rekey-platform")(rekey_platform)
     app.command("rekey-platform")(rekey_platform)
     return app
