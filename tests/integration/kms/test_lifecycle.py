@@ -1,0 +1,427 @@
+"""A key's way after it was connected: sealed and unsealed by hand, replaced, left; and who may replace it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from devcloud.aws.model import KeyState
+from services.common.errors import CofferError
+from tests.fakes.kms_stand import onboarding, refused, running_kms, until
+from tests.fakes.kms_stored_keys import StoredKeys
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from devcloud.aws.seed import Customer
+    from devcloud.aws.server import AwsServer
+    from devcloud.control import Control
+    from tests.fakes.kms_stand import KmsStand
+    from tests.fixtures.database import TestDatabase
+    from tests.fixtures.pki import TestPki
+
+MANY = 3_000
+
+
+@pytest.fixture
+def cloud(aws: AwsServer) -> Any:
+    with aws.control() as control:
+        yield control
+
+
+async def customer_of(kms: KmsStand, cloud: Control, tenant: UUID) -> Customer:
+    made: Customer = await kms.cloud(cloud.create_customer, external_id=f"coffer-{tenant}")
+    return made
+
+
+async def connected(kms: KmsStand, cloud: Control) -> tuple[UUID, Customer]:
+    tenant = kms.database.create_tenant(f"t-{uuid.uuid4().hex[:8]}")
+    customer = await customer_of(kms, cloud, tenant)
+    await kms.put(tenant, onboarding(customer))
+    return tenant, customer
+
+
+async def seal(kms: KmsStand, cloud: Control, tenant: UUID, customer: Customer) -> None:
+    await kms.cloud(cloud.disable, customer.key_arn)
+    kms.process.forget_all()
+    await refused("tenant_sealed", kms.generate(tenant))
+
+
+async def has_no_config(kms: KmsStand, tenant: UUID) -> bool:
+    try:
+        await kms.get(tenant)
+    except CofferError as error:
+        if error.code != "no_kms_config":
+            raise
+        return True
+    return False
+
+
+def events(kms: KmsStand, tenant: UUID) -> list[tuple[object, ...]]:
+    return kms.database.rows(
+        "select action, actor from audit.event where tenant_id = %s and action like 'kms.%%'"
+        " order by seq",
+        (tenant,),
+    )
+
+
+def leases(kms: KmsStand, tenant: UUID) -> list[tuple[object, ...]]:
+    return kms.database.rows(
+        "select reason, target_version, state from rewrap.lease where tenant_id = %s order by id",
+        (tenant,),
+    )
+
+
+async def calls_to(kms: KmsStand, cloud: Control, customer: Customer) -> int:
+    """Every call that the customer's cloud account has seen since the ledger was reset."""
+    names = (customer.key_arn, customer.role_arn)
+    return sum([await kms.cloud(cloud.count, None, name) for name in names])
+
+
+# Unseal
+
+
+async def test_unsealing_asks_at_once_and_says_what_is_still_wrong(
+    database: TestDatabase, pki: TestPki, aws: AwsServer, cloud: Control
+) -> None:
+    async with running_kms(database, pki, aws, sealed_retry=30.0) as kms:
+        tenant, customer = await connected(kms, cloud)
+        await seal(kms, cloud, tenant, customer)
+        error = await refused("unseal_failed", kms.unseal(tenant))
+        assert (error.http_status, error.reason, error.provider) == (502, "access_denied", "aws")
+        assert error.hint is not None
+        assert error.hint.startswith("key_disabled: ")
+        assert customer.key_arn in error.hint
+        await kms.cloud(cloud.enable, customer.key_arn)
+        await kms.cloud(cloud.throttle, customer.key_arn)
+        error = await refused("unseal_failed", kms.unseal(tenant))
+        assert error.reason == "unreachable"
+        assert error.hint is not None
+        assert error.hint.startswith("throttled: ")
+        assert (await kms.get(tenant))["config"]["last_verify_error"] == "key_disabled"
+        await kms.cloud(cloud.clear_faults)
+        assert await kms.unseal(tenant)
+        config = (await kms.get(tenant))["config"]
+        assert not {"sealed_since", "last_verify_error"} & config.keys()
+        await kms.generate(tenant)
+        assert events(kms, tenant)[-2:] == [
+            ("kms.sealed", "service:kms"),
+            ("kms.unsealed", "admin:alice"),
+        ]
+
+
+async def test_unsealing_what_is_not_sealed_is_told_so_and_costs_the_token(
+    kms: KmsStand, cloud: Control
+) -> None:
+    stranger = kms.database.create_tenant("none")
+    await kms.generate(stranger)
+    await refused("no_kms_config", kms.unseal(stranger))
+    tenant, _ = await connected(kms, cloud)
+    token = kms.pki.issuer.step_up_token(tenant)
+    error = await refused("not_sealed", kms.unseal(tenant, token))
+    assert error.http_status == 409
+    assert (await refused("step_up_required", kms.unseal(tenant, token))).reason == "used"
+    assert (await refused("step_up_required", kms.unseal(tenant, ""))).reason == "missing"
+    late = kms.pki.issuer.step_up_token(tenant, auth_time=time.time() - 121)
+    await refused("step_up_expired", kms.unseal(tenant, late))
+
+
+async def test_a_crowd_that_unseals_is_let_in_without_a_crowd_of_calls(
+    database: TestDatabase, pki: TestPki, aws: AwsServer, cloud: Control
+) -> None:
+    async with running_kms(database, pki, aws, sealed_retry=30.0) as kms:
+        tenant, customer = await connected(kms, cloud)
+        await seal(kms, cloud, tenant, customer)
+        await kms.cloud(cloud.enable, customer.key_arn)
+        await kms.cloud(cloud.reset_ledger)
+        crowd = (kms.unseal(tenant) for _ in range(8))
+        done = await asyncio.gather(*crowd, return_exceptions=True)
+        assert True in done
+        for one in done:
+            assert one is True or (isinstance(one, CofferError) and one.code == "not_sealed")
+        assert await kms.cloud(cloud.count, "Decrypt", customer.key_arn) == 1
+
+
+# Back to the platform's key
+
+
+async def test_a_customer_goes_back_and_its_key_is_left_when_nothing_needs_it(
+    kms: KmsStand, cloud: Control
+) -> None:
+    tenant, customer = await connected(kms, cloud)
+    stored = StoredKeys(kms, tenant)
+    await stored.add(20)
+    done = await kms.offboard(tenant)
+    assert (done.ok, done.new_key_version) == (True, 2)
+    assert leases(kms, tenant) == [("onboard", 1, "superseded"), ("offboard", 2, "enqueued")]
+    assert (
+        kms.database.rows("select max(id) from rewrap.lease where tenant_id = %s", (tenant,))
+    ) == [(done.rewrap_lease_id,)]
+    shown = await kms.get(tenant)
+    assert shown["draining"] is True
+    assert shown["config"]["kms_key_ref"] == customer.key_arn
+    assert [(key["wrap_method"], key["status"]) for key in shown["keys"]] == [
+        ("global", "active"),
+        ("customer_kms", "retired"),
+    ]
+    assert (await kms.generate(tenant)).key_version == 2
+    await stored.hold_open()
+    await kms.verify(tenant)
+    for again in (kms.rotate(tenant), kms.offboard(tenant)):
+        error = await refused("invalid_state", again)
+        assert (error.http_status, error.reason) == (409, "draining")
+        assert error.hint
+    await refused("not_sealed", kms.unseal(tenant))
+
+    await stored.rewrap_all()
+    await until(lambda: has_no_config(kms, tenant), 5, "left")
+    assert kms.database.rows(
+        "select r.current_binding_id, r.draining, b.replaced_at is not null from kms.key_ring r"
+        " join kms.binding b using (tenant_id) where tenant_id = %s",
+        (tenant,),
+    ) == [(None, False, True)]
+    assert events(kms, tenant) == [
+        ("kms.onboarded", "admin:alice"),
+        ("kms.offboarded", "admin:alice"),
+        ("kms.drained", "service:kms"),
+    ]
+    await kms.cloud(cloud.set_key_state, customer.key_arn, KeyState.GONE)
+    kms.process.forget_all()
+    await stored.hold_open()
+    await refused("no_kms_config", kms.offboard(tenant))
+    await refused("no_kms_config", kms.rotate(tenant))
+    await refused("no_kms_config", kms.unseal(tenant))
+    # And may come again.
+    another = await customer_of(kms, cloud, tenant)
+    assert (await kms.put(tenant, onboarding(another))).new_key_version == 3
+
+
+async def test_who_has_only_the_platforms_keys_has_nothing_to_leave(kms: KmsStand) -> None:
+    tenant = kms.database.create_tenant("none")
+    await kms.generate(tenant)
+    await refused("no_kms_config", kms.offboard(tenant))
+    assert (await refused("step_up_required", kms.offboard(tenant, ""))).reason == "missing"
+    late = kms.pki.issuer.step_up_token(tenant, auth_time=time.time() - 301)
+    await refused("step_up_expired", kms.offboard(tenant, late))
+    assert (await kms.generate(tenant)).key_version == 1
+
+
+async def test_a_sealed_customer_leaves_and_the_rest_follows_once_it_is_unsealed(
+    kms: KmsStand, cloud: Control
+) -> None:
+    tenant, customer = await connected(kms, cloud)
+    stored = StoredKeys(kms, tenant)
+    await stored.add(5)
+    await seal(kms, cloud, tenant, customer)
+    assert (await kms.offboard(tenant)).new_key_version == 2
+    assert (await kms.generate(tenant)).key_version == 2
+    assert await stored.sealed()
+    shown = await kms.get(tenant)
+    assert shown["draining"] is True
+    assert shown["config"]["last_verify_error"] == "key_disabled"
+    error = await refused("unseal_failed", kms.unseal(tenant))
+    assert error.reason == "access_denied"
+    await kms.cloud(cloud.enable, customer.key_arn)
+
+    async def unsealed() -> bool:
+        return "sealed_since" not in (await kms.get(tenant))["config"]
+
+    await until(unsealed, 5, "a draining binding is tried again by itself")
+    await stored.hold_open()
+    await stored.rewrap_all()
+    await until(lambda: has_no_config(kms, tenant), 5, "left")
+
+
+async def test_a_drained_key_is_left_though_nobody_looks_and_the_process_was_another(
+    database: TestDatabase, pki: TestPki, aws: AwsServer, cloud: Control
+) -> None:
+    left = "select count(*) from kms.binding where replaced_at is not null"
+    async with running_kms(database, pki, aws) as before:
+        tenant, _ = await connected(before, cloud)
+        stored = StoredKeys(before, tenant)
+        await stored.add(1)
+        await before.offboard(tenant)
+        assert not await has_no_config(before, tenant)
+        assert database.rows(left) == [(0,)]
+    database.execute("delete from secrets.data_key")
+    async with running_kms(database, pki, aws) as one, running_kms(database, pki, aws) as two:
+
+        async def gone() -> bool:
+            return database.rows(left) == [(1,)]
+
+        await until(gone, 10, "left")
+        assert await has_no_config(one, tenant)
+        assert await has_no_config(two, tenant)
+        assert [action for action, _ in events(one, tenant)].count("kms.drained") == 1
+
+
+async def test_connecting_again_ends_the_leaving(kms: KmsStand, cloud: Control) -> None:
+    tenant, first = await connected(kms, cloud)
+    stored = StoredKeys(kms, tenant)
+    await stored.add(3)
+    await kms.offboard(tenant)
+    await stored.add(3)
+    another = await customer_of(kms, cloud, tenant)
+    assert (await kms.put(tenant, onboarding(another))).new_key_version == 3
+    shown = await kms.get(tenant)
+    assert "draining" not in shown
+    assert shown["config"]["kms_key_ref"] == another.key_arn
+    assert (await kms.rotate(tenant)).new_version == 4
+    await stored.hold_open()
+    await stored.rewrap_all()
+    await kms.cloud(cloud.set_key_state, first.key_arn, KeyState.GONE)
+    kms.process.forget_all()
+    await stored.hold_open()
+    assert not await has_no_config(kms, tenant)
+
+
+# Replace
+
+
+async def test_a_replaced_cloud_key_opens_what_hangs_on_it_and_is_then_never_asked_again(
+    database: TestDatabase, pki: TestPki, aws: AwsServer, cloud: Control
+) -> None:
+    ttl = 1.0
+    async with running_kms(database, pki, aws, customer_ttl=ttl) as kms:
+        tenant, old = await connected(kms, cloud)
+        stored = StoredKeys(kms, tenant)
+        await stored.add(MANY)
+        new = await customer_of(kms, cloud, tenant)
+        await kms.put(tenant, onboarding(new))
+        while await stored.rewrap(MANY // 10):
+            await stored.hold_open(50)
+            await stored.add(5)
+            await stored.hold_open(50)
+        census = {
+            key["version"]: key.get("data_keys", "0") for key in (await kms.get(tenant))["keys"]
+        }
+        assert census == {"2": str(len(stored.plain)), "1": "0"}
+
+        await kms.cloud(cloud.reset_ledger)
+        started = time.monotonic()
+        while time.monotonic() - started < 3 * ttl:
+            await stored.hold_open(20)
+            await kms.generate(tenant)
+            await kms.get(tenant)
+        assert await kms.cloud(cloud.count, "Decrypt", new.key_arn) > 0
+        assert await calls_to(kms, cloud, old) == 0
+        await kms.cloud(cloud.set_key_state, old.key_arn, KeyState.GONE)
+        kms.process.forget_all()
+        await stored.hold_open()
+        assert await calls_to(kms, cloud, old) == 0
+
+
+async def test_a_sealed_key_that_was_replaced_seals_only_what_hangs_on_it(
+    kms: KmsStand, cloud: Control
+) -> None:
+    tenant, old = await connected(kms, cloud)
+    stored = StoredKeys(kms, tenant)
+    await stored.add(5)
+    await seal(kms, cloud, tenant, old)
+    new = await customer_of(kms, cloud, tenant)
+    await kms.put(tenant, onboarding(new))
+    assert (await kms.generate(tenant)).key_version == 2
+    assert await stored.sealed()
+    assert "sealed_since" not in (await kms.get(tenant))["config"], "that is the current key's"
+    await refused("not_sealed", kms.unseal(tenant))
+    await kms.cloud(cloud.enable, old.key_arn)
+
+    async def opens() -> bool:
+        return not await stored.sealed()
+
+    await until(opens, 5, "it is tried again while somebody asks")
+    await stored.rewrap_all()
+    await stored.hold_open()
+
+
+async def test_a_sealed_key_that_was_replaced_is_left_alone_once_nothing_needs_it(
+    kms: KmsStand, cloud: Control
+) -> None:
+    tenant, old = await connected(kms, cloud)
+    in_hand = (await kms.generate(tenant)).data_keys[0]
+    await seal(kms, cloud, tenant, old)
+    new = await customer_of(kms, cloud, tenant)
+    await kms.put(tenant, onboarding(new))
+    await kms.unwrap(tenant, (in_hand.id, in_hand.wrapped))
+    await kms.cloud(cloud.reset_ledger)
+    started = time.monotonic()
+    while time.monotonic() - started < 1.5:  # five times the pause between tries
+        opened = await kms.unwrap(tenant, (in_hand.id, in_hand.wrapped))
+        assert opened.results[0].fault
+        await kms.generate(tenant)
+    assert await calls_to(kms, cloud, old) == 0
+
+
+# Step-up on replacement
+
+
+async def test_where_the_operator_asks_for_it_a_replacement_needs_step_up(
+    database: TestDatabase, pki: TestPki, aws: AwsServer, cloud: Control
+) -> None:
+    async with running_kms(database, pki, aws, step_up_on_replace=True) as kms:
+        tenant, _ = await connected(kms, cloud)  # the first needs none
+        body = onboarding(await customer_of(kms, cloud, tenant))
+        stolen = body | {"password": "hunter2hunter2"}
+        await kms.cloud(cloud.reset_ledger)
+        assert (await refused("step_up_required", kms.put(tenant, stolen))).reason == "missing"
+        assert (
+            await refused("step_up_required", kms.put(tenant, body, "garbage"))
+        ).reason == "invalid"
+        late = pki.issuer.step_up_token(tenant, auth_time=time.time() - 301)
+        await refused("step_up_expired", kms.put(tenant, body, late))
+        token = pki.issuer.step_up_token(tenant)
+        await refused("static_credentials_rejected", kms.put(tenant, stolen, token))
+        await refused("validation_error", kms.put(tenant, body | {"provider": "x"}, token))
+        assert await kms.cloud(cloud.count) == 0
+        # What was refused before it could have an effect did not cost the token.
+        assert (await kms.put(tenant, body, token)).new_key_version == 2
+        assert (await refused("step_up_required", kms.put(tenant, body, token))).reason == "used"
+        await kms.offboard(tenant)
+        if not await has_no_config(kms, tenant):
+            await refused("step_up_required", kms.put(tenant, body))
+
+
+async def test_a_draining_key_is_not_replaced_without_step_up_either(
+    database: TestDatabase, pki: TestPki, aws: AwsServer, cloud: Control
+) -> None:
+    async with running_kms(database, pki, aws, step_up_on_replace=True) as kms:
+        tenant, _ = await connected(kms, cloud)
+        await StoredKeys(kms, tenant).add(1)
+        await kms.offboard(tenant)
+        body = onboarding(await customer_of(kms, cloud, tenant))
+        await refused("step_up_required", kms.put(tenant, body))
+        await kms.put(tenant, body, pki.issuer.step_up_token(tenant))
+
+
+async def test_a_first_key_that_is_overtaken_does_not_slip_in_as_a_replacement(
+    database: TestDatabase, pki: TestPki, aws: AwsServer, cloud: Control
+) -> None:
+    async with (
+        running_kms(database, pki, aws, step_up_on_replace=True) as one,
+        running_kms(database, pki, aws, step_up_on_replace=True) as two,
+    ):
+        tenant = database.create_tenant("a")
+        slow, quick = [await customer_of(one, cloud, tenant) for _ in range(2)]
+        await one.cloud(cloud.slow, slow.key_arn, 1.0)
+        overtaken = asyncio.create_task(one.put(tenant, onboarding(slow)))
+
+        async def under_way() -> bool:
+            tallies = await one.cloud(cloud.tallies)
+            return any(tally.resource == slow.key_arn for tally in tallies)
+
+        await until(under_way, 5, "the slow one is being proven")
+        await two.put(tenant, onboarding(quick))
+        assert (await refused("step_up_required", overtaken)).reason == "missing"
+        assert (await one.get(tenant))["config"]["kms_key_ref"] == quick.key_arn
+
+
+async def test_where_nobody_asks_for_step_up_a_bad_token_is_as_good_as_none(
+    kms: KmsStand, cloud: Control
+) -> None:
+    tenant, _ = await connected(kms, cloud)
+    body = onboarding(await customer_of(kms, cloud, tenant))
+    assert (await kms.put(tenant, body, "garbage")).new_key_version == 2
