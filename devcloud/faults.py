@@ -63,6 +63,7 @@ class Faults:
         self._lock = threading.Lock()
         self._rules: list[tuple[Fault, int | None]] = []
         self._closed = threading.Event()
+        self._waiting: set[threading.Event] = set()
 
     def add(self, fault: Fault) -> None:
         """Put a fault in force; rules add up."""
@@ -87,19 +88,33 @@ class Faults:
         """
         return frozenset(fault.kind for fault in self.take_rules(operation, resource))
 
-    def take_rules(self, operation: str, resource: str | None) -> tuple[Fault, ...]:
-        """As `take`, with the whole rules that hit."""
+    def take_rules(
+        self, operation: str, resource: str | None, *, gone: threading.Event | None = None
+    ) -> tuple[Fault, ...]:
+        """As `take`, with the whole rules that hit. `gone` ends the wait when the caller left."""
         hit = self._use(operation, resource)
         delay = sum(fault.seconds for fault in hit if fault.kind is FaultKind.LATENCY)
         if delay > 0:
-            self._closed.wait(delay)
+            self._sleep(delay, gone or threading.Event())
         if any(fault.kind is FaultKind.DROP for fault in hit):
             raise ConnectionDropped
         return tuple(hit)
 
     def close(self) -> None:
         """Wake every delayed call, for a server that stops."""
-        self._closed.set()
+        with self._lock:
+            self._closed.set()
+            for one in self._waiting:
+                one.set()
+
+    def _sleep(self, seconds: float, gone: threading.Event) -> None:
+        with self._lock:
+            if self._closed.is_set():
+                return
+            self._waiting.add(gone)
+        gone.wait(seconds)
+        with self._lock:
+            self._waiting.discard(gone)
 
     def _use(self, operation: str, resource: str | None) -> list[Fault]:
         hit: list[Fault] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -104,7 +105,14 @@ class KmsEndpoint:
         record.caller = caller.email
         record.context = _logged(request)
         with self._ledger.occupying(record, key_of(request.name)):
-            weather = self._faults.take(operation, record.resource)
+            gone = threading.Event()
+            # False for a call that has ended already: nobody would set the event any more.
+            if not context.add_callback(gone.set):
+                gone.set()
+            rules = self._faults.take_rules(operation, record.resource, gone=gone)
+            if gone.is_set():
+                raise GoogleError(grpc.StatusCode.CANCELLED, "The caller has left.")
+            weather = frozenset(rule.kind for rule in rules)
             if FaultKind.THROTTLE in weather:
                 raise quota_exceeded("Cryptographic requests", KMS, _consumer(request.name))
             if FaultKind.INTERNAL in weather:
