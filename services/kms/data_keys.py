@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -33,6 +32,7 @@ MAX_GENERATED: Final = 256
 MAX_UNWRAPPED: Final = 1_000
 MAX_REWRAPPED: Final = 5_000
 _ID_BYTES: Final = 16
+_PAIR_BYTES: Final = _ID_BYTES + DATA_KEY_BYTES
 _LOOKS: Final = 3
 """Looks at the keys of a batch, when the tenant's ring keeps moving meanwhile."""
 _STRIDE: Final = 250
@@ -81,10 +81,11 @@ class DataKeys:
         Raises as `MasterKeys.active`.
         """
         entry = await self._master_keys.active(tenant_id)
-        random = os.urandom(DATA_KEY_BYTES * count)
+        # All at once: each call of the operating system lets go of the interpreter's lock.
+        random = os.urandom((_ID_BYTES + DATA_KEY_BYTES) * count)
         pairs = [
-            (uuid.uuid4().bytes, random[at : at + DATA_KEY_BYTES])
-            for at in range(0, len(random), DATA_KEY_BYTES)
+            (_random_id(random[at : at + _ID_BYTES]), random[at + _ID_BYTES : at + _PAIR_BYTES])
+            for at in range(0, len(random), _PAIR_BYTES)
         ]
         wrapped = entry.key.wrap(pairs)
         keys = (DataKey(*pair, form) for pair, form in zip(pairs, wrapped, strict=True))
@@ -153,6 +154,15 @@ class DataKeys:
             return DataKeyFault.REVOKED
         except UnknownVersionError:
             return DataKeyFault.UNKNOWN_VERSION
+
+
+def _random_id(random: bytes) -> bytes:
+    """The 16 bytes as those of a version 4 UUID (RFC 9562)."""
+    return (
+        random[:6]
+        + bytes((random[6] & 0x0F | 0x40, random[7], random[8] & 0x3F | 0x80))
+        + random[9:]
+    )
 
 
 def _open_one(
