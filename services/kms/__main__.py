@@ -33,6 +33,7 @@ from services.kms.papers import Papers
 from services.kms.providers.aws import AwsProvider
 from services.kms.providers.braking import Brake
 from services.kms.providers.catalog import Catalog, Provider
+from services.kms.providers.gcp import GcpProvider
 from services.kms.providers.operator import LocatedKey, OperatorKey
 from services.kms.providers.platform import PlatformKey
 from services.kms.rpc import KmsServicer
@@ -72,7 +73,13 @@ class Process:
             principal_arn=settings.setup.aws_principal_arn,
             reuse_seconds=settings.lifetimes.grant_reuse,
         )
-        wrapping = _catalog(settings, kms_metrics, {"aws": self._aws})
+        self._gcp = GcpProvider(
+            kms_metrics,
+            endpoints=settings.gcp,
+            principal=settings.setup.gcp_principal,
+            reuse_seconds=settings.lifetimes.grant_reuse,
+        )
+        wrapping = _catalog(settings, kms_metrics, {"aws": self._aws, "gcp": self._gcp})
         self._cache = MasterKeyCache(
             trusted=lambda: self._listener.alive, clock=clock, max_keys=settings.cached_keys
         )
@@ -143,6 +150,7 @@ class Process:
             await self._listener.stop()
             await self._database.close()
             self._aws.close()
+            await self._gcp.close()
             self._cache.flush()
 
     def forget_all(self) -> None:
