@@ -1,0 +1,166 @@
+"""The provider: who calls, bounded calls, one quick retry."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from services.kms.keys.turns import Turns
+from services.kms.providers.azure.clouds import vault_key
+from services.kms.providers.azure.credentials import Credentials, identify, silence
+from services.kms.providers.azure.errors import (
+    OURS,
+    Action,
+    AzureFault,
+    Parties,
+    reason_of,
+)
+from services.kms.providers.azure.hints import wrap_error
+from services.kms.providers.azure.key import AzureKey, NoKey
+from services.kms.providers.azure.network import Network
+from services.kms.providers.azure.sdk import PROVIDER, AzureFailedError, not_asked
+from services.kms.providers.azure.sessions import SessionKey, SessionPool, session_key
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from uuid import UUID
+
+    from services.kms.cloud_settings import AzureSettings
+    from services.kms.model import KmsTarget
+    from services.kms.ports import Meter, WrappingKey
+
+TOTAL_SECONDS: Final = 10.0
+REUSE_SECONDS: Final = 30.0
+PER_TENANT: Final = 4
+"""Calls of one tenant under way at a time; the others wait within their deadline."""
+_QUICK_SECONDS: Final = 2.0
+"""A failure that came later than this is not tried again."""
+_RETRY_AFTER: Final = (0.05, 0.2)
+
+
+@dataclass(slots=True)
+class _Progress:
+    asked: bool = False
+
+
+class AzureProvider:
+    """Customers' keys in Azure. Belongs to one event loop; construction does no I/O."""
+
+    def __init__(
+        self,
+        meter: Meter,
+        *,
+        endpoints: AzureSettings,
+        application_id: str | None,
+        environ: Mapping[str, str],
+        total_seconds: float = TOTAL_SECONDS,
+        reuse_seconds: float = REUSE_SECONDS,
+    ) -> None:
+        """`endpoints` come from the operator's settings and nowhere else.
+
+        `application_id` is the platform's own application. `environ` holds the client secrets that customers'
+        configurations name, and tells how the platform itself logs in; it is read when used. A token is
+        used again for `reuse_seconds`.
+        """
+        silence()
+        self._meter = meter
+        self._application_id = application_id
+        self._environ = environ
+        self._total_seconds = total_seconds
+        self._network = Network(
+            own_vaults=endpoints.vault_endpoint_url is not None,
+            own_login=endpoints.authority_url is not None,
+            ca_file=endpoints.ca_file,
+        )
+        self._sessions = SessionPool(
+            endpoints,
+            Credentials(self._network, environ, endpoints.authority_url),
+            meter,
+            reuse_seconds=reuse_seconds,
+            total_seconds=total_seconds,
+        )
+        self._turns = Turns(PER_TENANT)
+
+    def key(self, tenant_id: UUID, target: KmsTarget) -> WrappingKey:
+        """The key of a checked target. Does no I/O.
+
+        One under no known suffix, however it came to be stored, refuses every call.
+        """
+        try:
+            key = vault_key(target.kms_key_ref)
+        except ValueError:
+            return NoKey(target.kms_key_ref)
+        parties = identify(key, target.config, self._environ, self._application_id)
+        return AzureKey(self.call, session_key(tenant_id, parties), parties)
+
+    async def close(self) -> None:
+        """Give up logins under way, and close every connection."""
+        await self._sessions.close()
+        await self._network.close()
+
+    async def call(
+        self, action: Action, key: SessionKey, parties: Parties, kid: str, data: bytes
+    ) -> tuple[str, bytes]:
+        """What the vault answers. Ends within the total time, whatever Azure does.
+
+        Raises WrapError, and UnavailableError when Azure was not asked because too many calls wait.
+        """
+        progress = _Progress()
+        try:
+            async with asyncio.timeout(self._total_seconds):
+                return await self._in_turn(action, key, parties, kid, data, progress=progress)
+        except AzureFailedError as error:
+            fault = error.fault
+        except TimeoutError:
+            login = self._sessions.get(key).logging_in
+            fault = AzureFault(Action.LOGIN if login else action)
+            if not progress.asked:
+                raise not_asked() from None
+        raise wrap_error(fault, parties)  # out here, so that nothing hangs on it
+
+    async def _in_turn(
+        self,
+        action: Action,
+        key: SessionKey,
+        parties: Parties,
+        kid: str,
+        data: bytes,
+        *,
+        progress: _Progress,
+    ) -> tuple[str, bytes]:
+        loop = asyncio.get_running_loop()
+        async with self._turns.take(key.tenant_id):
+            progress.asked = True
+            for last in (False, True):
+                began = loop.time()
+                try:
+                    return await self._counted(action, key, parties, kid, data)
+                except AzureFailedError as error:
+                    if last or not _again(error.fault, parties, loop.time() - began):
+                        raise
+                await asyncio.sleep(random.uniform(*_RETRY_AFTER))  # noqa: S311 - only a delay
+        raise not_asked()
+
+    async def _counted(
+        self, action: Action, key: SessionKey, parties: Parties, kid: str, data: bytes
+    ) -> tuple[str, bytes]:
+        outcome: str | None = "cancelled"
+        try:
+            answer = await self._sessions.get(key).ask(action, kid, data)
+            outcome = "ok"
+        except AzureFailedError as error:
+            login = error.fault.action is Action.LOGIN  # has been counted as such
+            outcome = None if login else reason_of(error.fault, parties)
+            raise
+        finally:
+            if outcome is not None:
+                self._meter.count(PROVIDER, action, outcome)
+        return answer
+
+
+def _again(fault: AzureFault, parties: Parties, took: float) -> bool:
+    return (
+        not reason_of(fault, parties).definite and fault.code not in OURS and took < _QUICK_SECONDS
+    )

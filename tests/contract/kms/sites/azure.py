@@ -1,0 +1,224 @@
+"""An Azure customer: devcloud's vault and Entra login over HTTPS, azure-keyvault-keys in between."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import uuid
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from devcloud.azure.model import UNWRAP, WRAP
+from devcloud.azure.server import AzureServer
+from devcloud.faults import FaultKind
+from services.kms.cloud_settings import AzureSettings
+from services.kms.model import KmsTarget, Reason
+from services.kms.providers.azure import AzureProvider
+from tests.contract.kms.sites import servers
+from tests.contract.kms.sites.site import Operation
+from tests.fakes.kms_keys import CountingMeter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from uuid import UUID
+
+    from devcloud.azure.control import AzureControl
+    from devcloud.azure.seed import Customer
+    from services.kms.ports import WrappingKey
+    from tests.contract.kms.sites.site import MakeSite
+
+_OPERATIONS = {
+    Operation.LOGIN: "Token",
+    Operation.WRAP: "WrapKey",
+    Operation.UNWRAP: "UnwrapKey",
+}
+_PERMISSIONS = {
+    Operation.LOGIN: "a token for https://vault.azure.net",
+    Operation.WRAP: "Microsoft.KeyVault/vaults/keys/wrap/action",
+    Operation.UNWRAP: "Microsoft.KeyVault/vaults/keys/unwrap/action",
+}
+_GRANTS = {Operation.WRAP: WRAP, Operation.UNWRAP: UNWRAP}
+_WRONG_TYPES = {
+    "elliptic curve": ("EC", None),
+    "for signatures only": ("RSA", ("sign", "verify")),
+}
+
+
+@contextlib.contextmanager
+def cloud() -> Iterator[MakeSite]:
+    """The stand-in. kms's ambient identity is a federated token, as in Kubernetes."""
+    with AzureServer.seeded() as server, server.control() as control:
+        yield lambda **seconds: AzureSite(server, control, **seconds)
+
+
+class AzureSite:
+    """Implements `Site`; what only Azure has is public too."""
+
+    provider_name = "azure"
+    authenticates_context = False
+    wrong_types = tuple(_WRONG_TYPES)
+    redirects = tuple(Operation)
+    destroyed = Reason.KEY_NOT_FOUND
+
+    def __init__(
+        self,
+        server: AzureServer,
+        control: AzureControl,
+        *,
+        total_seconds: float = 10.0,
+        reuse_seconds: float = 30.0,
+    ) -> None:
+        self.tenant = uuid.uuid4()
+        self.meter = CountingMeter()
+        self.control = control
+        self.told = server.announcement()
+        self.customer: Customer = control.create_customer()
+        self.application_id = self.told["azure_application_id"]
+        self.environ = {"AZURE_FEDERATED_TOKEN_FILE": self.told["azure_federated_token_file"]}
+        self.endpoints = AzureSettings(
+            vault_endpoint_url=self.told["azure_vault_endpoint_url"],
+            authority_url=self.told["azure_authority_url"],
+            ca_file=Path(self.told["azure_ca_file"]),
+        )
+        self._total_seconds = total_seconds
+        self._reuse_seconds = reuse_seconds
+        self._held = contextlib.ExitStack()
+        self._providers: list[AzureProvider] = []
+        self._provider = self.provider()
+
+    def provider(
+        self,
+        endpoints: AzureSettings | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> AzureProvider:
+        """A further provider, at other endpoints or in another environment."""
+        provider = AzureProvider(
+            self.meter,
+            endpoints=endpoints or self.endpoints,
+            application_id=self.application_id,
+            environ=self.environ if environ is None else environ,
+            total_seconds=self._total_seconds,
+            reuse_seconds=self._reuse_seconds,
+        )
+        self._providers.append(provider)
+        return provider
+
+    def target(
+        self, key_ref: str | None = None, config: Mapping[str, str | None] | None = None
+    ) -> KmsTarget:
+        """The customer's key and tenant, or others."""
+        fields: dict[str, str | None] = {
+            "vault_url": self.customer.vault_url,
+            "azure_tenant_id": self.customer.tenant_id,
+            "client_id": None,
+            "client_secret_env_var": None,
+        }
+        return KmsTarget("azure", key_ref or self.customer.key, fields | dict(config or {}))
+
+    @property
+    def vault(self) -> str:
+        """The host of the customer's vault."""
+        return self.customer.vault_url.removeprefix("https://")
+
+    # Keys
+
+    def key(self, key_ref: str | None = None, **config: str | None) -> WrappingKey:
+        return self._provider.key(self.tenant, self.target(key_ref, config))
+
+    def key_of(self, tenant: UUID) -> WrappingKey:
+        return self._provider.key(tenant, self.target())
+
+    def missing(self) -> WrappingKey:
+        return self.key(f"{self.customer.vault_url}/keys/nobody")
+
+    def of_wrong_type(self, kind: str) -> WrappingKey:
+        kty, key_ops = _WRONG_TYPES[kind]
+        name = f"k{uuid.uuid4().hex}"
+        made = self.control.create_key(self.vault, name, kty=kty, key_ops=key_ops)
+        return self.key(made.url)
+
+    def unreachable(self) -> WrappingKey:
+        port = self._held.enter_context(servers.closed_port())
+        return self._at(f"https://127.0.0.1:{port}")
+
+    def untrusted(self) -> WrappingKey:
+        folder = self._held.enter_context(tempfile.TemporaryDirectory())
+        context, _ = servers.certificate(Path(folder))
+        return self._at(self._held.enter_context(servers.scripted(tls=context)).url)
+
+    def _at(self, url: str) -> WrappingKey:
+        elsewhere = replace(self.endpoints, vault_endpoint_url=url, authority_url=url)
+        return self.provider(elsewhere).key(self.tenant, self.target())
+
+    # What its owner does
+
+    def disable(self) -> None:
+        self.control.disable(self.customer.key)
+
+    def enable(self) -> None:
+        self.control.recover(self.customer.key)
+        self.control.enable(self.customer.key)
+        self.control.allow(self.customer.key)
+        self.control.consent(self.application_id, self.customer.tenant_id)
+        self.control.clear_faults(self.customer.key)
+        self.control.clear_faults(self.customer.tenant_id)
+
+    def destroy(self) -> None:
+        self.control.delete(self.customer.key)
+
+    def deny(self, operation: Operation) -> None:
+        if operation is Operation.LOGIN:
+            self.control.revoke_consent(self.application_id, self.customer.tenant_id)
+        else:
+            self.control.deny(self.customer.key, [_GRANTS[operation]])
+
+    # What goes wrong
+
+    def throttle(self, operation: Operation, times: int | None = None) -> None:
+        self.control.throttle(*self._at_fault(operation), times)
+
+    def slow(self, operation: Operation, seconds: float) -> None:
+        resource, name = self._at_fault(operation)
+        self.control.slow(resource, seconds, name)
+
+    def garble(self, operation: Operation) -> None:
+        self.control.break_answers(FaultKind.GARBAGE, *self._at_fault(operation))
+
+    def drop(self, operation: Operation) -> None:
+        self.control.break_answers(FaultKind.DROP, *self._at_fault(operation))
+
+    def corrupt(self) -> None:
+        self.control.break_answers(FaultKind.CORRUPT, *self._at_fault(Operation.UNWRAP))
+
+    def redirect(self, operation: Operation, url: str) -> None:
+        resource, name = self._at_fault(operation)
+        self.control.redirect(resource, url, name)
+
+    def expire_logins(self) -> None:
+        self.control.expire_tokens()
+
+    def _at_fault(self, operation: Operation) -> tuple[str, str]:
+        login = operation is Operation.LOGIN
+        resource = self.customer.tenant_id if login else self.customer.key
+        return resource, _OPERATIONS[operation]
+
+    # What is seen
+
+    def count(self, operation: Operation) -> int:
+        resource, name = self._at_fault(operation)
+        return self.control.count(name, resource)
+
+    def permission(self, operation: Operation) -> str:
+        return _PERMISSIONS[operation]
+
+    def principal(self, operation: Operation) -> str:
+        return f"application {self.application_id}"
+
+    def key_name(self) -> str:
+        return self.customer.key
+
+    async def close(self) -> None:
+        for provider in self._providers:
+            await provider.close()
+        self._held.close()
