@@ -135,15 +135,18 @@ class DataKeys:
         """The keys of `versions`. One that had to be forgotten while another was waited for is looked at
         again: it may have been erased.
         """
-        wanted = sorted({version for version in versions if version is not None})
-        for _ in range(_LOOKS):
-            mark = self._master_keys.mark(tenant_id)
-            found = await asyncio.gather(
-                *(self._try_open(tenant_id, version) for version in wanted)
-            )
-            if self._master_keys.mark(tenant_id) == mark:
-                break
-        return dict(zip(wanted, found, strict=True))
+        opened: dict[int | None, CachedKey | DataKeyFault] = {}
+        wanted = []
+        for version in {version for version in versions if version is not None}:
+            entry = self._master_keys.at_hand(tenant_id, version)
+            if entry is None:
+                wanted.append(version)
+            else:
+                opened[version] = entry
+        if wanted:
+            found = await asyncio.gather(*(self._try_open(tenant_id, one) for one in wanted))
+            opened.update(zip(wanted, found, strict=True))
+        return opened
 
     async def _try_open(self, tenant_id: UUID, version: int) -> CachedKey | DataKeyFault:
         try:

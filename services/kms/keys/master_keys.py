@@ -116,6 +116,10 @@ class MasterKeys:
         entry = self._cache.get(tenant_id, version)
         return entry or await self._fly(tenant_id, version)
 
+    def at_hand(self, tenant_id: UUID, version: int) -> CachedKey | None:
+        """The key of one version, if it is open and may be used now."""
+        return self._cache.get(tenant_id, version)
+
     async def active(self, tenant_id: UUID) -> CachedKey:
         """The active key, made under the platform's wrapping key at a tenant's first use.
 
