@@ -65,6 +65,10 @@ class Servicer:
         self.behave()
         return kms_pb2.RotateMasterKeyResponse(rotated=True)
 
+    async def GetSigningKeys(self, request: Any, context: Any) -> kms_pb2.GetSigningKeysResponse:
+        self.calls.append(current_call())
+        return kms_pb2.GetSigningKeysResponse()
+
     async def GenerateDataKeys(
         self, request: Any, context: Any
     ) -> kms_pb2.GenerateDataKeysResponse:
@@ -180,6 +184,26 @@ async def test_a_consumer_cannot_forge_the_address_that_the_audit_shows(
     token = bearer(pki.issuer.admin_token(tenant))
     await frame.call(peer="consumer/dev", authorization=token, coffer_client_ip="192.0.2.7")
     assert frame.servicer.calls[0].ip_address is None
+
+
+@pytest.mark.parametrize("peer", ["gateway", "consumer/dev", "nobody"])
+async def test_what_is_open_needs_no_credential_and_lends_nobody_s_identity(
+    frame: Frame, pki: TestPki, tenant: UUID, peer: str
+) -> None:
+    good, bad = bearer(pki.issuer.admin_token(tenant)), bearer("abc")
+    await frame.call("GetSigningKeys", peer=peer)
+    for token in (good, bad):
+        # Not looked at, so that it neither helps nor hurts.
+        await frame.call("GetSigningKeys", peer=peer, authorization=token, x_api_key="tk_live_x")
+    assert {call.actor for call in frame.servicer.calls} == {"anybody"}
+    assert {call.tenant_id for call in frame.servicer.calls} == {None}
+    assert len(frame.servicer.calls) == 3
+
+
+async def test_what_the_gateway_found_wrong_is_told_by_an_open_rpc_too(frame: Frame) -> None:
+    refusal = to_status(ValidationError.of("x", "unknown field"), "coffer.gateway")
+    error = await frame.refused("GetSigningKeys", coffer_refusal_bin=refusal.SerializeToString())
+    assert (error.code, frame.servicer.calls) == ("validation_error", [])
 
 
 def _forged(token: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.fakes.kms_stand import signing_key_pem
 from tests.integration.secrets.process import Process
 from tests.integration.secrets.stand import Stand, outcomes
 
@@ -32,6 +33,7 @@ async def processes(
         {
             "COFFER_KMS_DATABASE_URL": database.dsn("coffer_kms"),
             "COFFER_MASTER_KEY_B64": base64.b64encode(os.urandom(32)).decode(),
+            "COFFER_KMS_SIGNING_KEY": signing_key_pem().decode(),
             "COFFER_ADMIN_JWT_ISSUER": tokens.issuer,
             "COFFER_ADMIN_JWT_AUDIENCE": tokens.audience,
             "COFFER_ADMIN_JWKS_FILE": str(tokens.jwks_file),
