@@ -31,6 +31,7 @@ from services.kms.metrics import KmsMetrics
 from services.kms.model import WrapMethod
 from services.kms.papers import Papers
 from services.kms.providers.aws import AwsProvider
+from services.kms.providers.azure import AzureProvider
 from services.kms.providers.braking import Brake
 from services.kms.providers.catalog import Catalog, Provider
 from services.kms.providers.gcp import GcpProvider
@@ -79,7 +80,19 @@ class Process:
             principal=settings.setup.gcp_principal,
             reuse_seconds=settings.lifetimes.grant_reuse,
         )
-        wrapping = _catalog(settings, kms_metrics, {"aws": self._aws, "gcp": self._gcp})
+        self._azure = AzureProvider(
+            kms_metrics,
+            endpoints=settings.azure,
+            application_id=settings.setup.azure_application_id,
+            environ=os.environ,
+            reuse_seconds=settings.lifetimes.grant_reuse,
+        )
+        clouds: dict[str, Provider] = {
+            "aws": self._aws,
+            "gcp": self._gcp,
+            "azure": self._azure,
+        }
+        wrapping = _catalog(settings, kms_metrics, clouds)
         self._cache = MasterKeyCache(
             trusted=lambda: self._listener.alive, clock=clock, max_keys=settings.cached_keys
         )
@@ -151,6 +164,7 @@ class Process:
             await self._database.close()
             self._aws.close()
             await self._gcp.close()
+            await self._azure.close()
             self._cache.flush()
 
     def forget_all(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tests.contract.kms.sites import aws
+from tests.contract.kms.sites import aws, azure, gcp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,5 +14,7 @@ if TYPE_CHECKING:
 
 CLOUDS: Final[dict[str, Callable[[], AbstractContextManager[MakeSite]]]] = {
     "aws": aws.cloud,
+    "azure": azure.cloud,
+    "gcp": gcp.cloud,
 }
 """A further provider is a line here."""
