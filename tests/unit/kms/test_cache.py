@@ -89,6 +89,15 @@ def test_a_new_version_forgets_which_was_active_but_no_open_key(it: Fixture) -> 
     assert it.cache.keep(mark, it.entry(2))
 
 
+def test_letting_a_key_go_spoils_nothing_that_is_under_way(it: Fixture) -> None:
+    mark = it.cache.mark(TENANT)
+    it.keep(1)
+    it.cache.let_go(TENANT, 1)
+    it.cache.let_go(TENANT, 7)
+    assert it.cache.get(TENANT, 1) is None
+    assert it.cache.keep(mark, it.entry(2))
+
+
 def test_dropping_a_tenant_leaves_the_others(it: Fixture) -> None:
     it.keep(1)
     it.keep(2)

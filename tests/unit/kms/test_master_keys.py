@@ -16,7 +16,7 @@ from services.common.errors import (
 )
 from services.kms.keys.announcements import Announcement, Kind
 from services.kms.keys.master_keys import MAX_WAITING
-from services.kms.model import KeyStatus, Reason, UnknownVersionError
+from services.kms.model import Binding, KeyStatus, KmsTarget, Reason, UnknownVersionError
 from tests.fakes.kms_keys import CUSTOMER_TTL, RETRY, World
 
 USABLE = 0.9 * CUSTOMER_TTL
@@ -183,6 +183,68 @@ async def test_a_refresh_keeps_nobody_waiting(world: World) -> None:
     key.gate.set()
     await world.settle()
     assert (await world.master_keys.open(tenant, 1)).expires_at > entry.expires_at
+
+
+async def test_a_refresh_that_hangs_keeps_nobody_waiting_until_the_key_ends(world: World) -> None:
+    tenant, key = await world.tenant()
+    await world.master_keys.open(tenant, 1)
+    key.gate = asyncio.Event()
+    for _ in range(int(USABLE) - 1):
+        world.clock.now += 1
+        world.tending.tend()
+        await world.settle()
+        async with asyncio.timeout(0):  # answered without waiting for anything
+            await world.master_keys.open(tenant, 1)
+    assert key.unwraps == 2, "one refresh, which hangs"
+    key.gate.set()
+    await world.settle()
+
+
+async def test_a_key_that_nothing_needs_any_more_is_let_go_without_a_word_to_its_cloud(
+    world: World,
+) -> None:
+    tenant, old = await world.tenant()
+    await world.master_keys.open(tenant, 1)
+    await world.master_keys.open(tenant, 1)
+    first = next(iter(world.store.bindings.values()))
+    world.store.bindings[first.id] = replace(first, replaced=True)
+    second = Binding(tenant, uuid.uuid4(), KmsTarget("aws", "new", {}, "new"))
+    world.store.bindings[second.id] = second
+    await world.version(tenant, second.id)
+    world.clock.now += 0.81 * CUSTOMER_TTL
+    world.tending.tend()
+    await world.settle()
+    assert old.unwraps == 2, "a data key still hangs on it"
+    await world.master_keys.open(tenant, 1)
+    world.store.data_keys[tenant, 1] = 0
+    world.clock.now += 0.81 * CUSTOMER_TTL
+    world.tending.tend()
+    await world.settle()
+    assert old.unwraps == 2
+    assert world.cache.get(tenant, 1) is None
+    # And it opens for who still asks: a data key that is not stored yet.
+    await world.master_keys.open(tenant, 1)
+    assert old.unwraps == 3
+
+
+async def test_a_sealed_binding_that_was_replaced_and_drained_since_is_not_tried_again(
+    world: World,
+) -> None:
+    tenant, key = await world.tenant()
+    key.trouble = Reason.KEY_DISABLED
+    with pytest.raises(TenantSealedError):
+        await world.master_keys.open(tenant, 1)
+    # Replaced by another process; this one has heard nothing of it.
+    binding = next(iter(world.store.bindings.values()))
+    world.store.bindings[binding.id] = replace(binding, replaced=True, sealed_since=None)
+    world.store.rows[tenant, 1] = replace(world.store.rows[tenant, 1], status=KeyStatus.RETIRED)
+    world.store.data_keys[tenant, 1] = 0
+    for _ in range(3):
+        world.clock.now += 1.2 * RETRY
+        world.tending.tend()
+        await world.settle()
+    assert key.unwraps == 1
+    assert len(world.seals) == 0
 
 
 @pytest.mark.parametrize("reason", DEFINITE)
