@@ -33,8 +33,8 @@ def encoded(raw: bytes) -> str:
 class Rerouted(RequestsTransport):  # type: ignore[misc]  # untyped
     """Sends every vault's requests to the stand-in, which tells the vault by the Host header."""
 
-    def __init__(self, endpoint: str, ca_file: str) -> None:
-        super().__init__(connection_verify=ca_file, connection_timeout=5, read_timeout=20)
+    def __init__(self, endpoint: str, ca_file: str, read_timeout: float = 20) -> None:
+        super().__init__(connection_verify=ca_file, connection_timeout=5, read_timeout=read_timeout)
         self._endpoint = endpoint
 
     def send(self, request: Any, **options: Any) -> Any:
@@ -95,14 +95,19 @@ class AzureStand:
         return credential
 
     def client(
-        self, credential: TokenCredential | None = None, url: str | None = None, **options: Any
+        self,
+        credential: TokenCredential | None = None,
+        url: str | None = None,
+        *,
+        read_timeout: float = 20,
     ) -> KeyClient:
         client = KeyClient(
             url or self.info["azure_vault_url"],
             credential or self.secret_credential(),
-            transport=Rerouted(self.info["azure_vault_endpoint_url"], self.info["azure_ca_file"]),
+            transport=Rerouted(
+                self.info["azure_vault_endpoint_url"], self.info["azure_ca_file"], read_timeout
+            ),
             retry_total=0,
-            **options,
         )
         self.closing(client)
         return client

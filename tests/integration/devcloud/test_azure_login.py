@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from devcloud.azure.server import AzureServer
+
 SCOPE = "https://vault.azure.net/.default"
 
 
@@ -33,6 +35,16 @@ def login_refused(credential: Any, number: int) -> str:
         credential.get_token(SCOPE)
     assert f"AADSTS{number}:" in str(caught.value)
     return str(caught.value)
+
+
+@pytest.fixture
+def azure(azure_server: AzureServer) -> Iterator[AzureStand]:
+    """The seeded customer, whom no test here changes: a key of its own takes longer than a test."""
+    with azure_server.control() as control:
+        control.reset_ledger()
+        stand = AzureStand(azure_server.announcement(), control)
+        yield stand
+        stand.close()
 
 
 @pytest.fixture
