@@ -5,10 +5,12 @@ ARN, Google Cloud: key version, Azure: versioned key id), stored beside it. It i
 the previous key (COFFER_KMS_OPERATOR_PREVIOUS_*), whichever has that name. Where neither has, keys of the
 same provider are tried, the name that was stored goes along:
 
-- AWS opens it where it is in the configured region and the configured identity may use it: so an alias that
-  was moved changes nothing, a key of another region needs to be named as the previous one;
-- Google Cloud decrypts with a key, not with what a version's name says: another key must be named;
-- Azure unwraps where the key is in the configured vault: another vault's must be named.
+- AWS opens it in the configured region: so an alias that was moved changes nothing, a key of another region
+  needs to be named as the previous one;
+- Google Cloud opens it in any location, also another key's;
+- Azure opens it in the configured vault: another vault's needs to be named;
+
+and each only as the configured identity, if that may use it.
 
 Permissions and algorithms are those of each provider; a role or service account may be left out, then kms's
 own identity needs them. AWS: with a role but without `external_id`, `coffer-` and the zero UUID is sent.
