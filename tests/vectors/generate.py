@@ -23,6 +23,7 @@ from services.common.sensitive import SecretBytes
 from services.kms.keys import hierarchy
 from services.kms.model import Erasure, KeyFacts, WrapMethod
 from services.kms.papers import RECEIPT_TYPE, Papers, PublicKey, receipt_statement
+from services.kms.providers.gcp import integrity
 from services.kms.providers.platform import PlatformKey
 
 FOLDER = Path(__file__).resolve().parent
@@ -195,11 +196,26 @@ def _jwk(key: PublicKey) -> dict[str, str]:
     return {**facts, "alg": "EdDSA", "use": "sig"}
 
 
+def kga_1() -> list[dict[str, Any]]:
+    """What a master key wrapped by Google Cloud KMS is bound to there, `KGA1`."""
+    keys = {"tenant and key": (TENANT, KEY_ID), "turned round": (KEY_ID, TENANT)}
+    return [
+        {
+            "name": name,
+            "tenant_id": str(tenant),
+            "key_id": str(key),
+            "context": integrity.context(KeyFacts(tenant, key)).hex(),
+        }
+        for name, (tenant, key) in keys.items()
+    ]
+
+
 FORMATS = {
     "aad-1.json": aad_1,
     "kct-1.json": kct_1,
     "kcf-1.json": kcf_1,
     "kcg-1.json": kcg_1,
+    "kga-1.json": kga_1,
     "check-value-1.json": check_value_1,
     "receipt-1.json": receipt_1,
 }
