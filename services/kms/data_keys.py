@@ -135,18 +135,34 @@ class DataKeys:
         """The keys of `versions`. One that had to be forgotten while another was waited for is looked at
         again: it may have been erased.
         """
+        named = {version for version in versions if version is not None}
         opened: dict[int | None, CachedKey | DataKeyFault] = {}
+        for _ in range(_LOOKS):
+            wanted = self._at_hand(tenant_id, named, opened)
+            if not wanted:
+                break
+            mark = self._master_keys.mark(tenant_id)
+            found = await asyncio.gather(*(self._try_open(tenant_id, one) for one in wanted))
+            opened.update(zip(wanted, found, strict=True))
+            if self._master_keys.mark(tenant_id) == mark:
+                break
+        return opened
+
+    def _at_hand(
+        self,
+        tenant_id: UUID,
+        named: Iterable[int],
+        opened: dict[int | None, CachedKey | DataKeyFault],
+    ) -> list[int]:
+        """Put what is open already into `opened`; the versions that are to be waited for."""
         wanted = []
-        for version in {version for version in versions if version is not None}:
+        for version in named:
             entry = self._master_keys.at_hand(tenant_id, version)
             if entry is None:
                 wanted.append(version)
             else:
                 opened[version] = entry
-        if wanted:
-            found = await asyncio.gather(*(self._try_open(tenant_id, one) for one in wanted))
-            opened.update(zip(wanted, found, strict=True))
-        return opened
+        return wanted
 
     async def _try_open(self, tenant_id: UUID, version: int) -> CachedKey | DataKeyFault:
         try:
