@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from devcloud.azure import weather
-from devcloud.azure.errors import UNAUTHORIZED, LoginError
+from devcloud.azure.errors import SERVER_ERROR, TOO_MANY, UNAUTHORIZED, LoginError
 from devcloud.azure.model import SUFFIXES, App, Caller
 from devcloud.azure.tokens import EXCHANGE_AUDIENCE
 from devcloud.faults import FaultKind
@@ -34,6 +34,7 @@ CONFIGURATION_PATH = "/v2.0/.well-known/openid-configuration"
 _RESOURCES = frozenset(SUFFIXES.values()) | {"https://management.azure.com", EXCHANGE_AUDIENCE}
 _ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _DEFAULT = "/.default"
+_UNAVAILABLE = "temporarily_unavailable"
 
 
 class LoginEndpoint:
@@ -58,6 +59,7 @@ class LoginEndpoint:
             try:
                 with self._ledger.occupying(record, tenant_id):
                     kinds = weather.meet(self._faults, operation, tenant_id)
+                    _refuse_in_bad(kinds)
                     body = self._done(request, operation, tenant_id, record)
             except weather.Refusal as refusal:
                 record.outcome = refusal.outcome
@@ -107,11 +109,12 @@ class LoginEndpoint:
         object_id = app.principals.get(tenant_id)
         if object_id is None:
             raise LoginError(
-                "unauthorized_client",
+                "invalid_client",
                 7000229,
                 f"The client application {client_id} is missing service principal in the tenant "
                 f"{tenant_id}. See instructions here: https://go.microsoft.com/fwlink/?linkid="
                 "2225119",
+                UNAUTHORIZED,
             )
         issued = self._tokens.issue(Caller(client_id, object_id, tenant_id), audience)
         return {
@@ -164,6 +167,15 @@ class LoginEndpoint:
                 "for added security: https://aka.ms/certCreds.",
                 UNAUTHORIZED,
             )
+
+
+def _refuse_in_bad(kinds: frozenset[FaultKind]) -> None:
+    if FaultKind.THROTTLE in kinds:
+        raise LoginError(_UNAVAILABLE, 90055, "There are too many incoming requests.", TOO_MANY)
+    if FaultKind.INTERNAL in kinds:
+        raise LoginError(
+            _UNAVAILABLE, 90033, "A transient error has occurred. Please try again.", SERVER_ERROR
+        )
 
 
 def _audience(scope: str) -> str:
@@ -228,4 +240,5 @@ def _refusal(error: LoginError) -> HttpAnswer:
         "correlation_id": correlation,
         "error_uri": f"https://login.microsoftonline.com/error?code={error.number}",
     }
-    return weather.json_answer(error.status, body)
+    headers = weather.RETRY_AFTER if error.status == TOO_MANY else None
+    return weather.json_answer(error.status, body, headers)

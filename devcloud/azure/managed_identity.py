@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from devcloud.azure import weather
-from devcloud.azure.errors import BAD_REQUEST, UNAUTHORIZED
+from devcloud.azure.errors import BAD_REQUEST, SERVER_ERROR, TOO_MANY, UNAUTHORIZED
 from devcloud.azure.model import Caller
 from devcloud.faults import FaultKind
 from devcloud.http import HttpAnswer
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 PATH = "/msi/token"
 OPERATION = "ManagedIdentityToken"
 _API_VERSION = "2019-08-01"
+_UNKNOWN = (
+    "No User Assigned or Delegated Managed Identity found for specified "
+    "ClientId/ResourceId/PrincipalId."
+)
 
 
 class ManagedIdentityEndpoint:
@@ -64,11 +68,17 @@ class ManagedIdentityEndpoint:
             raise _refused(BAD_REQUEST, "The api-version is not supported.")
         identity = self._named(query.get("client_id"))
         if identity is None:
-            raise _refused(BAD_REQUEST, "No User Assigned or Delegated Managed Identity found.")
+            raise _refused(BAD_REQUEST, _UNKNOWN)
         record.caller = identity.client_id
         resource = query.get("resource", "").rstrip("/")
         with self._ledger.occupying(record, identity.client_id):
             kinds = weather.meet(self._faults, OPERATION, identity.client_id)
+            if FaultKind.THROTTLE in kinds:
+                raise _refused(TOO_MANY, "Too many requests.")
+            if FaultKind.INTERNAL in kinds:
+                raise _refused(
+                    SERVER_ERROR, "An unexpected error occured while fetching the token."
+                )
             caller = Caller(identity.client_id, identity.object_id, identity.tenant_id)
             issued = self._tokens.issue(caller, resource)
         body = {

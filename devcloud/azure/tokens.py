@@ -79,7 +79,7 @@ class Tokens:
                 f"found {claims['iss']}."
             )
         if claims["exp"] <= time.time() or claims["iat"] < self._cloud.tokens_since:
-            raise TokenRefusedError("AKV10023: Token has expired.")
+            raise TokenRefusedError("[TokenExpired] Error validating token: 'S2S12086'.")
         return Caller(claims["appid"], claims["oid"], claims["tid"])
 
     def assertion(self, federation: Federation, *, seconds: float) -> str:

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from devcloud.azure import key_operations, weather
 from devcloud.azure.access import require_address, require_permission
-from devcloud.azure.errors import UNAUTHORIZED, VaultError, bad_parameter
+from devcloud.azure.errors import SERVER_ERROR, TOO_MANY, UNAUTHORIZED, VaultError, bad_parameter
 from devcloud.azure.model import GET, UNWRAP, WRAP, Caller, Vault
 from devcloud.azure.tokens import TokenRefusedError
 from devcloud.faults import ConnectionDropped, FaultKind
@@ -104,6 +104,7 @@ class VaultEndpoint:
         try:
             with self._ledger.occupying(record, call.key_url):
                 kinds = weather.meet(self._faults, operation, call.key_url)
+                _refuse_in_bad(kinds)
                 body = self._authenticated(call, bearer, record)
         except weather.Refusal as refusal:
             record.outcome = refusal.outcome
@@ -153,6 +154,23 @@ class VaultEndpoint:
             challenge += f', error="invalid_token", error_description="{message}"'
         headers = {"WWW-Authenticate": challenge}
         return VaultError(UNAUTHORIZED, "Unauthorized", message, headers=headers)
+
+
+def _refuse_in_bad(kinds: frozenset[FaultKind]) -> None:
+    if FaultKind.THROTTLE in kinds:
+        raise VaultError(
+            TOO_MANY,
+            "Throttled",
+            "Request was not processed because too many requests were received. "
+            "Reason: VaultRequestTypeLimitReached",
+            headers=weather.RETRY_AFTER,
+        )
+    if FaultKind.INTERNAL in kinds:
+        raise VaultError(
+            SERVER_ERROR,
+            "InternalError",
+            "An internal server error has occurred. Please retry the request.",
+        )
 
 
 def _parsed(vault: Vault, request: HttpRequest) -> VaultCall | None:

@@ -6,7 +6,6 @@ import json
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from devcloud.azure.errors import SERVER_ERROR, TOO_MANY
 from devcloud.faults import FaultKind
 from devcloud.http import HttpAnswer
 
@@ -16,7 +15,8 @@ if TYPE_CHECKING:
     from devcloud.faults import Faults
 
 GARBAGE = b"<html><body>502 Bad Gateway"
-RETRY_AFTER_SECONDS = 1
+RETRY_AFTER = {"Retry-After": "1"}
+"""Header of a refusal for too many requests, seconds."""
 _REDIRECT = 307
 
 
@@ -30,26 +30,16 @@ class Refusal(Exception):  # noqa: N818 - an answer on the wire, not an error of
 
 
 def meet(faults: Faults, operation: str, resource: str | None) -> frozenset[FaultKind]:
-    """Wait out the latency, then say what befalls the answer (GARBAGE, CORRUPT).
+    """Wait out the latency, then say what befalls the call, for the endpoint to do in its own words.
 
-    Raises Refusal for the rest and ConnectionDropped.
+    Raises Refusal for a redirect and ConnectionDropped.
     """
     hit = faults.take_rules(operation, resource)
     for fault in hit:
         if fault.kind is FaultKind.REDIRECT:
             headers = {"Location": fault.location or ""}
             raise Refusal("Redirect", HttpAnswer(_REDIRECT, b"", headers))
-    kinds = frozenset(fault.kind for fault in hit)
-    if FaultKind.THROTTLE in kinds:
-        message = (
-            "Request was not processed because too many requests were received. "
-            "Reason: VaultRequestTypeLimitReached"
-        )
-        raise Refusal("Throttled", _failure(TOO_MANY, "Throttled", message))
-    if FaultKind.INTERNAL in kinds:
-        message = "An internal server error has occurred. Please retry the request."
-        raise Refusal("InternalError", _failure(SERVER_ERROR, "InternalError", message))
-    return kinds
+    return frozenset(fault.kind for fault in hit)
 
 
 def json_answer(
@@ -61,8 +51,3 @@ def json_answer(
         "x-ms-request-id": str(uuid.uuid4()),
     }
     return HttpAnswer(status, json.dumps(body).encode(), {**fixed, **(headers or {})})
-
-
-def _failure(status: int, code: str, message: str) -> HttpAnswer:
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == TOO_MANY else {}
-    return json_answer(status, {"error": {"code": code, "message": message}}, headers)

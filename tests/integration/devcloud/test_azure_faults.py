@@ -104,7 +104,7 @@ def test_a_slow_vault_delays_its_own_callers_only(azure: AzureStand) -> None:
 
 @pytest.mark.parametrize("operation", ["Token", "OpenIdConfiguration"])
 def test_the_login_has_weather_of_its_own_per_tenant(azure: AzureStand, operation: str) -> None:
-    for kind in (FaultKind.INTERNAL, FaultKind.GARBAGE, FaultKind.DROP):
+    for kind in (FaultKind.THROTTLE, FaultKind.INTERNAL, FaultKind.GARBAGE, FaultKind.DROP):
         azure.control.break_answers(kind, azure.tenant, operation, times=1)
         with pytest.raises((ClientAuthenticationError, ServiceRequestError, ServiceResponseError)):
             azure.secret_credential().get_token(SCOPE)
