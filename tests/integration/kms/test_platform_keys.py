@@ -111,12 +111,20 @@ async def rekey(kms: KmsStand, limit: int = 1000) -> tuple[int, int, int]:
     cursor, counts = "", [0, 0, 0]
     while True:
         done = await page(kms, cursor, limit)
-        assert done.examined == done.rewrapped + done.current + done.failed <= limit
+        assert limit >= done.examined >= done.rewrapped + done.current + done.failed
         for at, count in enumerate((done.rewrapped, done.current, done.failed)):
             counts[at] += count
         cursor = done.next_cursor
         if not cursor:
             return counts[0], counts[1], counts[2]
+
+
+async def erase(kms: KmsStand, tenant: UUID) -> None:
+    """Revoke a tenant's version 1."""
+    [(slug,)] = kms.database.rows("select slug from tenancy.tenant where tenant_id = %s", (tenant,))
+    request = kms_pb2.RevokeKeyVersionRequest(version=1, confirm=str(slug))
+    step_up = kms.pki.issuer.step_up_token(tenant)
+    await kms.admin("RevokeKeyVersion", tenant, request, step_up=step_up)
 
 
 def operator_key(config: dict[str, Any], key_ref: str) -> OperatorKeySettings:
@@ -296,6 +304,41 @@ async def test_a_rotation_in_the_middle_loses_neither_the_old_version_nor_the_ne
         assert await platform.opened(kms) == 4
         for tenant in tenants:
             assert (await kms.generate(tenant)).key_version == 2
+
+
+async def test_a_revocation_in_the_middle_is_final(platform: Platform, cloud: Control) -> None:
+    async with platform.kms(OLD) as kms:
+        tenants = await platform.store(kms, 6)
+        for tenant in tenants:
+            external_id = f"coffer-{tenant}"
+            one = await asyncio.to_thread(cloud.create_customer, external_id=external_id)
+            await kms.put(tenant, onboarding(one))
+    async with platform.kms(NEW, OLD) as kms:
+        under_way = asyncio.create_task(rekey(kms, limit=2))
+        await asyncio.gather(*(erase(kms, tenant) for tenant in tenants[::2]))
+        assert (await under_way)[2] == 0
+        assert (await page(kms)).current == 3
+    wiped = platform.database.rows(
+        "select status, wrapped is null from kms.master_key where version = 1 order by 1"
+    )
+    assert wiped == [("retired", False)] * 3 + [("revoked", True)] * 3
+
+
+async def test_who_goes_back_to_the_platforms_key_gets_the_operators(
+    platform: Platform, cloud: Control
+) -> None:
+    told = await in_aws(cloud)
+    tenant = platform.database.create_tenant("back")
+    customer = await asyncio.to_thread(cloud.create_customer, external_id=f"coffer-{tenant}")
+    async with platform.kms(OLD, operator_key=told) as kms:
+        await kms.put(tenant, onboarding(customer))
+        await asyncio.to_thread(cloud.disable, told.kms_key_ref)
+        await refused("unavailable", kms.offboard(tenant))
+    await asyncio.to_thread(cloud.enable, told.kms_key_ref)
+    async with platform.kms(OLD, operator_key=told) as kms:
+        await kms.offboard(tenant)
+        assert (await kms.generate(tenant)).key_version == 2
+    assert platform.methods() == {"customer_kms": 1, "operator_kms": 1}
 
 
 @pytest.mark.parametrize("who", STRANGERS)
