@@ -38,7 +38,7 @@ url() {
 
 password_of postgres | put postgres_password
 openssl rand -base64 32 | put master_key_b64
-# Empty until the platform's key or the signing key is turned: see docs/trust.md.
+# Empty until the platform's key or the signing key is turned: see docs/operations.md and docs/trust.md.
 : | put master_key_previous_b64
 openssl genpkey -algorithm ed25519 | put signing_key.pem
 : | put previous_signing_keys.pem
