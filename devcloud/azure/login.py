@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 TOKEN_PATH = "/oauth2/v2.0/token"  # noqa: S105 - an address
 CONFIGURATION_PATH = "/v2.0/.well-known/openid-configuration"
-_RESOURCES = frozenset(SUFFIXES.values()) | {"https://management.azure.com", EXCHANGE_AUDIENCE}
+RESOURCES = frozenset(SUFFIXES.values()) | {"https://management.azure.com", EXCHANGE_AUDIENCE}
+"""What a token can be for."""
 _ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _DEFAULT = "/.default"
 _UNAVAILABLE = "temporarily_unavailable"
@@ -190,7 +191,7 @@ def _audience(scope: str) -> str:
             "(application ID URI).",
         )
     resource = wanted[0].removesuffix(_DEFAULT)
-    if resource not in _RESOURCES:
+    if resource not in RESOURCES:
         raise LoginError(
             "invalid_resource",
             500011,

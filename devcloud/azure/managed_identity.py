@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from devcloud.azure import weather
 from devcloud.azure.errors import BAD_REQUEST, SERVER_ERROR, TOO_MANY, UNAUTHORIZED
+from devcloud.azure.login import RESOURCES
 from devcloud.azure.model import Caller
 from devcloud.faults import FaultKind
 from devcloud.http import HttpAnswer
@@ -66,11 +67,15 @@ class ManagedIdentityEndpoint:
             raise _refused(UNAUTHORIZED, "The X-IDENTITY-HEADER is missing or wrong.")
         if query.get("api-version") != _API_VERSION:
             raise _refused(BAD_REQUEST, "The api-version is not supported.")
-        identity = self._named(query.get("client_id"))
+        # An identity named in another way must not get the token of the default one.
+        surplus = query.keys() - {"api-version", "resource", "client_id"}
+        identity = None if surplus else self._named(query.get("client_id"))
         if identity is None:
             raise _refused(BAD_REQUEST, _UNKNOWN)
         record.caller = identity.client_id
         resource = query.get("resource", "").rstrip("/")
+        if resource not in RESOURCES:
+            raise _refused(BAD_REQUEST, f"The resource {resource} was not found in the tenant.")
         with self._ledger.occupying(record, identity.client_id):
             kinds = weather.meet(self._faults, OPERATION, identity.client_id)
             if FaultKind.THROTTLE in kinds:

@@ -178,6 +178,22 @@ def test_the_identity_endpoint_refuses_strangers(
         credential.get_token(SCOPE)
 
 
+def test_an_identity_named_in_another_way_gets_no_token_of_the_default_one(
+    azure: AzureStand,
+) -> None:
+    query = {"api-version": "2019-08-01", "resource": "https://vault.azure.net"}
+    headers = {"X-IDENTITY-HEADER": azure.info["azure_identity_header"]}
+    with httpx.Client(headers=headers, trust_env=False) as client:
+        url = azure.info["azure_identity_endpoint"]
+        assert client.get(url, params=query).status_code == 200
+        for wrong in (
+            {"principal_id": "x"},
+            {"resource": "https://x.example"},
+            {"api-version": "1"},
+        ):
+            assert client.get(url, params={**query, **wrong}).status_code == 400
+
+
 def test_a_short_token_ends_and_the_sdk_fetches_another(azure: AzureStand) -> None:
     azure.control.set_token_lifetime(1)
     try:
