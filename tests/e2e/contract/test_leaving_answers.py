@@ -64,6 +64,9 @@ def test_unsealing_answers_as_documented(tenant: TenantUser) -> None:
         )
 
     eventually(sealed, "sealed", seconds=CUSTOMER_TTL_SECONDS + 20)
+    refused = tenant.call("POST", "/v1/secrets", json={"name": "X", "value": "v"})
+    assert wire.error_of(refused, 503, "tenant_sealed")["reason"] == "access_denied"
+    assert int(refused.headers["retry-after"]) >= 1
     error = wire.error_of(unseal(tenant), 502, "unseal_failed")
     assert (error["reason"], error["provider"]) == ("access_denied", "aws")
     assert error["hint"].startswith("access_denied: ")
