@@ -23,10 +23,12 @@ def demo(
 ) -> None:
     """Show the whole product once, from nothing, and check every claim.
 
-    Starts PostgreSQL, a stand-in of AWS KMS, kms, secrets, rewrap and gateway below the system's temporary
-    folder; stores a certificate and strings for a tenant; connects the tenant's own AWS key; shows the
-    rewrap, a rotation and its rewrap; reads everything back and compares; disables the key at AWS and
-    shows that reading ends. About a minute; leaves nothing behind. Needs no Docker, database or cloud.
+    Starts PostgreSQL, stand-ins of the three clouds, kms, secrets, rewrap and gateway below the system's
+    temporary folder; stores a certificate and strings for a tenant; connects the tenant's own AWS key; shows
+    the rewrap, a rotation and its rewrap; reads everything back and compares; disables the key at AWS and
+    shows that reading ends, and comes back; goes back to the platform's key, on to one in Google Cloud and
+    one in Azure, losing each key that was left; erases a master key and checks the receipt. Less than a
+    minute; leaves nothing behind. Needs no Docker, database or cloud.
 
     Example: coffer demo --secrets 500 --keep
 

@@ -43,7 +43,7 @@ def cloud_calls(stage: Stage) -> dict[str, int]:
     """What was asked of the tenant's key and role so far, by operation, refused calls too."""
     calls: Counter[str] = Counter()
     for tally in stage.control.tallies():
-        if tally.resource in (stage.aws.aws_key_arn, stage.aws.aws_role_arn):
+        if tally.resource in (stage.cloud.aws_key_arn, stage.cloud.aws_role_arn):
             calls[tally.operation] += tally.calls
     return {operation: calls[operation] for operation in sorted(calls)}
 

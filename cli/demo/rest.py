@@ -84,6 +84,11 @@ class Rest:
         """POST a JSON object. Raises httpx.TransportError."""
         return self._call("POST", path, body, {} if step_up is None else {STEP_UP_HEADER: step_up})
 
+    def delete(self, path: str, *, step_up: str | None = None) -> Answer:
+        """DELETE. Raises httpx.TransportError."""
+        headers = {} if step_up is None else {STEP_UP_HEADER: step_up}
+        return self._call("DELETE", path, None, headers)
+
     def secrets(self) -> Iterator[Mapping[str, Any]]:
         """Every row of the list of secrets, page by page, by name."""
         page, pages = 1, 1

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cli.demo.certificates import make_server_certificate
+from cli.demo.leaving import erase, off_board, to_azure, to_gcp
 from cli.demo.moving import Move, lease_seconds, onboard, rotate, watch_rewrap
 from cli.demo.reading import cloud_calls, read_everything, require_few_calls
 from cli.demo.sealing import seal, unseal
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from cli.demo.steps import Recorder, Stop
     from cli.local.credentials import Credentials
 
-STEPS = 11
-TTL_SECONDS = 5.0
+STEPS = 15
+TTL_SECONDS = 3.0
 SEALED_RETRY_SECONDS = 2.0
 SETTINGS = ("COFFER_LOG_LEVEL",)
 """Settings of the person's that are taken all the same."""
@@ -45,7 +46,7 @@ class Options:
 
 
 def make_stack(options: Options, environ: Mapping[str, str]) -> Stack:
-    """A stack with the AWS stand-in, whose kms drops customers' keys after a few seconds.
+    """A stack with the stand-in clouds, whose kms drops customers' keys after a few seconds.
 
     The settings in `environ` are of the person's own Coffer, such as its database, and none of the demo's.
     """
@@ -77,7 +78,7 @@ def run(
                 set_up(stack, credentials, display, stop, options.ttl_seconds)
             )
             require(not list_rows(stage), "the new tenant is not empty")
-            key_id = stage.aws.aws_key_arn.rpartition("/")[2]
+            key_id = stage.cloud.aws_key_arn.rpartition("/")[2]
             told.tell(f"tenant {credentials.tenant_slug}, AWS key {key_id}", tenants=1)
         stored = _store(stage, options, recorder)
         _move(stage, stored, recorder)
@@ -90,6 +91,7 @@ def run(
                 f"back by itself after {back:.1f} s; no process had to be restarted",
                 back_after_seconds=round(back, 2),
             )
+        _leave(stage, stored, recorder)
     return credentials
 
 
@@ -180,4 +182,32 @@ def _seal(stage: Stage, stored: Stored, recorder: Recorder) -> None:
             "listing goes on",
             refused_after_seconds=round(after, 2),
             ttl_seconds=stage.ttl_seconds,
+        )
+
+
+def _leave(stage: Stage, stored: Stored, recorder: Recorder) -> None:
+    all_open = f"all {stored.count:,} still open"
+    with recorder.step("off_board", "go back to the platform's key") as told:
+        move = off_board(stage, stored)
+        told.tell(
+            f"version {move.version}; then the AWS key was lost for ever and asked nothing: {all_open}",
+            new_version=move.version,
+        )
+    with recorder.step("connect_gcp", "connect a key in Google Cloud") as told:
+        move = to_gcp(stage, stored)
+        told.tell(
+            f"version {move.version}, {stored.count:,} data keys moved", new_version=move.version
+        )
+    with recorder.step("replace_by_azure", "replace it by a key in Azure") as told:
+        move = to_azure(stage, stored)
+        told.tell(
+            f"version {move.version}; then the key in Google Cloud was destroyed: {all_open}",
+            new_version=move.version,
+        )
+    with recorder.step("revoke_version", "erase the former master key, for ever") as told:
+        statement = erase(stage)
+        told.tell(
+            f"version {statement['version']} is erased; its receipt was checked offline",
+            revoked_version=statement["version"],
+            data_keys_lost=statement["data_keys_lost"],
         )

@@ -28,7 +28,7 @@ def seal(stage: Stage, stored: Stored) -> float:
 
     Returns the seconds until the first refusal.
     """
-    stage.control.disable(stage.aws.aws_key_arn)
+    stage.control.disable(stage.cloud.aws_key_arn)
     disabled = time.monotonic()
     first = next(iter(stored.values), CERTIFICATE_NAME)
     after = _wait_for_refusal(stage, first, disabled)
@@ -41,7 +41,7 @@ def seal(stage: Stage, stored: Stored) -> float:
 
 def unseal(stage: Stage) -> float:
     """Enable the key; reading has to come back by itself. Returns the seconds it took."""
-    stage.control.enable(stage.aws.aws_key_arn)
+    stage.control.enable(stage.cloud.aws_key_arn)
     enabled = time.monotonic()
     while (refusal := stage.consumer.refusal(CERTIFICATE_NAME)) is not None:
         require(refusal == SEALED, f"reading was refused with {refusal}, not {SEALED}")

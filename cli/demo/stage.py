@@ -13,7 +13,9 @@ from cli.demo.rest import Rest
 from cli.local.demo_tenant import CONSUMER, SCOPES
 from cli.local.devcloud import ready_file
 from cli.local.issuer import DevelopmentIssuer
+from devcloud.azure.control import AzureControl
 from devcloud.control import Control
+from devcloud.gcp.control import GcpControl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,14 +38,16 @@ class Stage:
     rest: Rest
     consumer: Consumer
     control: Control
+    gcp: GcpControl
+    azure: AzureControl
     issuer: DevelopmentIssuer
     display: Display
     stop: Stop
     ttl_seconds: float
 
     @property
-    def aws(self) -> DevcloudKey:
-        """The tenant's own key, role and external id."""
+    def cloud(self) -> DevcloudKey:
+        """The tenant's own key in each cloud, and what goes with it."""
         if self.credentials.devcloud is None:
             raise LookupError("the stack runs without its cloud stand-in")
         return self.credentials.devcloud
@@ -54,7 +58,7 @@ class Stage:
 
 
 def create_tenant(stack: Stack) -> Credentials:
-    """A tenant with an API key, a granted consumer, and an AWS account with a key and a role.
+    """A tenant with an API key, a granted consumer, and a key of its own in each cloud.
 
     From then on it is the tenant of `credentials.json`. Raises TenancyError, ControlError.
     """
@@ -87,12 +91,21 @@ def set_up(
 ) -> Iterator[Stage]:
     """The clients of that tenant, closed at the end."""
     rest = Rest(credentials.base_url, credentials.api_key, credentials.admin_jwt, connections=LANES)
-    with rest, Consumer(credentials) as consumer, cloud_control(stack) as control:
+    ready = ready_file(stack.directory).path
+    with (
+        rest,
+        Consumer(credentials) as consumer,
+        cloud_control(stack) as control,
+        GcpControl.from_ready_file(ready) as gcp,
+        AzureControl.from_ready_file(ready) as azure,
+    ):
         yield Stage(
             credentials=credentials,
             rest=rest,
             consumer=consumer,
             control=control,
+            gcp=gcp,
+            azure=azure,
             issuer=DevelopmentIssuer(stack.keys.issuer_key_file),
             display=display,
             stop=stop,

@@ -27,6 +27,10 @@ STEPS = [
     "read_everything",
     "disable_key",
     "enable_key",
+    "off_board",
+    "connect_gcp",
+    "replace_by_azure",
+    "revoke_version",
 ]
 SECRETS = 120
 
@@ -56,6 +60,7 @@ def check_report(report: dict[str, Any]) -> None:
         assert counts[rewrap]["rewrapped"] == SECRETS + 1
     assert counts["read_everything"]["equal"] == SECRETS + 1
     assert 0 < counts["read_everything"]["aws_Decrypt"] < SECRETS
+    assert counts["revoke_version"] == {"revoked_version": 5, "data_keys_lost": 0}
     assert (
         counts["disable_key"]["refused_after_seconds"] <= counts["disable_key"]["ttl_seconds"] + 1
     )
@@ -81,8 +86,8 @@ def test_every_step_holds_and_what_is_kept_can_be_used(demos: Demos) -> None:
     assert [row["name"] for row in listed["data"]] == ["SHOP_TLS_CERT"]
     assert key["config"]["sealed_since"] is None
     assert created["data"]["name"] == "GREETING"
-    assert rotated == {"rotated": True, "new_version": 4, "rewrap_lease_id": 3}
-    assert rewraps["total"] == 3
+    assert rotated == {"rotated": True, "new_version": 7, "rewrap_lease_id": 6}
+    assert rewraps["total"] == 6
     assert running.end(signal.SIGINT) == 0
     assert not running.left_processes()
     assert not running.left_folders()
