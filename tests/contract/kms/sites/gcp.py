@@ -105,6 +105,11 @@ class GcpSite:
         self._providers: list[GcpProvider] = []
         self._provider = self.provider()
 
+    @property
+    def provider_in_use(self) -> GcpProvider:
+        """What `key` and `key_of` are made by."""
+        return self._provider
+
     def provider(self, endpoints: GcpSettings | None = None) -> GcpProvider:
         """A further provider, at other endpoints."""
         provider = GcpProvider(
