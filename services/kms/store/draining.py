@@ -14,28 +14,29 @@ if TYPE_CHECKING:
 
     from services.common.database import Connection
 
+# With `case`, so that nothing is counted where the answer is known.
 _VERSION_NEEDED: Final = """
-    select exists (select from kms.master_key k
+    select case when exists (select from kms.master_key k
         where k.tenant_id = %(tenant)s and k.version = %(version)s and k.status = 'active')
-    or exists (select from secrets.census(%(tenant)s) c
-        where c.key_version = %(version)s and c.data_keys > 0)
+    then true else exists (select from secrets.census(%(tenant)s) c
+        where c.key_version = %(version)s and c.data_keys > 0) end
 """
 _BINDING_NEEDED: Final = """
-    select exists (select from kms.key_ring r
+    select case when exists (select from kms.key_ring r
         where r.tenant_id = %(tenant)s and r.current_binding_id = %(binding)s)
-    or exists (select from kms.master_key k join secrets.census(%(tenant)s) c
+    then true else exists (select from kms.master_key k join secrets.census(%(tenant)s) c
         on c.key_version = k.version and c.data_keys > 0
-        where k.tenant_id = %(tenant)s and k.binding_id = %(binding)s)
+        where k.tenant_id = %(tenant)s and k.binding_id = %(binding)s) end
 """
 _NEWEST_UNDER: Final = """
     select max(k.version) from kms.master_key k
     where k.tenant_id = %s and k.binding_id = %s and k.status <> 'revoked'
 """
 _DRAINED: Final = """
-    select r.draining and not exists (
+    select case when r.draining then not exists (
         select from kms.master_key k join secrets.census(%(tenant)s) c
         on c.key_version = k.version and c.data_keys > 0
-        where k.tenant_id = %(tenant)s and k.binding_id is not null)
+        where k.tenant_id = %(tenant)s and k.binding_id is not null) end
     from kms.key_ring r where r.tenant_id = %(tenant)s
 """
 

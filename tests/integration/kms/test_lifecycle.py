@@ -8,6 +8,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from coffer.kms.v1 import kms_pb2
 
 from devcloud.aws.model import KeyState
 from services.common.errors import CofferError
@@ -234,6 +235,31 @@ async def test_a_sealed_customer_leaves_and_the_rest_follows_once_it_is_unsealed
     await stored.hold_open()
     await stored.rewrap_all()
     await until(lambda: has_no_config(kms, tenant), 5, "left")
+
+
+async def test_a_key_that_is_gone_for_good_is_left_by_erasing_what_hangs_on_it(
+    kms: KmsStand, cloud: Control
+) -> None:
+    tenant, customer = await connected(kms, cloud)
+    stored = StoredKeys(kms, tenant)
+    await stored.add(3)
+    await kms.cloud(cloud.set_key_state, customer.key_arn, KeyState.GONE)
+    kms.process.forget_all()
+    await refused("tenant_sealed", kms.generate(tenant))
+    await kms.offboard(tenant)
+    error = await refused("unseal_failed", kms.unseal(tenant))
+    assert (error.hint or "").startswith("key_not_found: ")
+    assert (await kms.get(tenant))["draining"] is True, "nobody but the customer says what is lost"
+    (slug,) = kms.database.rows("select slug from tenancy.tenant where tenant_id = %s", (tenant,))[
+        0
+    ]
+    request = kms_pb2.RevokeKeyVersionRequest(version=1, confirm=str(slug), force=True)
+    token = kms.pki.issuer.step_up_token(tenant)
+    await kms.admin("RevokeKeyVersion", tenant, request, step_up=token)
+    await until(lambda: has_no_config(kms, tenant), 5, "left")
+    await kms.cloud(cloud.reset_ledger)
+    assert (await kms.generate(tenant)).key_version == 2
+    assert await calls_to(kms, cloud, customer) == 0
 
 
 async def test_a_drained_key_is_left_though_nobody_looks_and_the_process_was_another(
