@@ -13,7 +13,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from cli.connection import Stack
+from cli.local.credentials import Credentials, GrpcTargets
+from cli.local.directory import DataDirectory
+from cli.local.files import private_folder
 from tests.fakes.kms_stand import signing_key_pem
 from tests.fakes.platform_rows import opened_by, store_platform_keys
 from tests.fixtures.eventually import eventually
@@ -175,6 +181,23 @@ def test_a_data_directory_is_not_used_towards_a_stranger() -> None:
     result = Coffer({"COFFER_BASE_URL": "http://localhost:1"})("kms", "rekey-platform")
     assert result.exit_code == 3
     assert "COFFER_KMS_TARGET" in result.stderr
+
+
+def test_a_data_directory_holds_the_operators_certificate_which_poses_as_nobody(
+    tmp_path: Path,
+) -> None:
+    targets = GrpcTargets(kms="localhost:1", secrets="localhost:2", rewrap="localhost:3")
+    Credentials("http://x", "id", "demo", "k", "t", targets, "ca", "c", "k", None).write(
+        DataDirectory(tmp_path)
+    )
+    private_folder(DataDirectory(tmp_path).pki)
+    found = Stack.locate(tmp_path).operator()
+    assert found.target == "localhost:1"
+    cert = x509.load_pem_x509_certificate(found.tls.certificate.read_bytes())
+    names = cert.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert [name.value for name in names] == ["spiffe://coffer/operator"]
+    usage = cert.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert list(usage) == [ExtendedKeyUsageOID.CLIENT_AUTH]
 
 
 @pytest.mark.usefixtures("surroundings")

@@ -5,20 +5,18 @@ from __future__ import annotations
 import base64
 import json
 import uuid
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from services.common.sensitive import SecretBytes
 from services.common.settings import Reader, SettingsError
 from services.kms.cloud_settings import OPERATOR_PREVIOUS, OperatorKeySettings
-from services.kms.model import KeyFacts, Reason, WrapError
+from services.kms.model import KeyFacts, Reason, WrapError, Wrapped
 from services.kms.providers.platform import PlatformKey
 from services.kms.settings import Settings
 from tests.fakes.kms_keys import CountingMeter
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 FACTS = KeyFacts(uuid.UUID(int=1), uuid.UUID(int=2))
 OLD, NEW, MASTER = bytes(range(32)), bytes(range(1, 33)), bytes(range(100, 132))
@@ -57,6 +55,15 @@ async def test_neither_key_opens_anothers_tenants_or_keys_bytes() -> None:
         with pytest.raises(WrapError):
             await turning.unwrap(other, wrapped)
         assert not turning.is_present(other, await turning.wrap(FACTS, MASTER), None)
+
+
+async def test_a_golden_key_opens_also_when_its_platform_key_is_the_previous_one() -> None:
+    file = Path(__file__).resolve().parents[2] / "vectors" / "kcg-1.json"
+    [vector] = json.loads(file.read_text(encoding="utf-8"))
+    turning, _ = platform(NEW, bytes.fromhex(vector["platform_key"]))
+    facts = KeyFacts(uuid.UUID(vector["tenant_id"]), uuid.UUID(vector["key_id"]))
+    opened = await turning.unwrap(facts, Wrapped(bytes.fromhex(vector["wrapped"])))
+    assert opened.hex() == vector["master_key"]
 
 
 @pytest.fixture
