@@ -10,6 +10,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
+import psycopg
 from coffer.kms.v1 import kms_pb2, kms_pb2_grpc
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -50,16 +51,17 @@ class FakeKms(kms_pb2_grpc.KmsServiceServicer):
         """A new active version, committed as kms would."""
         version = self._active.get(tenant_id, 0) + 1
         self._keys[tenant_id, version] = os.urandom(32)
-        self._database.execute(
-            "update kms.master_key set status = 'retired', retired_at = now()"
-            " where tenant_id = %s and status = 'active'",
-            (tenant_id,),
-        )
-        self._database.execute(
-            "insert into kms.master_key (tenant_id, version, id, wrap_method, wrapped, check_value,"
-            " status) values (%s, %s, %s, 'global', 'x', %s, 'active')",
-            (tenant_id, version, uuid.uuid4(), bytes(32)),
-        )
+        with psycopg.connect(self._database.admin_dsn) as connection:
+            connection.execute(
+                "update kms.master_key set status = 'retired', retired_at = now()"
+                " where tenant_id = %s and status = 'active'",
+                (tenant_id,),
+            )
+            connection.execute(
+                "insert into kms.master_key (tenant_id, version, id, wrap_method, wrapped,"
+                " check_value, status) values (%s, %s, %s, 'global', 'x', %s, 'active')",
+                (tenant_id, version, uuid.uuid4(), bytes(32)),
+            )
         self._active[tenant_id] = version
         return version
 

@@ -36,10 +36,13 @@ union all
  where key_version = any ((select kms.retired_versions(%(tenant)b))::bigint[])
  order by id limit %(limit)b::bigint)
 """
+# The version read may have been erased since: what hung on it is lost then, and must not come back under
+# the active one. The ring is held, so the versions seen here stay as they are until the commit.
 _SWAP: Final = """
 update secrets.data_key d set key_version = %(version)b::bigint, wrapped = m.fresh
 from unnest(%(id)b::uuid[], %(old)b::bytea[], %(fresh)b::bytea[]) as m (id, old, fresh)
 where d.tenant_id = %(tenant)b and d.id = m.id and d.wrapped = m.old
+  and d.key_version = any ((select kms.retired_versions(%(tenant)b))::bigint[])
 """
 _RECORD: Final = """
 select rewrap.record_batch(%(tenant)b, %(lease)b::bigint, %(fence)b::bigint, %(lane)b::smallint,

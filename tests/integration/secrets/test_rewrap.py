@@ -12,7 +12,7 @@ from coffer.secrets.v1 import secrets_pb2
 
 from services.common.database import Database
 from services.common.errors import CofferError
-from services.secrets.model import RewrapOrder
+from services.secrets.model import Moved, RewrapOrder
 from services.secrets.store import PostgresStaleKeys
 from tests.integration.secrets.stand import answered, outcomes
 
@@ -165,6 +165,31 @@ async def test_new_values_during_a_rewrap_are_neither_lost_nor_moved_twice(stand
     for row in made[::7]:
         reply = await stand.access(client.tenant_id, name=row.name)
         assert reply.value == f"new-{row.name}"
+
+
+async def test_keys_of_a_version_that_was_erased_meanwhile_do_not_come_back(stand: Stand) -> None:
+    """kms had rewrapped them before the erasure; their new wraps arrive after it."""
+    client, lease = await _rotated(stand)
+    order = RewrapOrder(client.tenant_id, lease.id, 1, 0, lease.target, None, LAST, 10)
+    database = Database(stand.database.dsn("coffer_secrets"), name="test")
+    await database.open()
+    try:
+        store = PostgresStaleKeys(database)
+        found = await store.stale(order)
+        moved = [
+            Moved(key_id, wrapped, stand.kms.wrap(client.tenant_id, 2, key_id, bytes(32)))
+            for key_id, wrapped in found.keys
+        ]
+        stand.kms.revoke(client.tenant_id, 1)
+        done = await store.swap(
+            order, moved, passed_over=0, failed=(), cursor=found.cursor, finished=False
+        )
+    finally:
+        await database.close()
+    assert (len(moved), done.done, done.skipped) == (10, 0, 10)
+    assert _census(stand) == {1: 25}
+    lost = await outcomes([stand.access(client.tenant_id, name="S0")])
+    assert lost == ["key_revoked"]
 
 
 async def test_a_limit_beyond_the_contract_is_refused(stand: Stand) -> None:
