@@ -63,6 +63,8 @@ class Login:
         self._total_seconds = total_seconds
         self._under_way: asyncio.Task[_Token] | None = None
         self._token: _Token | None = None
+        self.made = 0
+        """Tokens that were asked for."""
         self.transport: VaultTransport | None = None
         """Knows the vault's tenant; it in turn tells this of refused tokens."""
 
@@ -84,6 +86,7 @@ class Login:
         elif self._token is not None and self._token.good:
             return self._token.info
         if claims or self._under_way is None or not self.under_way:
+            self.made += 1
             self._under_way = asyncio.create_task(self._log_in(claims))
             self._under_way.add_done_callback(_retrieve)
         return (await asyncio.shield(self._under_way)).info
@@ -138,11 +141,12 @@ class Login:
         """The configured tenant; else, for a federated token, the one that the vault itself names."""
         if self._parties.azure_tenant_id or self._parties.kind is not IdentityKind.FEDERATED:
             return self._parties.azure_tenant_id
-        if self.transport is None:
-            return None
+        assert self.transport is not None
         if self.transport.tenant is None:
             # The SDK keeps challenges for the life of the process; a vault may have moved since.
             await self.transport.discover()
+        if self.transport.tenant is None:
+            raise AzureFailedError(AzureFault(Action.LOGIN, 0, FOREIGN_CHALLENGE))
         return self.transport.tenant
 
 

@@ -21,7 +21,7 @@ from services.kms.providers.azure.hints import wrap_error
 from services.kms.providers.azure.key import AzureKey, NoKey
 from services.kms.providers.azure.network import Network
 from services.kms.providers.azure.sdk import PROVIDER, AzureFailedError, not_asked
-from services.kms.providers.azure.sessions import SessionKey, SessionPool, session_key
+from services.kms.providers.azure.sessions import Session, SessionKey, SessionPool, session_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +37,7 @@ PER_TENANT: Final = 4
 """Calls of one tenant under way at a time; the others wait within their deadline."""
 _QUICK_SECONDS: Final = 2.0
 """A failure that came later than this is not tried again."""
+_UNAUTHORIZED: Final = 401
 _RETRY_AFTER: Final = (0.05, 0.2)
 
 
@@ -114,7 +115,7 @@ class AzureProvider:
         except AzureFailedError as error:
             fault = error.fault
         except TimeoutError:
-            login = self._sessions.get(key).logging_in
+            login = self._sessions.get(key, parties).logging_in
             fault = AzureFault(Action.LOGIN if login else action)
             if not progress.asked:
                 raise not_asked() from None
@@ -134,21 +135,24 @@ class AzureProvider:
         async with self._turns.take(key.tenant_id):
             progress.asked = True
             for last in (False, True):
-                began = loop.time()
+                began, session = loop.time(), self._sessions.get(key, parties)
+                logins = session.logins
                 try:
-                    return await self._counted(action, key, parties, kid, data)
+                    return await self._counted(action, session, parties, kid, data)
                 except AzureFailedError as error:
-                    if last or not _again(error.fault, parties, loop.time() - began):
+                    took = loop.time() - began
+                    stale = _refused(error.fault) and session.logins == logins
+                    if last or not (stale or _again(error.fault, parties, took)):
                         raise
                 await asyncio.sleep(random.uniform(*_RETRY_AFTER))  # noqa: S311 - only a delay
         raise not_asked()
 
     async def _counted(
-        self, action: Action, key: SessionKey, parties: Parties, kid: str, data: bytes
+        self, action: Action, session: Session, parties: Parties, kid: str, data: bytes
     ) -> tuple[str, bytes]:
         outcome: str | None = "cancelled"
         try:
-            answer = await self._sessions.get(key).ask(action, kid, data)
+            answer = await session.ask(action, kid, data)
             outcome = "ok"
         except AzureFailedError as error:
             login = error.fault.action is Action.LOGIN  # has been counted as such
@@ -158,6 +162,11 @@ class AzureProvider:
             if outcome is not None:
                 self._meter.count(PROVIDER, action, outcome)
         return answer
+
+
+def _refused(fault: AzureFault) -> bool:
+    """Whether the vault refused the login itself. It may have been an old one, and no newer been shown."""
+    return fault.action is not Action.LOGIN and fault.http_status == _UNAUTHORIZED
 
 
 def _again(fault: AzureFault, parties: Parties, took: float) -> bool:

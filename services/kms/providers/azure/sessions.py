@@ -85,6 +85,11 @@ class Session:
         raise AzureFailedError(fault)  # out here, so that nothing foreign hangs on it
 
     @property
+    def logins(self) -> int:
+        """How often it has logged in."""
+        return self._login.made
+
+    @property
     def logging_in(self) -> bool:
         """Whether it is the login that is waited for."""
         return self._login.under_way
@@ -113,11 +118,11 @@ class SessionPool:
         self._total_seconds = total_seconds
         self._made: OrderedDict[SessionKey, Session] = OrderedDict()
 
-    def get(self, key: SessionKey) -> Session:
-        """The session, made if there is none. Does no I/O."""
+    def get(self, key: SessionKey, parties: Parties) -> Session:
+        """The session, made for `parties` if there is none. Does no I/O."""
         session = self._made.get(key)
         if session is None:
-            session = self._made[key] = self._make(key.parties)
+            session = self._made[key] = self._make(parties)
             while len(self._made) > MAX_SESSIONS:
                 self._made.popitem(last=False)
         self._made.move_to_end(key)
