@@ -9,9 +9,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Self
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from devcloud.azure.control_model import AppInfo, KeyInfo, app_info, key_info
 from devcloud.azure.model import (
@@ -23,57 +21,28 @@ from devcloud.azure.model import (
     ManagedIdentity,
 )
 from devcloud.azure.seed import FEDERATION, KEY_BITS, Customer
-from devcloud.control import ControlError
-from devcloud.faults import ANY_OPERATION, Fault, FaultKind
-from devcloud.ledger import Call, Tally
+from devcloud.control_client import ControlClient, ControlError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
     from pathlib import Path
-    from types import TracebackType
-
-_TIMEOUT_SECONDS = 10.0
-_OK = 200
 
 
-class AzureControl:
+class AzureControl(ControlClient):
     """Sees and changes everything in one stand-in. Use as a context manager, or call `close`.
 
-    Keys are named by their URL without a version (`https://NAME.vault.azure.net/keys/NAME`), vaults
-    by their host. Calls and faults have as resource the key's URL for `GetKey`, `WrapKey`,
-    `UnwrapKey` and `Challenge` (a request without a token), the tenant id for `Token` and
-    `OpenIdConfiguration`, the client id for `ManagedIdentityToken`.
+    Faults and counters are those of `ControlClient`. Keys are named by their URL without a version
+    (`https://NAME.vault.azure.net/keys/NAME`), vaults by their host. Calls and faults have as
+    resource the key's URL for `GetKey`, `WrapKey`, `UnwrapKey` and `Challenge` (a request without a
+    token), the tenant id for `Token` and `OpenIdConfiguration`, the client id for
+    `ManagedIdentityToken`.
     """
-
-    def __init__(self, url: str, token: str) -> None:
-        self._http = httpx.Client(
-            base_url=f"{url}/_devcloud/",
-            headers={"Authorization": f"Bearer {token}"},
-            timeout=_TIMEOUT_SECONDS,
-            # A proxy of the environment has no business between a test and its loopback server.
-            trust_env=False,
-        )
 
     @classmethod
     def from_ready_file(cls, path: Path) -> AzureControl:
         """Of the process that wrote this ready file."""
         ready = json.loads(path.read_text(encoding="utf-8"))
         return cls(ready["azure_control_url"], ready["azure_control_token"])
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Release the connections."""
-        self._http.close()
 
     # Tenants and vaults
 
@@ -270,73 +239,5 @@ class AzureControl:
         """End every token there is."""
         self._do("expire-tokens")
 
-    # Weather
-
-    def add_fault(self, fault: Fault) -> None:
-        """Put a fault in force."""
-        self._do("add-fault", **asdict(fault))
-
-    def slow(self, resource: str | None, seconds: float, operation: str = ANY_OPERATION) -> None:
-        """Delay the answers of one resource (None: of all) until cleared."""
-        self.add_fault(Fault(FaultKind.LATENCY, operation, resource, seconds=seconds))
-
-    def throttle(
-        self, resource: str | None, operation: str = ANY_OPERATION, times: int | None = None
-    ) -> None:
-        """Answer 429 with Retry-After, `times` calls or until cleared."""
-        self.add_fault(Fault(FaultKind.THROTTLE, operation, resource, times=times))
-
-    def redirect(self, resource: str | None, location: str, operation: str = ANY_OPERATION) -> None:
-        """Answer 307 to `location` until cleared."""
-        self.add_fault(Fault(FaultKind.REDIRECT, operation, resource, location=location))
-
-    def break_answers(
-        self,
-        kind: FaultKind,
-        resource: str | None,
-        operation: str = ANY_OPERATION,
-        times: int | None = None,
-    ) -> None:
-        """DROP, INTERNAL, GARBAGE or CORRUPT for one resource (None: for all)."""
-        self.add_fault(Fault(kind, operation, resource, times=times))
-
-    def clear_faults(self, resource: str | None = None) -> None:
-        """Fine weather for one resource, or (None) everywhere."""
-        self._do("clear-faults", resource=resource)
-
-    def faults(self) -> tuple[Fault, ...]:
-        """The faults in force."""
-        found = self._do("faults")["faults"]
-        return tuple(Fault(**{**one, "kind": FaultKind(one["kind"])}) for one in found)
-
-    # What was asked
-
-    def calls(self) -> tuple[Call, ...]:
-        """The newest calls, oldest first (a bounded log; the counters are exact)."""
-        return tuple(Call(**one) for one in self._do("calls")["calls"])
-
-    def tallies(self) -> tuple[Tally, ...]:
-        """Exact counters per operation and resource since start or `reset_ledger`."""
-        return tuple(Tally(**one) for one in self._do("tallies")["tallies"])
-
-    def count(self, operation: str | None = None, resource: str | None = None) -> int:
-        """Calls of an operation on a resource; None counts all of that kind, failed ones too."""
-        return sum(
-            tally.calls
-            for tally in self.tallies()
-            if operation in (None, tally.operation) and resource in (None, tally.resource)
-        )
-
-    def reset_ledger(self) -> None:
-        """Begin counting and logging anew."""
-        self._do("reset-ledger")
-
     def _change_versions(self, key: str, version: str | None, **changes: Any) -> KeyInfo:
         return key_info(self._do("change-versions", key=key, version=version, changes=changes))
-
-    def _do(self, command: str, **members: Any) -> dict[str, Any]:
-        answer = self._http.post(command, json=members)
-        body: Mapping[str, Any] = answer.json()
-        if answer.status_code != _OK:
-            raise ControlError(str(body.get("error", answer.status_code)))
-        return dict(body)

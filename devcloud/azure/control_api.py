@@ -1,35 +1,23 @@
-"""The control side of the stand-in: `POST /_devcloud/COMMAND` with a JSON object, JSON back.
-
-Guarded by `Authorization: Bearer CONTROL_TOKEN`. One command per method of
-`devcloud.azure.control.AzureControl`, which is the way to call it; the wire form is not a public
-contract.
-"""
+"""The commands of the control door that are Azure's own; one per method of `AzureControl`."""
 
 from __future__ import annotations
 
-import hmac
-import json
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from devcloud.azure.cloud import UnknownThingError
 from devcloud.azure.model import AccessModel, Federation, Key, KeyLife, Vault
 from devcloud.azure.seed import create_customer
-from devcloud.azure.weather import json_answer
-from devcloud.faults import Fault, FaultKind
+from devcloud.control_door import ControlDoor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from devcloud.azure.cloud import Cloud
     from devcloud.azure.model import App
     from devcloud.azure.tokens import Tokens
+    from devcloud.control_door import Command, Members
     from devcloud.faults import Faults
     from devcloud.http import HttpAnswer, HttpRequest
     from devcloud.ledger import Ledger
-
-PREFIX = "/_devcloud/"
-Members = dict[str, Any]
 
 
 class ControlApi:
@@ -38,9 +26,7 @@ class ControlApi:
     def __init__(self, cloud: Cloud, tokens: Tokens, faults: Faults, ledger: Ledger) -> None:
         self._cloud = cloud
         self._tokens = tokens
-        self._faults = faults
-        self._ledger = ledger
-        self._commands: dict[str, Callable[[Members], Members]] = {
+        commands: dict[str, Command] = {
             "create-tenant": self._create_tenant,
             "create-customer": self._create_customer,
             "vaults": self._vaults,
@@ -65,29 +51,12 @@ class ControlApi:
             "create-identity": self._create_identity,
             "set-token-lifetime": self._set_token_lifetime,
             "expire-tokens": self._expire_tokens,
-            "add-fault": self._add_fault,
-            "clear-faults": self._clear_faults,
-            "faults": self._list_faults,
-            "calls": self._calls,
-            "tallies": self._tallies,
-            "reset-ledger": self._reset_ledger,
         }
+        self._door = ControlDoor(cloud.control_token, faults, ledger, commands)
 
     def answer(self, request: HttpRequest) -> HttpAnswer:
-        """One request: 401 without the token, 404 for no such command or thing, 400 for nonsense."""
-        given = request.headers.get("authorization", "")
-        expected = f"Bearer {self._cloud.control_token}"
-        if not hmac.compare_digest(given.encode(), expected.encode()):
-            return json_answer(401, {"error": "the control token is missing or wrong"})
-        command = self._commands.get(request.target.removeprefix(PREFIX))
-        if command is None or request.method != "POST":
-            return json_answer(404, {"error": "no such command"})
-        try:
-            return json_answer(200, command(json.loads(request.body or b"{}")))
-        except UnknownThingError as error:
-            return json_answer(404, {"error": str(error)})
-        except (KeyError, TypeError, ValueError) as error:
-            return json_answer(400, {"error": f"bad request: {error!r}"})
+        """One request, as `ControlDoor.answer`."""
+        return self._door.answer(request)
 
     # Tenants and vaults
 
@@ -235,29 +204,6 @@ class ControlApi:
 
     def _expire_tokens(self, _: Members) -> Members:
         self._cloud.expire_tokens()
-        return {}
-
-    # Weather and ledger
-
-    def _add_fault(self, body: Members) -> Members:
-        self._faults.add(Fault(**{**body, "kind": FaultKind(body["kind"])}))
-        return {}
-
-    def _clear_faults(self, body: Members) -> Members:
-        self._faults.clear(body["resource"])
-        return {}
-
-    def _list_faults(self, _: Members) -> Members:
-        return {"faults": [asdict(fault) for fault in self._faults.in_force()]}
-
-    def _calls(self, _: Members) -> Members:
-        return {"calls": [asdict(call) for call in self._ledger.calls()]}
-
-    def _tallies(self, _: Members) -> Members:
-        return {"tallies": [asdict(tally) for tally in self._ledger.tallies()]}
-
-    def _reset_ledger(self, _: Members) -> Members:
-        self._ledger.reset()
         return {}
 
 

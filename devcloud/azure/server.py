@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from devcloud.azure.cloud import Cloud
 from devcloud.azure.control import AzureControl
-from devcloud.azure.control_api import PREFIX, ControlApi
+from devcloud.azure.control_api import ControlApi
 from devcloud.azure.login import LoginEndpoint
 from devcloud.azure.managed_identity import PATH, ManagedIdentityEndpoint
 from devcloud.azure.model import SUFFIXES
@@ -16,6 +16,7 @@ from devcloud.azure.seed import ASSERTION_SECONDS, FEDERATION, announcement, sow
 from devcloud.azure.snapshot import InMemory
 from devcloud.azure.tokens import Tokens
 from devcloud.azure.vault import VaultEndpoint
+from devcloud.control_door import PREFIX
 from devcloud.faults import Faults
 from devcloud.http import HttpAnswer, HttpServer
 from devcloud.ledger import Ledger

@@ -21,7 +21,7 @@ from azure.identity.aio import ClientSecretCredential
 from azure.keyvault.keys.aio import KeyClient
 
 from devcloud.azure.control import AzureControl
-from devcloud.control import ControlError
+from devcloud.control_client import ControlError
 from devcloud.faults import FaultKind
 from tests.integration.devcloud.azure_stand import (
     API_VERSION,

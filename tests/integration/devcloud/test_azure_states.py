@@ -8,7 +8,7 @@ import pytest
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 from devcloud.azure.model import GET, UNWRAP, WRAP, AccessModel
-from devcloud.control import ControlError
+from devcloud.control_client import ControlError
 from tests.integration.devcloud.azure_stand import DATA_KEY, AzureStand, encoded, refused
 
 if TYPE_CHECKING:
