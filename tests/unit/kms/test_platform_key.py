@@ -20,6 +20,7 @@ from tests.fakes.kms_keys import CountingMeter
 
 FACTS = KeyFacts(uuid.UUID(int=1), uuid.UUID(int=2))
 OLD, NEW, MASTER = bytes(range(32)), bytes(range(1, 33)), bytes(range(100, 132))
+VECTORS = Path(__file__).resolve().parents[2] / "vectors" / "kcg-1.json"
 KEY_ARN = "arn:aws:kms:eu-central-1:111122223333:key/1234"
 
 
@@ -58,8 +59,7 @@ async def test_neither_key_opens_anothers_tenants_or_keys_bytes() -> None:
 
 
 async def test_a_golden_key_opens_also_when_its_platform_key_is_the_previous_one() -> None:
-    file = Path(__file__).resolve().parents[2] / "vectors" / "kcg-1.json"
-    [vector] = json.loads(file.read_text(encoding="utf-8"))
+    [vector] = json.loads(VECTORS.read_text(encoding="utf-8"))
     turning, _ = platform(NEW, bytes.fromhex(vector["platform_key"]))
     facts = KeyFacts(uuid.UUID(vector["tenant_id"]), uuid.UUID(vector["key_id"]))
     opened = await turning.unwrap(facts, Wrapped(bytes.fromhex(vector["wrapped"])))
