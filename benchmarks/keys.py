@@ -17,7 +17,7 @@ from cli.local.files import private_folder
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from benchmarks.ground import Ground
+    from benchmarks.ground import BenchTenant, Ground
     from benchmarks.plan import Plan
 
 RPCS: Final = {
@@ -53,6 +53,14 @@ def measure(ground: Ground, plan: Plan, tell: Callable[[str], None]) -> Section:
     section.seconds = time.monotonic() - began
     section.cloud_calls = made_since(before, ground.cloud_calls())
     return section
+
+
+def one_sample(ground: Ground, plan: Plan, tenant: BenchTenant, clients: int) -> None:
+    """Both rpcs of one tenant, beside nothing: for a profile."""
+    caller = files(ground.pki.identity("secrets", "secrets"))
+    order = {**caller, "tenant_id": tenant.id, "target": ground.stack.credentials.grpc.kms}
+    for rpc in RPCS:
+        load.key_sample(plan, clients, {**order, "rpc": rpc})
 
 
 @contextlib.contextmanager

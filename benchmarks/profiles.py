@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rich.table import Table
 
+from benchmarks import keys
 from benchmarks.children import ChildError
 from benchmarks.ground import running_ground
 from benchmarks.limits import standing_limits
@@ -53,7 +54,7 @@ def profile(
     """Profile the chosen sections at the most clients, each on a stack of its own; print shares."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in chosen:
-        if name == "limits":
+        if name in {"limits", "sealing"}:
             continue
         tell(f"profiling {name}")
         files = {service: folder.resolve() / f"{name}-{service}.pstats" for service in SERVICES}
@@ -101,6 +102,8 @@ def _work(bench: Bench, ground: Ground, plan: Plan, name: str) -> Callable[[], o
     if name == "accesses":
         stocked = bench.stocked("profile", plan.accessed)
         return lambda: bench.access(stocked, clients)
+    if name == "keys":
+        return lambda: keys.one_sample(ground, plan, ground.tenant("profile"), clients)
     rotated = bench.stocked("profile", plan.keys)
     return lambda: bench.rotate(rotated)
 

@@ -83,6 +83,10 @@ class Call:
     deadline: float | None = None
     step_up_fault: CofferError | None = None
 
+    def acting(self, actor: str) -> Call:
+        """The same call of a known actor that brings no tenant."""
+        return Call(actor, self.request_id, ip_address=self.ip_address, deadline=self.deadline)
+
     @property
     def tenant(self) -> UUID:
         """The credential's tenant. Only for rpcs whose policy asks for a tenant's credential."""

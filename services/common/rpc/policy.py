@@ -90,7 +90,7 @@ class Enforcer:
         """`call`, completed with who calls. Raises the 401 or 403 of the wire contract."""
         peer, names = credentials.peer, self._services.get(method)
         if names is not None and peer.service in names:
-            return replace(call, actor=f"service:{peer.service}")
+            return call.acting(f"service:{peer.service}")
         kind, policy = self._known.get(method, (None, None))
         if kind is None or policy is None:
             raise ForbiddenError("This rpc declares no policy, so nobody may call it.")
