@@ -137,7 +137,7 @@ class Rekeying:
         except CofferError as error:
             cause = error.code
         except Exception as error:  # noqa: BLE001 - a defect in one row must not hold up the others
-            cause = describe(error)
+            cause = str(describe(error))  # its kind and place, never its text
         _log.error("version %s of tenant %s was not rekeyed: %s", version, tenant_id, cause)
         return Outcome.FAILED
 
