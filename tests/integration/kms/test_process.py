@@ -75,7 +75,8 @@ def test_it_says_when_it_is_ready_and_ends_cleanly_when_told(
         process.wait()
     for line in log.decode().splitlines():
         assert json.loads(line)["service"] == "kms"
-    for secret in (environ["COFFER_MASTER_KEY_B64"], "only-for-tests"):
+    signing_key = environ["COFFER_KMS_SIGNING_KEY"].splitlines()[1]
+    for secret in (environ["COFFER_MASTER_KEY_B64"], signing_key, "only-for-tests"):
         assert secret not in log.decode()
 
 
@@ -85,6 +86,20 @@ def test_wrong_settings_end_it_at_once_naming_each() -> None:
     assert done.returncode == CONFIGURATION_ERROR
     assert b"COFFER_MASTER_KEY_B64" in done.stderr
     assert b"COFFER_KMS_LISTEN" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "variable", ["COFFER_KMS_SIGNING_KEY_FILE", "COFFER_KMS_PREVIOUS_SIGNING_KEYS_FILE"]
+)
+def test_a_key_that_is_no_signing_key_ends_it_at_once_and_is_not_shown(
+    database: TestDatabase, pki: TestPki, tmp_path: Path, variable: str
+) -> None:
+    wrong = pki.tls("kms").key
+    environ = environment(database, pki, tmp_path) | {variable: str(wrong)}
+    done = subprocess.run(COMMAND, env=environ, capture_output=True, check=False, timeout=60)
+    assert done.returncode == CONFIGURATION_ERROR
+    assert variable.removesuffix("_FILE").encode() in done.stderr
+    assert wrong.read_bytes().splitlines()[1] not in done.stderr
 
 
 @pytest.fixture
