@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +15,7 @@ from devcloud.aws.server import AwsServer
 from devcloud.faults import FaultKind
 from devcloud.http import HttpAnswer
 from services.kms.model import KeyFacts, KmsTarget, Reason, WrapError
+from services.kms.providers.aws.sessions import SessionKey, SessionMaker
 from tests.contract.kms.sites import servers
 from tests.contract.kms.sites.aws import AwsSite, set_identity
 from tests.contract.kms.sites.site import Operation
@@ -133,6 +135,24 @@ async def test_sessions_are_renewed_before_they_expire(server: AwsServer, contro
     finally:
         control.set_session_lifetime(None)
         await site.close()
+
+
+def test_a_session_of_15_minutes_is_given_up_with_minutes_to_spare(
+    site: AwsSite, server: AwsServer
+) -> None:
+    key = SessionKey(
+        site.tenant, site.customer.role_arn, site.customer.external_id, site.customer.region
+    )
+    for reuse, longest in ((3600.0, 720.0), (30.0, 30.0)):
+        maker = SessionMaker(
+            sts_endpoint_url=server.url, kms_endpoint_url=server.url, reuse_seconds=reuse
+        )
+        asked_at = datetime.now(UTC)
+        session = maker.make(key)
+        used_for = (session.good_until - asked_at).total_seconds()
+        assert longest - 10.0 < used_for < longest + 2.0
+        session.kms.close()
+        maker.close()
 
 
 async def test_a_role_that_was_deleted_is_a_definite_refusal(site: AwsSite) -> None:

@@ -193,8 +193,8 @@ _STATES: Final = {
     "DisabledException": "The key {key} in {region} is disabled, says AWS to {action} by {principal}."
     " Enable it.",
     "KMSInvalidStateException": "The key {key} in {region} is in a state in which it cannot be used, such as"
-    " pending deletion or pending import, says AWS to {action} by {principal}. Cancel its deletion and enable"
-    " it, or import its material.",
+    " pending deletion, pending import or a custom key store that is not connected, says AWS to {action} by"
+    " {principal}. Cancel its deletion and enable it, import its material, or connect the store.",
 }
 """The state seen, as far as the code tells it."""
 _HINTS: Final = {
