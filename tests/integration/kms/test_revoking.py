@@ -9,6 +9,7 @@ import asyncio
 import json
 import uuid
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -17,7 +18,7 @@ from coffer.kms.v1 import kms_pb2
 from google.protobuf import json_format
 
 from cli.receipts import verify
-from services.common.database import Database
+from services.common.database import KEY_VERSION_NOT_ACTIVE, Database
 from services.common.errors import CofferError, KeyInUseError
 from services.common.identity import Call
 from services.kms.store import Revocations
@@ -313,11 +314,11 @@ async def test_the_receipt_can_be_checked_by_anybody_and_is_the_same_ever_after(
         "select id, revoked_at from kms.master_key where tenant_id = %s and version = 1",
         (tenant.id,),
     )
-    assert isinstance(revoked_at, object)
+    assert isinstance(revoked_at, datetime)
     assert found.statement["key_id"] == str(key_id)
     assert found.statement["tenant_slug"] == tenant.slug
     assert found.statement["actor"] == "admin:alice"
-    assert found.statement["revoked_at"][:19] == f"{revoked_at:%Y-%m-%dT%H:%M:%S}"
+    assert found.statement["revoked_at"][:19] == f"{revoked_at.astimezone(UTC):%Y-%m-%dT%H:%M:%S}"
     assert found.statement["forced"] is False
     assert "write-ahead log" in found.statement["does_not_cover"][0]
     for kms in pair:
@@ -456,3 +457,14 @@ async def test_the_keys_for_checking_hold_nothing_private_and_no_tenant(
     assert (key["kty"], key["crv"], key["alg"], key["use"]) == ("OKP", "Ed25519", "EdDSA", "sig")
     for fact in (str(tenant.id), tenant.slug):
         assert fact not in json.dumps(document)
+
+
+async def test_nothing_can_be_stored_under_an_erased_version(kms: KmsStand, cloud: Control) -> None:
+    tenant = await owner(kms, cloud)
+    await revoke(kms, tenant, 1)
+    with psycopg.connect(kms.database.dsn("coffer_secrets")) as connection:
+        connection.execute("select set_config('coffer.tenant_id', %s, true)", (str(tenant.id),))
+        with pytest.raises(psycopg.Error) as caught, connection.transaction():
+            connection.execute("select kms.hold_active(%s, 1)", (tenant.id,))
+        assert caught.value.sqlstate == KEY_VERSION_NOT_ACTIVE
+        connection.execute("select kms.hold_active(%s, 2)", (tenant.id,))
