@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from services.common.errors import InvalidStateError, NoKmsConfigError, UnavailableError
 from services.kms.keys.announcements import Announcement, Kind
 from services.kms.keys.proofs import mint
+from services.kms.lifecycle.connecting import ATTEMPTS, busy
 from services.kms.model import WrapError
 
 if TYPE_CHECKING:
@@ -53,23 +54,26 @@ class Offboarding:
 
         Needs no customer's cloud: works while the tenant is sealed, the rewrap waits then. What is left
         behind is whatever is connected at the moment of the change. Raises StepUpRequiredError,
-        NoKmsConfigError, InvalidStateError (`draining`), UnavailableError when the platform's key cannot be
-        used.
+        NoKmsConfigError, InvalidStateError (`draining`), ConflictError when other changes came between each
+        time, UnavailableError when the platform's key cannot be used.
         """
         await self._registry.consume_step_up(call.tenant, call.step_up)
         async with self._turns.take(call.tenant):
-            await self._require_connected(call)
-            mark = self._master_keys.mark(call.tenant)
-            minted = await self._mint(call)
-            done = await self._store.offboard(call, minted.new)
-            if done is None:
-                await self._require_connected(call)
-                raise UnavailableError(
-                    "Another change of this tenant's KMS came between; try again."
-                )
-        self._master_keys.heard(Announcement(Kind.ROTATED, call.tenant, None, _SELF))
-        self._master_keys.keep_new(mark, minted, done.version, None)
-        self._drains.watch(call.tenant)
+            for _ in range(ATTEMPTS):
+                done = await self._try(call)
+                if done is not None:
+                    self._drains.watch(call.tenant)
+                    return done
+        raise busy()
+
+    async def _try(self, call: Call) -> Activated | None:
+        await self._require_connected(call)
+        mark = self._master_keys.mark(call.tenant)
+        minted = await self._mint(call)
+        done = await self._store.offboard(call, minted.new)
+        if done is not None:
+            self._master_keys.heard(Announcement(Kind.ROTATED, call.tenant, None, _SELF))
+            self._master_keys.keep_new(mark, minted, done.version, None)
         return done
 
     async def _require_connected(self, call: Call) -> None:
