@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 import uuid
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from devcloud.control import Control
+    from devcloud.http import HttpRequest
 
 MASTER_KEY = bytes(range(32))
 KEY_ID = uuid.UUID(int=7)
@@ -153,6 +155,28 @@ def test_a_session_of_15_minutes_is_given_up_with_minutes_to_spare(
         assert longest - 10.0 < used_for < longest + 2.0
         session.kms.close()
         maker.close()
+
+
+async def test_a_late_refusal_of_the_old_session_does_not_cost_the_new_one(site: AwsSite) -> None:
+    expired = HttpAnswer(400, b'{"__type": "ExpiredTokenException"}')
+    done = HttpAnswer(200, b'{"CiphertextBlob": "eA==", "KeyId": "arn:aws:kms:x"}')
+    tokens: list[str] = []
+    renewed = threading.Event()
+
+    def answer(request: HttpRequest) -> HttpAnswer:
+        tokens.append(request.headers["x-amz-security-token"])
+        if tokens[-1] != tokens[0]:
+            renewed.set()
+            return done
+        if len(tokens) > 1:
+            assert renewed.wait(10)
+        return expired
+
+    with servers.scripted(answer) as kms:
+        key = site.provider(kms=kms.url).key(site.tenant, site.target())
+        await asyncio.gather(*(key.wrap(facts(site), MASTER_KEY) for _ in range(2)))
+    assert len(tokens) == 4
+    assert site.count(Operation.LOGIN) == 2
 
 
 async def test_a_role_that_was_deleted_is_a_definite_refusal(site: AwsSite) -> None:
