@@ -337,5 +337,7 @@ async def test_closing_ends_what_is_under_way(server: GcpServer, control: GcpCon
     await eventually(lambda: all(under_way(site, one) for one in (Operation.WRAP, Operation.LOGIN)))
     await site.close()
     ended = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 5)
-    assert all(isinstance(one, BaseException) for one in ended)
+    assert all(isinstance(one, WrapError | UnavailableError) for one in ended), ended
+    with pytest.raises(UnavailableError):
+        await site.key().wrap(facts(site), MASTER_KEY)
     site.enable()

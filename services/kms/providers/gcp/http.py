@@ -1,7 +1,7 @@
 """HTTP for google-auth: bounded in time, to no other host than asked, telling what came back.
 
 google-auth's own transport follows redirects, waits for two minutes, takes logins from ~/.netrc, and its
-impersonation forgets the status of a refusal. Proxies come from the operator's environment (HTTPS_PROXY).
+impersonation forgets the status of a refusal. Proxies come from the operator's environment (https_proxy).
 """
 
 from __future__ import annotations

@@ -92,6 +92,7 @@ class GcpProvider:
         lanes = Lanes(fast=_FAST, slow=_SLOW, stragglers=CHANNELS * STREAMS - _FAST - _SLOW)
         self._places = Places(lanes, meter)
         self._turns = Turns(PER_TENANT)
+        self._closed = False
 
     def key(self, tenant_id: UUID, target: KmsTarget) -> WrappingKey:
         """The key of a checked target. Does no I/O."""
@@ -107,6 +108,7 @@ class GcpProvider:
 
     async def close(self) -> None:
         """Begin no more calls, and cut what is under way."""
+        self._closed = True
         await self._logins.close()
         await self._channels.close()
 
@@ -172,20 +174,27 @@ class GcpProvider:
         deadline: float,
         step: Step,
     ) -> T:
-        token = await self._logins.get(use.login, deadline, step)
-        step.wait()
-        async with self._places.take(action, use.tenant_id, deadline, step):
-            options = _options(token, use.parties, deadline)
-            try:
-                with self._channels.client() as client:
-                    return await work(client, options)
-            except asyncio.CancelledError:
-                if _is_cancelled():
-                    raise
-                raise GcpFailedError(action, GcpFault()) from None  # the channel was closed
-            except Exception as error:  # noqa: BLE001 - nothing foreign leaves an adapter
-                fault = attributed(of_kms(error), action, direct=token.own)
-                raise GcpFailedError(action, fault) from None
+        if self._closed:
+            raise not_asked()
+        try:
+            token = await self._logins.get(use.login, deadline, step)
+            step.wait()
+            async with self._places.take(action, use.tenant_id, deadline, step):
+                return await self._asked(action, token, use.parties, work, deadline)
+        except asyncio.CancelledError:
+            if not _is_cancelled():  # but the login or the channel was, by `close`
+                raise not_asked() from None
+            raise
+
+    async def _asked(
+        self, action: Action, token: Token, parties: Parties, work: Work[T], deadline: float
+    ) -> T:
+        try:
+            with self._channels.client() as client:
+                return await work(client, _options(token, parties, deadline))
+        except Exception as error:  # noqa: BLE001 - nothing foreign leaves an adapter
+            fault = attributed(of_kms(error), action, direct=token.own)
+            raise GcpFailedError(action, fault) from None
 
 
 class GcpKey:
