@@ -74,7 +74,8 @@ def hint(about: str, reason: Reason, permission: str, parties: Parties, *, login
         or_primary=", or make an enabled version the primary one" if primary else "",
     )
     if login:
-        asked = f"{permission} on {parties.account} as {principal}, to use the key {parties.key}"
+        by = parties.principal or "the platform's principal"
+        asked = f"{permission} on {parties.account} as {by}, to use the key {parties.key}"
     else:
         asked = f"{permission} on {parties.key} as {caller}"
     return f"{said} (Asked for: {asked}.)"
