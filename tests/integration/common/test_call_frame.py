@@ -58,6 +58,11 @@ class Servicer:
         self.behave()
         return kms_pb2.GetTenantKmsResponse()
 
+    async def PutTenantKms(self, request: Any, context: Any) -> kms_pb2.PutTenantKmsResponse:
+        self.calls.append(current_call())
+        self.behave()
+        return kms_pb2.PutTenantKmsResponse()
+
     async def RotateMasterKey(self, request: Any, context: Any) -> kms_pb2.RotateMasterKeyResponse:
         call = current_call()
         self.calls.append(call)
@@ -319,6 +324,33 @@ async def test_what_the_gateway_refused_is_told_only_to_who_may_call(
     error = await frame.refused(authorization=token, coffer_refusal_bin=refusal)
     assert (error.code, error.fields) == ("validation_error", {"body": ["is not JSON"]})
     assert frame.servicer.calls == []
+
+
+async def test_a_step_up_that_only_some_calls_need_is_judged_at_the_door_and_asked_for_inside(
+    frame: Frame, pki: TestPki, tenant: UUID
+) -> None:
+    token = bearer(pki.issuer.admin_token(tenant))
+    good = pki.issuer.step_up_token(tenant, jti="mine")
+    await frame.call("PutTenantKms", authorization=token, x_knoxcall_stepup=good)
+    assert frame.servicer.calls[-1].require_step_up().jti == "mine"
+    for brought, code, reason in (
+        ({}, "step_up_required", "missing"),
+        ({"x_knoxcall_stepup": good[:-9]}, "step_up_required", "invalid"),
+        ({"x_knoxcall_stepup": token.split()[1]}, "step_up_required", "invalid"),
+        (
+            {"x_knoxcall_stepup": pki.issuer.step_up_token(tenant, auth_time=time.time() - 301)},
+            "step_up_expired",
+            None,
+        ),
+    ):
+        # Nobody asks: it is let in, and knows what was wrong.
+        await frame.call("PutTenantKms", authorization=token, **brought)
+        call = frame.servicer.calls[-1]
+        assert call.step_up is None
+        frame.servicer.behave = call.require_step_up  # type: ignore[assignment]
+        error = await frame.refused("PutTenantKms", authorization=token, **brought)
+        assert (error.code, error.reason) == (code, reason)
+        frame.servicer.behave = lambda: None
 
 
 async def test_step_up_is_asked_for_and_judged_before_the_body(
