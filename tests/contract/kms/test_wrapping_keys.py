@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import io
+import logging
 import os
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 
 from services.common.sensitive import SecretBytes
+from services.common.telemetry import configure_logging
 from services.kms.model import KeyFacts, Reason, WrapError, Wrapped
 from services.kms.providers.platform import PlatformKey
 from tests.contract.kms.sites.clouds import CLOUDS
@@ -138,3 +143,43 @@ async def test_no_key_byte_is_in_a_repr(subject: Subject) -> None:
         assert repr(MASTER_KEY)[2:-1] not in text
         assert wrapped.blob.hex() not in text
         assert repr(wrapped.blob) not in text
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    """What a process of ours logs when its operator asks for everything."""
+    root, structured = logging.getLogger(), structlog.get_config()
+    before, handlers = root.level, root.handlers
+    levels = {
+        name: one.level
+        for name, one in root.manager.loggerDict.items()
+        if isinstance(one, logging.Logger)
+    }
+    with contextlib.redirect_stderr(io.StringIO()) as out:
+        configure_logging("kms", "debug")
+    yield out
+    root.setLevel(before)
+    root.handlers = handlers
+    structlog.configure(**structured)
+    for name in list(root.manager.loggerDict):
+        logging.getLogger(name).setLevel(levels.get(name, logging.NOTSET))
+
+
+async def test_no_key_byte_is_in_the_log_even_when_everything_is_logged(
+    subject: Subject, log: io.StringIO
+) -> None:
+    logging.getLogger("services.kms").debug("a line that is seen")
+    about = facts()
+    wrapped = await subject.key.wrap(about, MASTER_KEY)
+    await subject.key.unwrap(about, wrapped)
+    with pytest.raises(WrapError):
+        await subject.key.unwrap(about, Wrapped(wrapped.blob[:-1], wrapped.key_ref))
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+    text = log.getvalue()
+    assert "a line that is seen" in text
+    for secret in (MASTER_KEY, wrapped.blob):
+        assert secret.hex() not in text
+        assert repr(secret)[2:-1] not in text
+        assert base64.b64encode(secret).decode()[:24] not in text
+        assert base64.urlsafe_b64encode(secret).decode()[:24] not in text
