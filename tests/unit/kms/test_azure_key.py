@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientConnectorDNSError
+from azure.core.credentials import AccessTokenInfo
 from azure.core.exceptions import HttpResponseError, ServiceRequestError
 
 from services.kms.cloud_settings import AzureSettings
 from services.kms.model import KeyFacts, KmsTarget, Reason, WrapError, Wrapped
 from services.kms.providers.azure import AzureProvider, sdk
 from services.kms.providers.azure.clouds import VaultKey
-from services.kms.providers.azure.credentials import identify
+from services.kms.providers.azure.credentials import Credentials, identify
 from services.kms.providers.azure.errors import (
     NO_SUCH_HOST,
     Action,
@@ -23,7 +24,9 @@ from services.kms.providers.azure.errors import (
     Parties,
 )
 from services.kms.providers.azure.key import AzureKey
-from services.kms.providers.azure.sessions import session_key
+from services.kms.providers.azure.login import Login, _Token
+from services.kms.providers.azure.network import Network
+from services.kms.providers.azure.sessions import Ask, session_key
 from tests.fakes.kms_keys import CountingMeter
 
 VAULT = "https://acme.vault.azure.net/keys"
@@ -40,10 +43,8 @@ class Vault:
         self._answer = (kid, data)
         self.asked: list[tuple[Action, str, bytes]] = []
 
-    async def __call__(
-        self, action: Action, _session: object, _parties: Parties, kid: str, data: bytes
-    ) -> tuple[str, bytes]:
-        self.asked.append((action, kid, data))
+    async def __call__(self, ask: Ask) -> tuple[str, bytes]:
+        self.asked.append((ask.action, ask.kid, ask.data))
         return self._answer
 
     @property
@@ -216,6 +217,20 @@ def test_who_calls(
 ) -> None:
     parties = identify(KEY, config, environ, SETUP)
     assert (parties.kind, parties.client_id, parties.own) == (kind, client_id, own)
+
+
+def test_neither_environment_nor_token_is_shown() -> None:
+    network = Network(own_vaults=False, own_login=False, ca_file=None)
+    made = Credentials(network, {"ACME_CLIENT_SECRET": "s3cret"}, None)
+    login = Login(
+        Parties(KEY, IdentityKind.CLIENT_SECRET, "t", APP, False, "ACME_CLIENT_SECRET"),
+        made,
+        CountingMeter(),
+        reuse_seconds=30.0,
+        total_seconds=10.0,
+    )
+    token = _Token(AccessTokenInfo("s3cret", 0), 0.0)
+    assert "s3cret" not in repr((made, login, vars(login), token))
 
 
 async def test_a_stored_target_outside_azure_is_asked_by_nobody() -> None:

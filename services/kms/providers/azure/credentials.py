@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from azure.core.pipeline.transport import AioHttpTransport
@@ -73,7 +73,7 @@ class Credentials:
     """Makes credentials. Reads `environ` when it makes one, and keeps nothing of it."""
 
     network: Network
-    environ: Mapping[str, str]
+    environ: Mapping[str, str] = field(repr=False)
     authority_url: str | None
     """Instead of the authority of the vault's cloud."""
 

@@ -10,7 +10,7 @@ from services.kms.model import KeyDescription, Reason, WrapError, Wrapped
 from services.kms.providers.azure.errors import Action, AzureFault, Parties
 from services.kms.providers.azure.hints import mismatch, permission, principal, wrap_error
 from services.kms.providers.azure.sdk import PROVIDER
-from services.kms.providers.azure.sessions import ALGORITHM, SessionKey
+from services.kms.providers.azure.sessions import ALGORITHM, Ask, SessionKey
 
 if TYPE_CHECKING:
     from services.kms.model import KeyFacts
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _MASTER_KEY_BYTES: Final = 32
 _MODULUS_BYTES: Final = frozenset({256, 384, 512})
 """What RSA keys of Azure wrap to: 2048, 3072 or 4096 bits."""
-AskVault = Callable[[Action, SessionKey, Parties, str, bytes], Awaitable[tuple[str, bytes]]]
+AskVault = Callable[[Ask], Awaitable[tuple[str, bytes]]]
 """`AzureProvider.call`."""
 
 
@@ -77,7 +77,7 @@ class AzureKey:
     async def _ask(
         self, action: Action, parties: Parties, kid: str, data: bytes
     ) -> tuple[str, bytes]:
-        return await self._call(action, self._session, parties, kid, data)
+        return await self._call(Ask(action, self._session, parties, kid, data))
 
 
 class NoKey:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from azure.core.credentials import AccessTokenInfo
@@ -32,7 +32,7 @@ _BEFORE_EXPIRY: Final = 0.2
 
 @dataclass(frozen=True, slots=True)
 class _Token:
-    info: AccessTokenInfo
+    info: AccessTokenInfo = field(repr=False)
     good_until: float
 
     @property

@@ -21,7 +21,7 @@ from services.kms.providers.azure.hints import wrap_error
 from services.kms.providers.azure.key import AzureKey, NoKey
 from services.kms.providers.azure.network import Network
 from services.kms.providers.azure.sdk import PROVIDER, AzureFailedError, not_asked
-from services.kms.providers.azure.sessions import Session, SessionKey, SessionPool, session_key
+from services.kms.providers.azure.sessions import Ask, Session, SessionPool, session_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,9 +101,7 @@ class AzureProvider:
         await self._sessions.close()
         await self._network.close()
 
-    async def call(
-        self, action: Action, key: SessionKey, parties: Parties, kid: str, data: bytes
-    ) -> tuple[str, bytes]:
+    async def call(self, ask: Ask) -> tuple[str, bytes]:
         """What the vault answers. Ends within the total time, whatever Azure does.
 
         Raises WrapError, and UnavailableError when Azure was not asked because too many calls wait.
@@ -111,56 +109,45 @@ class AzureProvider:
         progress = _Progress()
         try:
             async with asyncio.timeout(self._total_seconds):
-                return await self._in_turn(action, key, parties, kid, data, progress=progress)
+                return await self._in_turn(ask, progress)
         except AzureFailedError as error:
             fault = error.fault
         except TimeoutError:
-            login = self._sessions.get(key, parties).logging_in
-            fault = AzureFault(Action.LOGIN if login else action)
             if not progress.asked:
                 raise not_asked() from None
-        raise wrap_error(fault, parties)  # out here, so that nothing hangs on it
+            login = self._sessions.get(ask).logging_in
+            fault = AzureFault(Action.LOGIN if login else ask.action)
+        raise wrap_error(fault, ask.parties)  # out here, so that nothing hangs on it
 
-    async def _in_turn(
-        self,
-        action: Action,
-        key: SessionKey,
-        parties: Parties,
-        kid: str,
-        data: bytes,
-        *,
-        progress: _Progress,
-    ) -> tuple[str, bytes]:
+    async def _in_turn(self, ask: Ask, progress: _Progress) -> tuple[str, bytes]:
         loop = asyncio.get_running_loop()
-        async with self._turns.take(key.tenant_id):
+        async with self._turns.take(ask.session.tenant_id):
             progress.asked = True
             for last in (False, True):
-                began, session = loop.time(), self._sessions.get(key, parties)
+                began, session = loop.time(), self._sessions.get(ask)
                 logins = session.logins
                 try:
-                    return await self._counted(action, session, parties, kid, data)
+                    return await self._counted(ask, session)
                 except AzureFailedError as error:
                     took = loop.time() - began
                     stale = _refused(error.fault) and session.logins == logins
-                    if last or not (stale or _again(error.fault, parties, took)):
+                    if last or not (stale or _again(error.fault, ask.parties, took)):
                         raise
                 await asyncio.sleep(random.uniform(*_RETRY_AFTER))  # noqa: S311 - only a delay
         raise not_asked()
 
-    async def _counted(
-        self, action: Action, session: Session, parties: Parties, kid: str, data: bytes
-    ) -> tuple[str, bytes]:
+    async def _counted(self, ask: Ask, session: Session) -> tuple[str, bytes]:
         outcome: str | None = "cancelled"
         try:
-            answer = await session.ask(action, kid, data)
+            answer = await session.ask(ask)
             outcome = "ok"
         except AzureFailedError as error:
             login = error.fault.action is Action.LOGIN  # has been counted as such
-            outcome = None if login else reason_of(error.fault, parties)
+            outcome = None if login else reason_of(error.fault, ask.parties)
             raise
         finally:
             if outcome is not None:
-                self._meter.count(PROVIDER, action, outcome)
+                self._meter.count(PROVIDER, ask.action, outcome)
         return answer
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -18,7 +18,7 @@ from services.kms.providers.azure.sdk import (
     fault_of_vault,
     to_base64url,
 )
-from services.kms.providers.azure.transport import VaultTransport
+from services.kms.providers.azure.transport import API_VERSION, VaultTransport
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from services.kms.ports import Meter
     from services.kms.providers.azure.credentials import Credentials
 
-API_VERSION: Final = "7.4"
-"""Spoken by vaults of every cloud."""
 ALGORITHM: Final = "RSA-OAEP-256"
 MAX_SESSIONS: Final = 512
 _PATHS: Final = {Action.WRAP: "wrapkey", Action.UNWRAP: "unwrapkey"}
@@ -49,6 +47,17 @@ def session_key(tenant_id: UUID, parties: Parties) -> SessionKey:
     return SessionKey(tenant_id, replace(parties, key=replace(parties.key, name="")))
 
 
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One operation: on the key or key version of `kid`, in the name of `parties`."""
+
+    action: Action
+    session: SessionKey
+    parties: Parties
+    kid: str
+    data: bytes = field(repr=False)
+
+
 class Session:
     """Asks one vault as one identity."""
 
@@ -65,7 +74,7 @@ class Session:
             permit_redirects=False,
         )
 
-    async def ask(self, action: Action, kid: str, data: bytes) -> tuple[str, bytes]:
+    async def ask(self, ask: Ask) -> tuple[str, bytes]:
         """What the VAULT answers for wrap or unwrap: the key's identifier, and bytes.
 
         `CryptographyClient.wrap_key` would fetch the public key and wrap here: that proves no permission to
@@ -73,15 +82,15 @@ class Session:
         """
         request = HttpRequest(
             "POST",
-            f"{urlsplit(kid).path}/{_PATHS[action]}",
-            json={"alg": ALGORITHM, "value": to_base64url(data)},
+            f"{urlsplit(ask.kid).path}/{_PATHS[ask.action]}",
+            json={"alg": ALGORITHM, "value": to_base64url(ask.data)},
         )
         try:
             response: AsyncHttpResponse = await self._client.send_request(request)
         except Exception as error:  # noqa: BLE001 - nothing foreign leaves an adapter
-            fault = fault_of_vault(action, error)
+            fault = fault_of_vault(ask.action, error)
         else:
-            return answer_of(action, response)
+            return answer_of(ask.action, response)
         raise AzureFailedError(fault)  # out here, so that nothing foreign hangs on it
 
     @property
@@ -118,14 +127,14 @@ class SessionPool:
         self._total_seconds = total_seconds
         self._made: OrderedDict[SessionKey, Session] = OrderedDict()
 
-    def get(self, key: SessionKey, parties: Parties) -> Session:
-        """The session, made for `parties` if there is none. Does no I/O."""
-        session = self._made.get(key)
+    def get(self, ask: Ask) -> Session:
+        """The session to ask, made if there is none. Does no I/O."""
+        session = self._made.get(ask.session)
         if session is None:
-            session = self._made[key] = self._make(parties)
+            session = self._made[ask.session] = self._make(ask.parties)
             while len(self._made) > MAX_SESSIONS:
                 self._made.popitem(last=False)
-        self._made.move_to_end(key)
+        self._made.move_to_end(ask.session)
         return session
 
     def _make(self, parties: Parties) -> Session:

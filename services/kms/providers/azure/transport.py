@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from services.kms.providers.azure.clouds import VaultKey
 
+API_VERSION: Final = "7.4"
+"""Spoken by vaults of every cloud."""
 _UNAUTHORIZED: Final = 401
 _PARAMETER: Final = re.compile(r'([A-Za-z_]+)\s*=\s*"([^"]*)"')
 
@@ -90,7 +92,7 @@ class VaultTransport(AioHttpTransport):  # type: ignore[misc] # loaded lazily by
 
         `tenant` is then set if it gave one. Raises as `send`.
         """
-        await self.send(HttpRequest("GET", f"{self._vault.url}?api-version=7.4"))
+        await self.send(HttpRequest("GET", f"{self._vault.url}?api-version={API_VERSION}"))
 
     def _addressed(self, request: Any) -> Any:
         parts = urlsplit(request.url)
