@@ -295,6 +295,27 @@ async def test_it_needs_no_cloud_key_that_works_and_no_current_binding(
     assert await tenant.opens(kms, 3) == "DATA_KEY_FAULT_SEALED"
 
 
+async def test_after_off_boarding_the_customer_s_versions_can_still_be_erased(
+    kms: KmsStand, cloud: Control
+) -> None:
+    tenant = await owner(kms, cloud)
+    await kms.offboard(tenant.id)
+    assert await tenant.make_key(kms) == 3
+
+    async def gone() -> bool:
+        try:
+            return "config" not in await kms.get(tenant.id)
+        except CofferError as error:
+            return error.code == "no_kms_config"
+
+    await until(gone, 20, "the binding is no longer shown")
+    given = [(await revoke(kms, tenant, version)).receipt for version in (1, 2)]
+    assert [one.statement.kms_key_ref for one in given] == [tenant.customer.key_arn] * 2
+    assert (await receipt(kms, tenant.id, 2)).jws == given[1].jws
+    await refused("key_active", revoke(kms, tenant, 3))
+    assert await tenant.opens(kms, 3) == "right"
+
+
 async def test_the_receipt_can_be_checked_by_anybody_and_is_the_same_ever_after(
     pair: tuple[KmsStand, KmsStand], cloud: Control
 ) -> None:
