@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 import uuid
 from dataclasses import replace
@@ -13,7 +14,8 @@ import pytest
 from devcloud.azure.model import AccessModel
 from devcloud.azure.server import AzureServer
 from devcloud.http import HttpAnswer
-from services.kms.model import KeyFacts, Reason, WrapError
+from services.kms.cloud_settings import AzureSettings
+from services.kms.model import KeyFacts, Reason, WrapError, Wrapped
 from tests.contract.kms.sites import servers
 from tests.contract.kms.sites.azure import AzureSite
 from tests.contract.kms.sites.site import Operation
@@ -152,6 +154,20 @@ async def test_a_vault_that_went_away_is_no_word_about_the_key(site: AzureSite) 
     await fails(site.key().unwrap(facts(site), wrapped), Reason.UNREACHABLE)
 
 
+async def test_a_name_that_does_not_resolve_is_a_wrong_name_to_who_wraps_only(
+    site: AzureSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nowhere(*_arguments: object, **_options: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "no such name")
+
+    key = site.provider(AzureSettings()).key(site.tenant, site.target())
+    wrapped = Wrapped(bytes(256), site.control.key(site.customer.key).kid)
+    monkeypatch.setattr(socket, "getaddrinfo", nowhere)
+    hint = await fails(key.wrap(facts(site), MASTER_KEY), Reason.KEY_NOT_FOUND)
+    assert "there is no vault" in hint
+    await fails(key.unwrap(facts(site), wrapped), Reason.UNREACHABLE)
+
+
 # Who calls
 
 
@@ -237,7 +253,10 @@ async def test_a_federated_token_that_only_we_can_mend_is_no_word_of_the_custome
         key = provider.key(site.tenant, site.target())
         hint = await fails(key.wrap(facts(site), MASTER_KEY), Reason.UNREACHABLE)
         assert "operator has to look" in hint
-    theirs = own_app(site)  # has no federated credential for the platform's token
+    theirs = own_app(site)
+    key = provider.key(site.tenant, site.target(config={"client_id": theirs.client_id}))
+    await fails(key.wrap(facts(site), MASTER_KEY), Reason.UNREACHABLE)
+    # Now with our good token, which it has no federated credential for.
     key = site.key(client_id=theirs.client_id)
     hint = await fails(key.wrap(facts(site), MASTER_KEY), Reason.ACCESS_DENIED)
     assert "federated credential" in hint

@@ -115,7 +115,7 @@ WRONG_TENANT: Final = frozenset(
 )
 """No such tenant, or none that has vaults."""
 WRONG_SECRET: Final = frozenset({"AADSTS7000215", "AADSTS7000222", "AADSTS7000218"})
-WRONG_ASSERTION: Final = frozenset(
+NOT_FEDERATED: Final = frozenset(
     {
         "AADSTS70021",
         "AADSTS70025",
@@ -123,14 +123,14 @@ WRONG_ASSERTION: Final = frozenset(
         "AADSTS700212",
         "AADSTS700213",
         "AADSTS7002131",
-        "AADSTS700024",
-        "AADSTS700027",
-        "AADSTS50013",
-        "AADSTS50027",
     }
 )
-"""The application does not accept (or no longer accepts) the platform's federated token."""
-_PROOF: Final = WRONG_SECRET | WRONG_ASSERTION
+"""The application does not trust (or no longer trusts) who issued the platform's token, or its subject."""
+_BROKEN_ASSERTION: Final = frozenset(
+    {"AADSTS700024", "AADSTS700027", "AADSTS50013", "AADSTS50027", "AADSTS5002723"}
+)
+"""The platform's token itself is no good: expired, badly signed, not a token. No application can mend it."""
+_PROOF: Final = WRONG_SECRET | NOT_FEDERATED
 _LOGIN_TRANSIENT: Final = frozenset({"AADSTS90033", "AADSTS90006", "AADSTS50196", "AADSTS90036"})
 _LOGIN_THROTTLED: Final = frozenset({"AADSTS90055", "AADSTS90025"})
 _LOGIN_DENIED: Final = frozenset(
@@ -145,12 +145,21 @@ _LOGIN_DENIED: Final = frozenset(
 )
 _LOGIN_INVALID: Final = frozenset({"invalid_request", "invalid_scope", "invalid_resource"})
 _LOGIN_REASONS: Final = (
-    (_LOGIN_TRANSIENT, Reason.UNREACHABLE),
+    (_LOGIN_TRANSIENT | _BROKEN_ASSERTION, Reason.UNREACHABLE),
     (WRONG_TENANT, Reason.INVALID_REQUEST),
     (NOT_CONSENTED | DISABLED_APP | _PROOF | _LOGIN_DENIED, Reason.ACCESS_DENIED),
     (_LOGIN_INVALID, Reason.INVALID_REQUEST),
 )
 """The more exact first: the same OAuth code is said for many things."""
+
+
+def is_operators(fault: AzureFault, parties: Parties) -> bool:
+    """Whether a login was refused for what is the platform's own: its application's proof, or its token."""
+    if fault.action is not Action.LOGIN or fault.http_status >= _SERVER_ERROR:
+        return False
+    own = parties.own and (fault.detail in _PROOF or fault.code == "invalid_client")
+    known = fault.detail in NOT_CONSENTED | DISABLED_APP
+    return fault.detail in _BROKEN_ASSERTION or (own and not known)
 
 
 def reason_of(fault: AzureFault, parties: Parties) -> Reason:
@@ -193,10 +202,8 @@ def _of_login(fault: AzureFault, parties: Parties) -> Reason:
         return _without_code(fault)
     if fault.detail in _LOGIN_THROTTLED or fault.http_status == _TOO_MANY:
         return Reason.THROTTLED
-    if parties.own and (fault.detail in _PROOF or fault.code == "invalid_client"):
-        # The platform's own application and its own proof: no word of the customer.
-        known = fault.detail in NOT_CONSENTED | DISABLED_APP
-        return Reason.ACCESS_DENIED if known else Reason.UNREACHABLE
+    if is_operators(fault, parties):
+        return Reason.UNREACHABLE  # no word of the customer
     for codes, reason in _LOGIN_REASONS:
         if fault.detail in codes or fault.code in codes:
             return reason

@@ -88,14 +88,14 @@ _OWN_WORDS: Final = {
 
 
 def _login(fault: AzureFault, reason: Reason, parties: Parties) -> str:
-    for codes, text in _LOGIN_CODES.items():
-        if fault.detail in codes and reason is not Reason.UNREACHABLE:
-            return text
-    if fault.code and reason is Reason.UNREACHABLE and parties.own:
+    if errors.is_operators(fault, parties):
         return (
-            "Microsoft Entra ID does not accept the platform's own identity ({principal}) at present; its"
+            "Microsoft Entra ID does not accept the proof of the platform's own identity at present; its"
             " operator has to look. " + _RETRY
         )
+    for codes, text in _LOGIN_CODES.items():
+        if fault.detail in codes:
+            return text
     return _LOGIN_REASONS.get(reason, _LOGIN_REASONS[Reason.UNREACHABLE])
 
 
@@ -110,7 +110,7 @@ _LOGIN_CODES: Final = {
     errors.WRONG_SECRET: "Microsoft Entra ID does not accept the client secret of the {principal} in"
     " the tenant {tenant}: it is wrong, expired or removed. Make a new one, and have the operator put"
     " it into {variable}.",
-    errors.WRONG_ASSERTION: "The {principal} in the tenant {tenant} does not accept the platform's"
+    errors.NOT_FEDERATED: "The {principal} in the tenant {tenant} does not accept the platform's"
     " federated token. Add a federated credential with the platform's issuer and subject to it.",
 }
 _LOGIN_REASONS: Final = {
