@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from coffer.kms.v1 import kms_pb2
 from coffer.rewrap.v1 import rewrap_pb2
@@ -13,13 +13,23 @@ from coffer.type.v1 import policy_pb2
 from google.api import annotations_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from google.protobuf.descriptor import MethodDescriptor
+
+    from tests.fixtures.tenant_user import TenantUser
 
 FILES = (kms_pb2.DESCRIPTOR, secrets_pb2.DESCRIPTOR, rewrap_pb2.DESCRIPTOR)
 METHODS = ("get", "put", "post", "delete", "patch")
 PLACE = re.compile(r"\{(\w+)\}")
+NOBODYS = {"rewraps": "1", "keys": "999999"}
+"""What nobody has in the place after this word; elsewhere it is an id."""
+NOBODYS_ID = "00000000-0000-4000-8000-000000000000"
+BODIES: dict[str, Callable[[TenantUser], dict[str, Any]]] = {
+    "PutSecretValue": lambda _: {"value": "overwritten"},
+    "RevokeKeyVersion": lambda user: {"confirm": user.slug},
+}
+"""A body that would do something, of each rpc on one thing that needs one. A new one belongs here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +48,11 @@ class Endpoint:
         return self.policy.WhichOneof("caller") == "admin"
 
     @property
+    def open(self) -> bool:
+        """Called by anybody, whatever they bring along."""
+        return self.policy.WhichOneof("caller") == "open"
+
+    @property
     def step_up(self) -> bool:
         return self.admin and self.policy.admin.step_up_window_seconds > 0
 
@@ -47,9 +62,17 @@ class Endpoint:
         return PLACE.findall(self.template)
 
     def path(self, values: Mapping[str, str] | None = None) -> str:
-        """The path with its places filled, by default with an id that nobody has."""
-        nobody = "1" if "rewraps" in self.template else "00000000-0000-4000-8000-000000000000"
+        """The path with its places filled, by default with something that nobody has."""
+        known = [NOBODYS[part] for part in self.template.split("/") if part in NOBODYS]
+        nobody = known[0] if known else NOBODYS_ID
         return PLACE.sub(lambda place: (values or {}).get(place[1], nobody), self.template)
+
+    def body(self, user: TenantUser) -> dict[str, Any]:
+        """The arguments of a request whose body is good, as far as that can be without knowing more."""
+        if not self.has_body:
+            return {}
+        make = BODIES.get(str(self))
+        return {"json": make(user) if make else {}}
 
     def serves(self, path: str) -> bool:
         """Whether the path is one of the template's."""
@@ -89,4 +112,6 @@ def endpoints() -> list[Endpoint]:
 
 
 ENDPOINTS = endpoints()
+CLOSED = [endpoint for endpoint in ENDPOINTS if not endpoint.open]
 WITH_BODY = [endpoint for endpoint in ENDPOINTS if endpoint.has_body]
+STEPPED_UP = [endpoint for endpoint in ENDPOINTS if endpoint.step_up]

@@ -11,7 +11,6 @@ import pytest
 from devcloud.aws.model import KeyState, KeyUsage
 from devcloud.faults import FaultKind
 from tests.e2e.contract import wire
-from tests.fixtures.eventually import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,10 +21,6 @@ if TYPE_CHECKING:
 
 NOT_OURS = ("procrastinate.procrastinate_workers", "procrastinate.procrastinate_events")
 """Where idle workers say that they live, and what befell jobs, which name the tenant themselves."""
-UNSETTLED = (
-    "select 1 from rewrap.lease where state in ('enqueued', 'running')",
-    "select 1 from procrastinate.procrastinate_jobs where status in ('todo', 'doing')",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +114,7 @@ EACH = pytest.mark.parametrize("fault", FAULTS, ids=[fault.name for fault in FAU
 
 def settled(stack: RunningStack) -> dict[str, list[str]]:
     """Every row, once no background work that earlier tests left under way is changing any."""
-    eventually(lambda: not any(stack.rows(query) for query in UNSETTLED), "the stack is at rest")
+    stack.at_rest()
     found = stack.dump()
     assert found.keys() >= {"kms.binding", "kms.master_key", "rewrap.lease", "audit.event"}
     return {name: rows for name, rows in found.items() if name not in NOT_OURS}
