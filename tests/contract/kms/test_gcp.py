@@ -80,6 +80,16 @@ def counts(site: GcpSite) -> list[int]:
     return [site.count(one) for one in Operation]
 
 
+def tap(monkeypatch: pytest.MonkeyPatch, interceptor: grpc.aio.UnaryUnaryClientInterceptor) -> None:
+    """Let it hear what the provider's channels carry that are opened from now on."""
+    channel = grpc.aio.secure_channel
+
+    def tapped(*arguments: Any, **options: Any) -> Any:
+        return channel(*arguments, **{**options, "interceptors": [interceptor]})
+
+    monkeypatch.setattr(grpc.aio, "secure_channel", tapped)
+
+
 # Checksums
 
 
@@ -186,6 +196,36 @@ async def test_a_token_that_lives_shorter_than_told_is_renewed(
         await site.close()
 
 
+class Delaying(grpc.aio.UnaryUnaryClientInterceptor):
+    """Hands over the second answer of those to the first token only once another token is used."""
+
+    def __init__(self) -> None:
+        self.tokens: list[str] = []
+        self.renewed = asyncio.Event()
+
+    async def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
+        self.tokens.append(dict(details.metadata)["authorization"])
+        second = len(self.tokens) == 2
+        if self.tokens[-1] != self.tokens[0]:
+            self.renewed.set()
+        call = await continuation(details, request)
+        if second:
+            await asyncio.wait_for(self.renewed.wait(), 10)
+        return call
+
+
+async def test_a_late_refusal_of_the_old_token_does_not_cost_the_new_one(
+    site: GcpSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tap(monkeypatch, delaying := Delaying())
+    await site.key().wrap(facts(site), MASTER_KEY)
+    site.expire_logins()
+    delaying.tokens.clear()
+    await asyncio.gather(*(site.key().wrap(facts(site), MASTER_KEY) for _ in range(2)))
+    assert len(delaying.tokens) == 4
+    assert site.count(Operation.LOGIN) == 2
+
+
 async def test_our_own_token_that_expired_is_renewed_unnoticed(site: GcpSite) -> None:
     await site.key().wrap(facts(site), MASTER_KEY)
     site.control.expire_tokens(site.principal_email)
@@ -240,12 +280,7 @@ class Overheard(grpc.aio.UnaryUnaryClientInterceptor):
 
 @pytest.fixture
 def overheard(monkeypatch: pytest.MonkeyPatch) -> Overheard:
-    listener, channel = Overheard(), grpc.aio.secure_channel
-
-    def tapped(*arguments: Any, **options: Any) -> Any:
-        return channel(*arguments, **{**options, "interceptors": [listener]})
-
-    monkeypatch.setattr(grpc.aio, "secure_channel", tapped)
+    tap(monkeypatch, listener := Overheard())
     return listener
 
 

@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from services.kms.providers.gcp.errors import Action
+from services.kms.providers.gcp.errors import Action, is_stale_token
+from services.kms.providers.gcp.faults import GcpFailedError
 from services.kms.providers.gcp.places import Places, Step
 from services.kms.providers.gcp.tokens import IAM_SCOPE, KMS_SCOPE, OwnTokens, Token
 from services.kms.providers.lanes import THREADS, Lanes
@@ -34,6 +35,11 @@ class _Making:
         failed = self.task.cancelled() or self.task.exception() is not None
         return failed or not self.task.result().good
 
+    def gave(self, token: Token) -> bool:
+        """Whether this very token came from here."""
+        done = self.task.done() and not self.task.cancelled()
+        return done and self.task.exception() is None and self.task.result() is token
+
 
 class OwnIdentity:
     """The platform's own tokens. In a thread of its own: no tenant can keep it busy."""
@@ -42,7 +48,7 @@ class OwnIdentity:
         self._tokens = OwnTokens(scope)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="gcp-own")
         self._making: asyncio.Task[Token] | None = None
-        self._refused = False
+        self._refused: Token | None = None
 
     async def get(self, deadline: float) -> Token:
         """A token. Raises GcpFailedError with OWN_IDENTITY."""
@@ -52,15 +58,14 @@ class OwnIdentity:
         return await asyncio.shield(self._making)
 
     async def _get(self, deadline: float) -> Token:
-        until = _monotonic(deadline)
-        anew, self._refused = self._refused, False
+        until, refused = _monotonic(deadline), self._refused
         return await asyncio.get_running_loop().run_in_executor(
-            self._pool, lambda: self._tokens.get(until, anew=anew)
+            self._pool, lambda: self._tokens.get(until, refused)
         )
 
-    def refused(self) -> None:
-        """Google did not take the token: make a new one the next time."""
-        self._refused = True
+    def refused(self, token: Token) -> None:
+        """Google did not take this one: make a new one the next time."""
+        self._refused = token
 
     async def close(self) -> None:
         """Make no more."""
@@ -111,20 +116,21 @@ class Logins:
         step.wait()
         async with self._places.take(Action.LOGIN, key.tenant_id, deadline, step):
             until = _monotonic(deadline)
-            return await asyncio.get_running_loop().run_in_executor(
-                self._pool, lambda: self._impersonation.get(key, own, until)
-            )
+            try:
+                return await asyncio.get_running_loop().run_in_executor(
+                    self._pool, lambda: self._impersonation.get(key, own, until)
+                )
+            except GcpFailedError as error:
+                if is_stale_token(error.fault):
+                    self._for_iam.refused(own)
+                raise
 
-    def forget(self, key: LoginKey | None) -> None:
-        """The token was refused: make a new one the next time."""
+    def refused(self, key: LoginKey | None, token: Token) -> None:
+        """KMS did not take this one: make a new one the next time, unless somebody else has made it."""
         if key is None:
-            self._for_kms.refused()
-        else:
-            self._made.pop(key, None)
-
-    def own_refused(self) -> None:
-        """The platform's own token was refused where it impersonates."""
-        self._for_iam.refused()
+            self._for_kms.refused(token)
+        elif (making := self._made.get(key)) is not None and making.gave(token):
+            del self._made[key]
 
     async def close(self) -> None:
         """Begin no more logins; those under way end by their own time-outs."""

@@ -152,19 +152,10 @@ class GcpProvider:
             try:
                 return await self._once(action, use, work, deadline, step)
             except GcpFailedError as error:
-                if not self._again(error, use, loop.time() - began):
+                if not _again(error, loop.time() - began):
                     raise
             await asyncio.sleep(random.uniform(*_RETRY_AFTER))  # noqa: S311 - only a delay
             return await self._once(action, use, work, deadline, step)
-
-    def _again(self, error: GcpFailedError, use: Use, took: float) -> bool:
-        if is_stale_token(error.fault):
-            if error.action is Action.LOGIN:
-                self._logins.own_refused()
-            else:
-                self._logins.forget(use.login)
-            return True
-        return may_help_to_repeat(error.fault, error.action) and took < _QUICK_SECONDS
 
     async def _once(
         self,
@@ -180,20 +171,22 @@ class GcpProvider:
             token = await self._logins.get(use.login, deadline, step)
             step.wait()
             async with self._places.take(action, use.tenant_id, deadline, step):
-                return await self._asked(action, token, use.parties, work, deadline)
+                return await self._asked(action, token, use, work, deadline)
         except asyncio.CancelledError:
             if not _is_cancelled():  # but the login or the channel was, by `close`
                 raise not_asked() from None
             raise
 
     async def _asked(
-        self, action: Action, token: Token, parties: Parties, work: Work[T], deadline: float
+        self, action: Action, token: Token, use: Use, work: Work[T], deadline: float
     ) -> T:
         try:
             with self._channels.client() as client:
-                return await work(client, _options(token, parties, deadline))
+                return await work(client, _options(token, use.parties, deadline))
         except Exception as error:  # noqa: BLE001 - nothing foreign leaves an adapter
             fault = attributed(of_kms(error), action, direct=token.own)
+            if is_stale_token(fault):
+                self._logins.refused(use.login, token)
             raise GcpFailedError(action, fault) from None
 
 
@@ -238,6 +231,13 @@ class GcpKey:
             return integrity.decrypted(await client.decrypt(request, **options))
 
         return await self._provider.call(Action.DECRYPT, use, decrypt)
+
+
+def _again(error: GcpFailedError, took: float) -> bool:
+    """Whether to try once more: with another token, or soon after no answer."""
+    if is_stale_token(error.fault):
+        return True
+    return may_help_to_repeat(error.fault, error.action) and took < _QUICK_SECONDS
 
 
 def _options(token: Token, parties: Parties, deadline: float) -> Options:

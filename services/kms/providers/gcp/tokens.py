@@ -66,8 +66,8 @@ class OwnTokens:
         self._session = session()
         self._credentials: Any = None
 
-    def get(self, until: float, *, anew: bool) -> Token:
-        """A token; `anew` where the last one was refused. Not for two threads at a time.
+    def get(self, until: float, refused: Token | None) -> Token:
+        """A token, another one than was `refused`. Not for two threads at a time.
 
         Raises GcpFailedError, always with OWN_IDENTITY.
         """
@@ -75,7 +75,8 @@ class OwnTokens:
         try:
             if self._credentials is None:
                 self._credentials, _ = google.auth.default(scopes=[self._scope], request=http)
-            if anew or self._credentials.token_state is not TokenState.FRESH:
+            stale = self._credentials.token_state is not TokenState.FRESH
+            if stale or (refused is not None and refused.value == self._credentials.token):
                 self._credentials.refresh(http)
             # Not kept: the credentials themselves know how long their token is good.
             return Token(
