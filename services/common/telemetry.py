@@ -41,7 +41,10 @@ _QUIET: Final = (
     "httpx",
     "httpcore",
     "azure",
+    "msal",
+    "aiohttp",
     "google",
+    "requests",
 )
 
 FLUSH_SECONDS: Final = 0.2

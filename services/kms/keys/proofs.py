@@ -39,7 +39,7 @@ async def probe(key: WrappingKey, tenant_id: UUID) -> Proof:
     between = time.perf_counter()
     back = await key.unwrap(facts, wrapped)
     ended = time.perf_counter()
-    _require_same(sample, back)
+    _require_same(key, sample, back)
     return Proof(wrapped.key_ref, (between - started) * 1000, (ended - between) * 1000)
 
 
@@ -48,15 +48,16 @@ async def mint(key: WrappingKey, method: WrapMethod, tenant_id: UUID, *, clock: 
     facts, master_key = KeyFacts(tenant_id, uuid.uuid4()), hierarchy.new_master_key()
     wrapped = await key.wrap(facts, master_key)
     asked_at = clock()
-    _require_same(master_key, await key.unwrap(facts, wrapped))
+    _require_same(key, master_key, await key.unwrap(facts, wrapped))
     check_value = hierarchy.check_value(master_key, tenant_id, facts.key_id)
     new = NewMasterKey(facts.key_id, method, wrapped, check_value)
     return Minted(tenant_id, new, asked_at, master_key)
 
 
-def _require_same(sent: bytes, back: bytes) -> None:
+def _require_same(key: WrappingKey, sent: bytes, back: bytes) -> None:
     if not hmac.compare_digest(sent, back):
         raise WrapError(
             Reason.ROUNDTRIP_MISMATCH,
-            "Unwrapping did not give back the bytes that were wrapped: this key must not be used.",
+            f"Unwrapping with {key.describe().key_ref} did not give back the bytes that were wrapped:"
+            " this key must not be used.",
         )
