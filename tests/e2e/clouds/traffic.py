@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import time
 import uuid
 from dataclasses import dataclass
@@ -91,6 +92,7 @@ class Traffic:
     async def _again(
         self, request: Callable[[TenantUser], Awaitable[None]], load: Steady, until: float
     ) -> None:
+        await asyncio.sleep(random.uniform(0.0, load.pause))  # noqa: S311 - not all at once
         while time.monotonic() < until:
             await request(load.user)
             await asyncio.sleep(load.pause)
