@@ -39,7 +39,8 @@ class AzureKey:
     async def wrap(self, facts: KeyFacts, master_key: bytes) -> Wrapped:
         """Wrap in the vault, under the key's current version. Raises WrapError.
 
-        `facts` bind nothing here: RSA-OAEP authenticates no context. The caller's check value does.
+        A path without a version means the current one, as Microsoft's own clients use it. `facts` bind
+        nothing here: RSA-OAEP authenticates no context. The caller's check value does.
         """
         del facts
         key = self._parties.key
