@@ -192,9 +192,11 @@ class MemoryStore:
     async def sealed_bindings(self, limit: int) -> list[SealedKey]:
         return [
             SealedKey(binding.tenant_id, binding.id, version)
-            for (_, version), binding_id in self.binding_of.items()
+            for (tenant_id, version), binding_id in self.binding_of.items()
             for binding in [self.bindings[binding_id]]
-            if binding.sealed_since is not None and not binding.replaced
+            if binding.sealed_since is not None
+            and not binding.replaced
+            and self.rows[tenant_id, version].status is not KeyStatus.REVOKED
         ][:limit]
 
     async def unseal(self, call: Call, binding: Binding, epoch: int) -> bool:

@@ -137,6 +137,7 @@ class Tending:
             _log.info("binding %s still cannot be used: %s", binding.id, error.reason)
         except (KeyRevokedError, UnknownVersionError):
             self._seals.forget(binding.id)
+            self._search_at = float("-inf")  # with another of its versions it is to be tried still
         except CofferError as error:
             _log.warning("binding %s could not be tried: %s", binding.id, error.code)
 

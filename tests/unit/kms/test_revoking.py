@@ -16,6 +16,7 @@ from services.common.errors import (
     KeyRevokedError,
     NotFoundError,
     StepUpRequiredError,
+    TenantSealedError,
     UnavailableError,
     ValidationError,
 )
@@ -23,8 +24,8 @@ from services.common.identity import Call, StepUp, Tenant
 from services.kms.data_keys import DataKeys
 from services.kms.keys.announcements import Announcement, Kind
 from services.kms.lifecycle.revoking import Revoking
-from services.kms.model import DataKeyFault, Erasure, KeyStatus, WrapMethod
-from tests.fakes.kms_keys import World
+from services.kms.model import DataKeyFault, Erasure, KeyStatus, Reason, WrapMethod
+from tests.fakes.kms_keys import RETRY, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -215,6 +216,29 @@ async def test_a_key_in_hand_is_not_used_after_its_erasure_while_another_is_wait
     await scene.revoke()
     key.gate.set()
     assert (await unwrap).results == (DataKeyFault.REVOKED, bytes(32))
+
+
+async def test_a_sealed_binding_is_tried_with_what_is_left_of_it(scene: Scene) -> None:
+    """It was to be tried with the very version that was erased."""
+    world, key = scene.world, scene.world.keys.customers["k"]
+    (binding_id,) = world.store.bindings
+    key.trouble = Reason.KEY_DISABLED
+    world.tending.tend()
+    with pytest.raises(TenantSealedError):
+        await world.master_keys.open(scene.tenant, 1)
+    await scene.revoke()
+    key.trouble = None
+    for _ in range(2):
+        world.clock.now += 1.2 * RETRY / 2
+        world.tending.tend()
+        await world.settle()
+    world.tending.tend()
+    await world.settle()
+    assert world.seals.knows(binding_id)
+    world.clock.now += 1.2 * RETRY
+    world.tending.tend()
+    await world.settle()
+    assert world.store.bindings[binding_id].sealed_since is None
 
 
 async def test_who_lost_the_answer_gets_the_same_receipt(scene: Scene) -> None:
