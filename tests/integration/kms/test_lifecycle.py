@@ -7,6 +7,7 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 from coffer.kms.v1 import kms_pb2
 
@@ -292,6 +293,25 @@ async def test_a_drained_key_is_left_though_nobody_looks_and_the_process_was_ano
         assert await has_no_config(one, tenant)
         assert await has_no_config(two, tenant)
         assert [action for action, _ in events(one, tenant)].count("kms.drained") == 1
+
+
+async def test_looking_works_while_others_hold_the_ring(
+    database: TestDatabase, pki: TestPki, aws: AwsServer, cloud: Control
+) -> None:
+    # Of this database alone; the default of 10 s would make a slow test.
+    (name,) = database.rows("select current_database()")[0]
+    database.execute(f"alter role coffer_kms in database {name} set lock_timeout = '200ms'")
+    async with running_kms(database, pki, aws) as kms:
+        tenant, _ = await connected(kms, cloud)
+        stored = StoredKeys(kms, tenant)
+        await stored.add(1)
+        await kms.offboard(tenant)
+        with psycopg.connect(database.admin_dsn) as holder:
+            lock = "select pg_advisory_xact_lock_shared(kms.ring_lock(%s))"
+            holder.execute(lock, (tenant,))
+            database.execute("delete from secrets.data_key")
+            assert (await kms.get(tenant))["draining"] is True
+        await until(lambda: has_no_config(kms, tenant), 5, "left")
 
 
 async def test_connecting_again_ends_the_leaving(kms: KmsStand, cloud: Control) -> None:
