@@ -134,7 +134,11 @@ def test_whose_application_it_is_decides_what_a_refused_login_means(
 @pytest.mark.parametrize(
     "fault",
     [
-        *(AzureFault(action, 0, code) for action in Action for code in errors.OURS),
+        *(
+            AzureFault(action, 0, code)
+            for action in Action
+            for code in errors.NOT_AGAIN | {errors.NO_IDENTITY}
+        ),
         *(AzureFault(action, 0, errors.NO_SUCH_HOST) for action in CRYPT),
         *(
             AzureFault(action, status, "Forbidden" if status else "", detail)

@@ -83,8 +83,8 @@ FOREIGN_CHALLENGE: Final = "coffer:foreign_challenge"
 """A challenge that leads to another cloud, or to a token for something else."""
 OTHER_TENANT: Final = "coffer:other_tenant"
 """The vault is in another tenant than the configured one."""
-OURS: Final = frozenset({NO_SECRET, NO_IDENTITY, NO_CLIENT, FOREIGN_CHALLENGE, OTHER_TENANT})
-"""Asking again would not help."""
+NOT_AGAIN: Final = frozenset({NO_SECRET, NO_CLIENT, FOREIGN_CHALLENGE, OTHER_TENANT})
+"""Trying once more would not help."""
 
 FIREWALL: Final = frozenset({"ForbiddenByFirewall", "ForbiddenByConnection"})
 DISABLED: Final = frozenset({"KeyDisabled"})

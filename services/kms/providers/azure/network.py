@@ -1,9 +1,9 @@
 """Connections to vaults and to Microsoft's login. Belongs to one event loop.
 
 Nothing here has a bound that many tenants share and hanging ones could fill: the connectors take any
-number of connections, since each tenant may have only a few calls under way (`Turns`), and names are
-looked up by threads of their own instead of those of the whole process, each look-up for three seconds at
-most.
+number of connections, since each tenant may have only a few calls under way (`Turns`). Names are looked
+up by threads of their own instead of those of the whole process, each waited for three seconds at most;
+all are in Microsoft's zones, so that no tenant can make the look-up of its own vault hang.
 
 The operator's CA is trusted at overridden endpoints only; everything else is checked against the
 system's.

@@ -11,7 +11,7 @@ from services.kms.keys.turns import Turns
 from services.kms.providers.azure.clouds import vault_key
 from services.kms.providers.azure.credentials import Credentials, identify, silence
 from services.kms.providers.azure.errors import (
-    OURS,
+    NOT_AGAIN,
     Action,
     AzureFault,
     Parties,
@@ -158,5 +158,7 @@ def _refused(fault: AzureFault) -> bool:
 
 def _again(fault: AzureFault, parties: Parties, took: float) -> bool:
     return (
-        not reason_of(fault, parties).definite and fault.code not in OURS and took < _QUICK_SECONDS
+        not reason_of(fault, parties).definite
+        and fault.code not in NOT_AGAIN
+        and took < _QUICK_SECONDS
     )

@@ -36,7 +36,7 @@ _PARAMETER: Final = re.compile(r'([A-Za-z_]+)\s*=\s*"([^"]*)"')
 
 
 class ChallengeRefusedError(Exception):
-    """`code` is one of errors.OURS."""
+    """`code` is FOREIGN_CHALLENGE or OTHER_TENANT."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
