@@ -67,7 +67,8 @@ def stage(answer: Callable[[httpx.Request], httpx.Response], stop: Stop | None =
     )
     display = Display(Console(file=io.StringIO()), steps=1)
     absent = cast("Any", None)
-    return Stage(absent, rest, absent, absent, absent, display, stop or Stop(), 5.0)
+    nobody = (absent, absent, absent, absent, absent)
+    return Stage(absent, rest, *nobody, display, stop or Stop(), 5.0)
 
 
 STORED = Stored({"A": "value"}, CERTIFICATE, {"A": ROW})
