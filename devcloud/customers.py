@@ -55,9 +55,10 @@ class CloudCustomer:
         """Make the key usable again."""
         self.control.enable(self.key)
 
-    def calls(self) -> int:
-        """Calls so far that were made for this customer, refused ones too."""
-        return self.control.count(resource=self.key) + self.control.count(resource=self.principal)
+    def asked(self) -> int:
+        """Calls made for this customer that wait for their answer now."""
+        mine = (self.key, self.principal)
+        return sum(tally.in_flight for tally in self.control.tallies() if tally.resource in mine)
 
 
 class Clouds:
