@@ -92,7 +92,7 @@ class Traffic:
     async def _again(
         self, request: Callable[[TenantUser], Awaitable[None]], load: Steady, until: float
     ) -> None:
-        await asyncio.sleep(random.uniform(0.0, load.pause))  # noqa: S311 - not all at once
+        await asyncio.sleep(random.uniform(0.0, load.pause))
         while time.monotonic() < until:
             await request(load.user)
             await asyncio.sleep(load.pause)
