@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 CLIENTS: Final = (1, 8, 32)
-SECTIONS: Final = ("creates", "accesses", "rewraps", "keys", "sealing", "limits")
+SECTIONS: Final = ("creates", "accesses", "rewraps", "keys", "sealing", "neighbours", "limits")
 USUAL: Final = ("creates", "accesses", "rewraps", "keys", "sealing")
 """What is measured when nothing else is asked for."""
 

@@ -27,6 +27,7 @@ LIMITS: Final = {
     "framed": "echo in our frame/s",
     "loop": "bare loop/s",
     "sql": "inside SQL, no crypto/s",
+    "alone": "alone/s",
 }
 BEGIN: Final = "<!-- figures: written by `python -m benchmarks --markdown` -->"
 END: Final = "<!-- end of figures -->"
