@@ -2,8 +2,10 @@
 
 Nobody has been authenticated here, so tenants are not known; a credential is the nearest thing. One key
 stands for one credential (see `transcode`) and has at most a share of the places and of the
-waiting room: callers of a slow KMS use up their share, and the others go on. When a place becomes free the
-keys that wait take turns, each in its own order of arrival.
+waiting room: callers of a slow KMS use up their share, and the others go on. Nor may a key have more places
+than are left free: so however many keys have calls that hang, each takes less, and there is a place for the
+next who comes ("dynamic threshold", Choudhury and Hahne, IEEE/ACM Transactions on Networking 6(2), 1998).
+When a place becomes free the keys that wait take turns, each in its own order of arrival.
 
 Not promised: fairness between tenants. Whoever has several credentials has several shares; what one tenant
 may cost is bounded where it is known, in the services.
@@ -20,7 +22,10 @@ from services.common.errors import DeadlineError, UnavailableError
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Calls under way, and calls that wait: how many, and bytes of their requests; of all, and of one key."""
+    """Calls under way, and calls that wait: how many, and bytes of their requests; of all, and of one key.
+
+    `n` keys that want all they can get have `calls / (n + 1)` places each, at most `calls_per_key`.
+    """
 
     calls: int
     calls_per_key: int
@@ -61,7 +66,7 @@ class Places:
     def take(self, key: int) -> bool:
         """A place at once, or False. Nobody is overtaken: those who wait could not have had it either."""
         mine = self._taken.get(key, 0)
-        if not self._free or mine >= self._bounds.calls_per_key:
+        if mine >= self._free or mine >= self._bounds.calls_per_key:
             return False
         self._free -= 1
         self._taken[key] = mine + 1
@@ -86,15 +91,15 @@ class Places:
             raise
 
     def give_back(self, key: int) -> None:
-        """A place is free again, and goes to the next whose turn it is."""
+        """A place is free again, and goes to the next whose turn it is; then there may be more for others."""
         mine = self._taken[key] - 1
         if mine:
             self._taken[key] = mine
         else:
             del self._taken[key]
         self._free += 1
-        if self._queues:
-            self._admit()
+        while self._queues and self._admit():
+            pass
 
     def _join(self, key: int, size: int) -> asyncio.Future[None]:
         bounds = self._bounds
@@ -114,8 +119,8 @@ class Places:
         self._bytes += size
         return place
 
-    def _admit(self) -> None:
-        """The first key in turn that has not its share yet. Keys at their share are few: they hold it all."""
+    def _admit(self) -> bool:
+        """The first key in turn that has not its share yet. Keys at their share are no more than places."""
         for key, queue in self._queues.items():
             # One that was cancelled a moment ago leaves by itself when its task runs.
             place = next((place for place in queue.waiters if not place.done()), None)
@@ -123,7 +128,8 @@ class Places:
                 self._queues.move_to_end(key)
                 self._leave(key, place)
                 place.set_result(None)
-                return
+                return True
+        return False
 
     def _leave(self, key: int, place: asyncio.Future[None]) -> None:
         queue = self._queues[key]

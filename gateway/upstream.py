@@ -24,7 +24,7 @@ _MIB: Final = 1024 * 1024
 BOUNDS: Final = Bounds(
     # 3,000 at once lost a quarter of them as CANCELLED (grpcio 1.85).
     calls=192,
-    # A third: two credentials whose calls hang leave room for everybody else.
+    # A third; less as soon as others want theirs.
     calls_per_key=64,
     waiting=2_000,
     waiting_per_key=700,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
 BOUNDS = Bounds(
-    calls=6,
+    calls=7,
     calls_per_key=2,
     waiting=8,
     waiting_per_key=5,
@@ -87,13 +87,42 @@ async def test_one_key_whose_calls_hang_leaves_places_for_others(crowd: Crowd) -
 
 
 async def test_keys_take_turns_however_many_calls_one_of_them_has_waiting(crowd: Crowd) -> None:
-    held = [await crowd.come(key) for key in (OTHER, OTHER, THIRD, THIRD, FOURTH, FOURTH)]
-    for key in (GREEDY, GREEDY, GREEDY, 5, 6):
+    keys = (OTHER, OTHER, THIRD, THIRD, FOURTH, FOURTH, 5)
+    held = [await crowd.come(key) for key in keys]
+    for key in (GREEDY, GREEDY, GREEDY, 6, 7):
         await crowd.come(key)
     crowd.order.clear()
     for task in held:
         await crowd.leave(task)
-    assert crowd.order == [GREEDY, 5, 6, GREEDY]
+    assert crowd.order == [GREEDY, 6, 7, GREEDY]
+
+
+async def test_many_keys_whose_calls_hang_leave_a_place_for_the_next() -> None:
+    crowd = Crowd(replace(BOUNDS, calls=20, calls_per_key=12, waiting=300, waiting_per_key=300))
+    for _ in range(20):
+        for key in range(9):
+            await crowd.come(key)
+    assert Counter(crowd.order) == dict.fromkeys(range(9), 2)
+    before = len(crowd.order)
+    await crowd.come(10)
+    assert len(crowd.order) == before + 1
+    await crowd.end()
+    assert crowd.places.idle
+
+
+async def test_a_key_takes_what_the_others_leave_and_no_more() -> None:
+    crowd = Crowd(replace(BOUNDS, calls=20, calls_per_key=20, waiting=300, waiting_per_key=300))
+    first = [await crowd.come(GREEDY) for _ in range(20)]
+    assert crowd.order == [GREEDY] * 10
+    for _ in range(20):
+        await crowd.come(OTHER)
+    assert Counter(crowd.order) == {GREEDY: 10, OTHER: 5}
+    for task in first[:8]:
+        await crowd.leave(task)
+    # As they leave, both come to have the same: seven, and six are free.
+    assert Counter(crowd.order) == {GREEDY: 8 + 7, OTHER: 7}
+    await crowd.end()
+    assert crowd.places.idle
 
 
 async def test_a_place_goes_to_its_own_key_when_that_was_at_its_share(crowd: Crowd) -> None:
@@ -113,7 +142,7 @@ async def test_a_flood_under_one_key_leaves_the_waiting_room_to_others(crowd: Cr
         held = [await crowd.come(key) for _ in range(3)]
         assert not any(task.done() for task in held)
     turned_away = await crowd.come(FOURTH)
-    assert not turned_away.done()  # the sixth place
+    assert not turned_away.done()  # the last place
     for _ in range(2):
         turned_away = await crowd.come(FOURTH)
     assert isinstance(turned_away.exception(), UnavailableError)
