@@ -143,8 +143,11 @@ class Accessor:
 
     @contextlib.contextmanager
     def _holding(self, size: int) -> Iterator[None]:
-        """Keep `size` bytes in hand. Raises UnavailableError when that is too much with the others'."""
-        if size > self._room:
+        """Keep `size` bytes in hand. Raises UnavailableError when that is too much with the others'.
+
+        Nobody takes more than is left for the rest: many tenants with slow keys leave room for small values.
+        """
+        if size > self._room - size:
             raise UnavailableError("Too much is being read at present.")
         self._room -= size
         try:

@@ -36,6 +36,7 @@ MAX_TENANTS: Final = 1024
 MAX_WAITING: Final = 1024
 """Calls of one tenant that wait for a key; each has a value in hand."""
 MAX_ALL_WAITING: Final = 4096
+"""No tenant's calls take more of it than is left."""
 _RECENT_SECONDS: Final = 1.0
 
 
@@ -87,7 +88,7 @@ class DataKeyPool:
         self._observer.key_taken(from_stock=key is not None)
         if key is not None:
             return key
-        if len(shelf.waiting) >= MAX_WAITING or self._waiting >= MAX_ALL_WAITING:
+        if len(shelf.waiting) >= min(MAX_WAITING, MAX_ALL_WAITING - self._waiting):
             raise UnavailableError("Too many calls wait for a data key.")
         future: asyncio.Future[DataKey] = asyncio.get_running_loop().create_future()
         shelf.waiting.append(_Waiting(future, _caller()))

@@ -36,7 +36,10 @@ MAX_WAITING_BYTES: Final = 64 * 1024 * 1024
 @dataclass(frozen=True, slots=True)
 class GroupLimits:
     """Bounds of one group, and of all in this process: `waiting` counts the calls that no group has
-    taken yet, `waiting_bytes` weighs those and what is under way."""
+    taken yet, `waiting_bytes` weighs those and what is under way.
+
+    No tenant may have more calls waiting than there is room left: so calls of tenants whose keys are out of
+    reach, however many, leave room for those of the next (as the places of `gateway.places`)."""
 
     items: int = MAX_ITEMS
     bytes: int = MAX_BYTES
@@ -81,12 +84,16 @@ class Grouping(Generic[Item, Outcome]):
         """The outcome of `item`. Raises its error, or UnavailableError when too much waits."""
         weight = self._weigh(item)
         limits = self._limits
-        if self._waiting >= limits.waiting or self._waiting_bytes + weight > limits.waiting_bytes:
+        queue = self._queues.get(tenant_id)
+        mine = 0 if queue is None else len(queue)
+        if (
+            mine >= limits.waiting - self._waiting
+            or self._waiting_bytes + weight > limits.waiting_bytes
+        ):
             raise UnavailableError("Too many calls are waiting.")
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting += 1
         self._waiting_bytes += weight
-        queue = self._queues.get(tenant_id)
         if queue is None:
             queue = self._queues[tenant_id] = deque()
             self._turns.append(tenant_id)

@@ -42,15 +42,18 @@ async def test_tenants_whose_key_is_out_of_reach_do_not_keep_another_from_its_va
 
 async def test_values_in_hand_are_bounded_while_keys_are_waited_for() -> None:
     vault = Vault()
-    accessor = Accessor(vault, vault, Watching(), held_bytes=1500)
+    accessor = Accessor(vault, vault, Watching(), held_bytes=2500)
     stuck, healthy = uuid4(), uuid4()
     vault.unreachable.add(stuck)
     for tenant_id in (stuck, healthy):
         vault.keep(tenant_id, "BIG", bytes(1000))
+    vault.keep(healthy, "SMALL")
     waiting = asyncio.create_task(accessor.access(stuck, a_question("BIG")))
     await settle()
     with pytest.raises(UnavailableError):
         await accessor.access(healthy, a_question("BIG"))
+    # There is room for it, and nobody may leave less room than he takes.
+    assert (await accessor.access(healthy, a_question("SMALL"))).fields["value"] == b"v"
     vault.gate.set()
     with pytest.raises(TenantSealedError):
         await waiting

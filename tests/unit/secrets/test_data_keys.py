@@ -11,7 +11,7 @@ import pytest
 from services.common.errors import TenantSealedError, UnavailableError
 from services.common.identity import enter_call
 from services.secrets.clock import boot_seconds
-from services.secrets.data_keys import MAX_STOCK, MAX_WAITING, DataKeyPool
+from services.secrets.data_keys import MAX_ALL_WAITING, MAX_STOCK, MAX_WAITING, DataKeyPool
 from tests.fakes.secrets_ports import MemoryKms, Watching, settle
 from tests.fakes.secrets_values import a_call
 
@@ -183,6 +183,22 @@ async def test_more_waiting_than_can_be_held_in_hand_is_sent_away() -> None:
     kms.gate.set()
     await asyncio.gather(*waiting, other)
     await pool.take(TENANT)
+    await pool.aclose()
+
+
+async def test_tenants_whose_keys_are_out_of_reach_leave_room_for_those_of_the_next() -> None:
+    kms = MemoryKms()
+    kms.gate.clear()
+    pool = DataKeyPool(kms, Watching())
+    stuck = [uuid4() for _ in range(8)]
+    flood = [asyncio.create_task(pool.take(stuck[n % 8])) for n in range(MAX_ALL_WAITING + 1)]
+    await settle()
+    assert any(task.done() for task in flood)
+    other = asyncio.create_task(pool.take(uuid4()))
+    await settle()
+    kms.gate.set()
+    await other
+    await asyncio.gather(*flood, return_exceptions=True)
     await pool.aclose()
 
 

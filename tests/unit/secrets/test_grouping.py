@@ -138,7 +138,7 @@ async def test_a_caller_that_went_away_while_waiting_is_left_out() -> None:
 async def test_too_much_waiting_is_refused_and_not_remembered() -> None:
     served = Served()
     served.gate.clear()
-    grouping = Grouping(served, limits=GroupLimits(waiting=3))
+    grouping = Grouping(served, limits=GroupLimits(waiting=6))
     calls = [asyncio.create_task(grouping.submit(TENANT, number)) for number in range(1, 5)]
     await _settle()
     with pytest.raises(UnavailableError):
@@ -146,3 +146,19 @@ async def test_too_much_waiting_is_refused_and_not_remembered() -> None:
     served.gate.set()
     await asyncio.gather(*calls)
     assert await grouping.submit(TENANT, 9) == 18
+
+
+async def test_tenants_whose_calls_get_stuck_leave_room_for_those_of_the_next() -> None:
+    served = Served()
+    served.gate.clear()
+    grouping = Grouping(served, limits=GroupLimits(waiting=40))
+    flood = [uuid4() for _ in range(5)]
+    stuck = [asyncio.create_task(grouping.submit(flood[n % 5], n)) for n in range(1, 201)]
+    await _settle()
+    assert sum(task.done() for task in stuck) > 100
+    others = [asyncio.create_task(grouping.submit(uuid4(), n)) for n in (1, 2, 3)]
+    await _settle()
+    assert not any(task.done() for task in others)
+    served.gate.set()
+    assert await asyncio.gather(*others) == [2, 4, 6]
+    await asyncio.gather(*stuck, return_exceptions=True)
