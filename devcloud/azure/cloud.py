@@ -200,10 +200,11 @@ class Cloud:
             client_id, lambda app: replace(app, principals={**principal, **app.principals})
         )
 
-    def rotate_secret(self, client_id: str) -> App:
-        """A new secret instead of every old one."""
+    def rotate_secret(self, client_id: str, secret: str | None = None) -> App:
+        """A new secret instead of every old one; one may be chosen here, unlike with Azure."""
+        made = secret or _new_secret()
         return self.edit_app(
-            client_id, lambda app: replace(app, secrets=(_new_secret(),), secrets_expired=False)
+            client_id, lambda app: replace(app, secrets=(made,), secrets_expired=False)
         )
 
     def create_identity(self, tenant_id: str) -> ManagedIdentity:

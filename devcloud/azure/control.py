@@ -206,9 +206,9 @@ class AzureControl(ControlClient):
         """Refuse it new tokens; those it has stay good, as with Azure."""
         return app_info(self._do("revoke-consent", client_id=client_id, tenant_id=tenant_id))
 
-    def rotate_secret(self, client_id: str) -> AppInfo:
-        """A new client secret; every old one is refused from now on."""
-        return app_info(self._do("rotate-secret", client_id=client_id))
+    def rotate_secret(self, client_id: str, secret: str | None = None) -> AppInfo:
+        """A new client secret, which may be chosen; every old one is refused from now on."""
+        return app_info(self._do("rotate-secret", client_id=client_id, secret=secret))
 
     def federate(self, client_id: str, federations: Iterable[Federation]) -> AppInfo:
         """Whose assertions the application accepts."""

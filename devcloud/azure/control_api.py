@@ -181,7 +181,7 @@ class ControlApi:
         )
 
     def _rotate_secret(self, body: Members) -> Members:
-        return _shown_app(self._cloud.rotate_secret(body["client_id"]))
+        return _shown_app(self._cloud.rotate_secret(body["client_id"], body["secret"]))
 
     def _federate(self, body: Members) -> Members:
         federations = tuple(Federation(**one) for one in body["federations"])

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import re
 import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import jwt
 from cryptography.hazmat.primitives import serialization
 
 if TYPE_CHECKING:
@@ -19,6 +21,11 @@ if TYPE_CHECKING:
 
 SHORTEST = 12
 """Forms shorter than that would be found by accident."""
+CLOUD_TOKENS = {
+    "Google access token": "ya29.c.",
+    "Azure access token": jwt.encode({}, "x" * 32, "HS256").partition(".")[0],
+}
+AWS_SESSION = re.compile(r"\bASIA[0-9A-F]{16}\b")
 
 
 def fresh(what: str) -> str:
@@ -31,6 +38,7 @@ class Canaries:
     """What must be found nowhere, by a name that may be shown."""
 
     _forms: dict[str, set[str]] = field(default_factory=dict, repr=False)
+    _patterns: dict[str, re.Pattern[str]] = field(default_factory=dict, repr=False)
 
     def plant(self, name: str, secret: str | bytes) -> None:
         """As it is, in hexadecimal, and in base64 wherever in a longer value it stands."""
@@ -39,6 +47,13 @@ class Canaries:
         if isinstance(secret, str):
             forms.add(secret)
         self._forms.setdefault(name, set()).update(form for form in forms if len(form) >= SHORTEST)
+
+    def plant_cloud_tokens(self) -> None:
+        """Whatever the stand-in clouds let anybody in with for a while, known by how it begins."""
+        for name, beginning in CLOUD_TOKENS.items():
+            self.plant(name, beginning)
+            self._patterns[name] = re.compile(re.escape(beginning))
+        self._patterns["AWS session"] = AWS_SESSION
 
     def plant_key(self, name: str, pem: str, passphrase: str | None = None) -> None:
         """A private key: each line of its PEM, its DER, and where it has one its secret number."""
@@ -59,7 +74,8 @@ class Canaries:
 
     def found_in(self, text: str) -> set[str]:
         """The names of those that are in a text in any form."""
-        return {name for name, forms in self._forms.items() if any(form in text for form in forms)}
+        found = {name for name, forms in self._forms.items() if any(form in text for form in forms)}
+        return found | {name for name, pattern in self._patterns.items() if pattern.search(text)}
 
 
 def _base64_cores(raw: bytes) -> set[str]:

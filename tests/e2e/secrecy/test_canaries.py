@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import uuid
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cli.local.services import LOGINS
-from services.common.errors import CofferError
-from tests.e2e.secrecy.canaries import Canaries, answers_recorded, fresh
+from tests.e2e.secrecy.canaries import answers_recorded
+from tests.e2e.secrecy.scene import PATH, Scene
 from tests.fakes import certificates
 from tests.fixtures.eventually import eventually
 
@@ -21,68 +19,7 @@ if TYPE_CHECKING:
     from tests.fixtures.stack import RunningStack
     from tests.fixtures.tenant_user import TenantUser
 
-PATH, CERTIFICATE_PATH = "/v1/secrets", "/v1/secrets/certificate"
-
-
-class Scene:
-    """A tenant whose every secret is a canary, and what was answered to it."""
-
-    def __init__(self, tenant: TenantUser, answers: list[str]) -> None:
-        self.tenant = tenant
-        self.stack = tenant.stack
-        self.canaries = Canaries()
-        self.answers = answers
-        """HTTP answers, and the errors of AccessSecret."""
-        stack = self.stack.stack
-        cloud = stack.devcloud
-        plant = self.canaries.plant
-        plant("API key", tenant.api_key)
-        plant("random part of the API key", tenant.api_key.removeprefix("tk_live_")[:40])
-        plant("admin JWT", tenant.admin_jwt)
-        plant("master key", stack.keys.master_key_file.read_text().strip())
-        plant("AWS secret access key", cloud.told["aws_secret_access_key"])
-        plant("Azure client secret", cloud.told["azure_client_secret"])
-        plant("managed identity's header", cloud.told["azure_identity_header"])
-        plant("signing key", stack.keys.signing_key_file.read_text().splitlines()[1])
-        plant("control token", cloud.control_token)
-        plant("superuser's password", stack.keys.superuser_password())
-        for role in {role for logins in LOGINS.values() for role in logins.values()}:
-            plant(f"password of {role}", stack.keys.password(role))
-
-    def value(self, what: str) -> str:
-        """A new planted value."""
-        made = fresh(what)
-        self.canaries.plant(what, made)
-        return made
-
-    def step_up(self) -> dict[str, str]:
-        header = self.tenant.step_up()
-        self.canaries.plant("step-up token", header["x-knoxcall-stepup"])
-        return header
-
-    def send(self, status: int, path: str, *, method: str = "POST", **arguments: Any) -> None:
-        answer = self.tenant.call(method, path, **arguments)
-        assert answer.status_code == status, answer.text
-
-    def refused_access(self, code: str, who: str = "consumer/dev", **question: Any) -> None:
-        with pytest.raises(CofferError) as refused:
-            self.tenant.access(who, **question)
-        assert refused.value.code == code
-        self.answers.append(f"{refused.value.message} {refused.value!r} {vars(refused.value)}")
-
-    def hold(self) -> None:
-        """Search everywhere. That the search finds what is there is part of it."""
-        request_id, mark = str(uuid.uuid4()), Canaries()
-        mark.plant("request id", request_id)
-        self.send(200, PATH, method="GET", headers={"x-request-id": request_id})
-        logs, answers = self.stack.logs(), "\n".join(self.answers)
-        assert mark.found_in(answers) == mark.found_in(logs) == {"request id"}
-        assert self.canaries.found_in(logs) == set(), "in a log"
-        assert self.canaries.found_in(answers) == set(), "in an answer"
-        tables = self.stack.dump()
-        assert any(self.tenant.id in row for row in tables["secrets.value_version"])
-        for table, rows in tables.items():
-            assert self.canaries.found_in("\n".join(rows)) == set(), f"in {table}"
+CERTIFICATE_PATH = "/v1/secrets/certificate"
 
 
 @pytest.fixture
