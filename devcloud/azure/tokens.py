@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import jwt
@@ -33,7 +33,7 @@ class TokenRefusedError(Exception):
 class Issued:
     """A new token and for how many seconds it is good."""
 
-    token: str
+    token: str = field(repr=False)
     seconds: int
 
 

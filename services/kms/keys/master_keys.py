@@ -314,6 +314,10 @@ class MasterKeys:
 
     async def _mint_first(self, tenant_id: UUID) -> int:
         mark = self._cache.mark(tenant_id)
+        # Again: another may have made it between the caller's look and now.
+        version = await self._store.active_version(tenant_id)
+        if version is not None:
+            return version
         method = self._wrapping.platform_method
         key = self._wrapping.platform(method)
         try:

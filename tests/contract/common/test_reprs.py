@@ -72,7 +72,8 @@ def value_types() -> list[type]:
 
 def shown(kind: type) -> set[str]:
     """The fields that an instance's repr shows."""
-    instance: object = object.__new__(kind)
+    make: Any = kind.__new__  # of an exception not object's
+    instance: object = make(kind)
     for field in dataclasses.fields(kind):
         shows = SecretBytes(b"?") if GUARDED in str(field.type) else Shown(field.name)
         object.__setattr__(instance, field.name, shows)

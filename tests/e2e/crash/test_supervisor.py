@@ -6,12 +6,14 @@ import signal
 import stat
 import subprocess
 import threading
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
 from cli.exits import Exit
+from cli.local.credentials import DevcloudKey
 from cli.local.records import has_ended
 from cli.local.scratch import scratch_folder
 from tests.e2e.crash.up_process import END_SECONDS, Script, Up, up_command
@@ -25,7 +27,7 @@ MEMBERS = {
     "base_url", "tenant_id", "tenant_slug", "api_key", "admin_jwt", "grpc", "ca_file",
     "client_cert_file", "client_key_file", "devcloud",
 }  # fmt: skip
-CLOUD_MEMBERS = {"aws_endpoint_url", "aws_key_arn", "aws_role_arn", "aws_external_id"}
+CLOUD_MEMBERS = {field.name for field in fields(DevcloudKey)}
 PROCESSES = ("postgres", "devcloud", "kms", "secrets", "rewrap", "gateway")
 
 
