@@ -30,6 +30,7 @@ _SENSITIVE_TEXT: Final = re.compile(
     r"|eyJ[\w-]{8,}\.[\w-]+\.[\w-]+"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)"
     r"|(?:AKIA|ASIA)[0-9A-Z]{16}"
+    r"|ya29\.[\w.-]+"
     r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)",
     re.DOTALL,
 )

@@ -56,6 +56,7 @@ def test_equality_compares_bytes_and_nothing_else() -> None:
         {"nested": {"passphrase": "canary", "list": [{"client_secret": "canary"}]}},
         {"url": "postgresql://coffer:canary@db/coffer"},
         {"jwt": "eyJhbGciOiJFUzI1NiJ9.eyJjYW5hcnkiOjF9.canary"},
+        {"sent": "Bearer ya29.c.b0-canary_1.canary"},
     ],
 )
 def test_what_looks_like_a_credential_is_not_logged(event: dict[str, object]) -> None:
