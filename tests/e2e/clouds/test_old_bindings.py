@@ -30,9 +30,11 @@ def clouds(stack: RunningStack) -> Iterator[Clouds]:
         yield running
 
 
-def connect(user: TenantUser, customer: CloudCustomer) -> None:
+def connect(user: TenantUser, customer: CloudCustomer) -> int:
+    """The new version's number."""
     answer = user.call("POST", "/admin/tenant-kms", json=customer.body)
     assert answer.status_code == 200, answer.text
+    return int(answer.json()["new_key_version"])
 
 
 def refusal(user: TenantUser, name: str) -> CofferError | None:
@@ -49,6 +51,11 @@ def is_sealed(user: TenantUser, name: str) -> bool:
     if error is not None and (error.code, error.http_status) != ("tenant_sealed", 503):
         raise error
     return error is not None
+
+
+def waits(user: TenantUser, lease_id: int) -> bool:
+    lease = user.lease(lease_id)
+    return lease["state"] == "waiting" and bool(lease["last_error"])
 
 
 @pytest.mark.parametrize(
@@ -77,10 +84,9 @@ def test_only_what_hangs_on_the_old_cloud_is_lost_with_it_and_moves_when_it_is_b
     lose(left)
     try:
         eventually(lambda: is_sealed(tenant, "S0"), "reading is refused", seconds=SEALED_SECONDS)
-        connect(tenant, clouds.customer(new, tenant.id))
+        assert connect(tenant, clouds.customer(new, tenant.id)) == 2
         lease = tenant.latest_lease()
-        waiting = lambda: tenant.lease(lease["id"])["state"] == "waiting"  # noqa: E731
-        eventually(waiting, "the rewrap waits", seconds=SEALED_SECONDS)
+        eventually(lambda: waits(tenant, lease["id"]), "the rewrap waits", seconds=SEALED_SECONDS)
 
         began = time.monotonic()
         tenant.create("new", "value")
@@ -99,5 +105,6 @@ def test_only_what_hangs_on_the_old_cloud_is_lost_with_it_and_moves_when_it_is_b
     ended = tenant.ended_lease(lease["id"], seconds=90)
     assert (ended["state"], ended["failed"]) == ("completed", 0)
     assert tenant.census()[1] == 0
+    left.disable()  # nothing needs it any more
     assert tenant.values(VALUES) == VALUES | {"S1": "moved"}
     assert neighbour.value("THEIRS") == "unharmed"

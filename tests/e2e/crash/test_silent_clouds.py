@@ -1,6 +1,7 @@
-"""Clouds that go silent, and customers who replace a key that is out of reach.
+"""Clouds that go silent.
 
-What disabling a key does is in `test_sealing.py`.
+What disabling a key does is in `test_sealing.py`. Whose service a cloud that hangs takes, and what becomes of
+a key that is out of reach when it is replaced, is in `tests/e2e/clouds`.
 """
 
 from __future__ import annotations
@@ -61,27 +62,3 @@ def test_a_cloud_that_does_not_answer_seals_nobody_before_the_ttl_ends(
     finally:
         stack.cloud.clear_faults(key)
     readable(user)
-
-
-def test_a_sealed_tenant_can_connect_another_key_and_its_rewrap_waits_for_the_old_one(
-    stack: RunningStack, connected: tuple[TenantUser, str]
-) -> None:
-    user, key = connected
-    stack.cloud.disable(key)
-    sealed(user)
-    replaced = user.onboard(user.customer())
-    assert replaced["new_key_version"] == 2
-    assert user.get("/admin/tenant-kms")["config"]["sealed_since"] is None
-    lease = eventually(
-        lambda: found if (found := user.latest_lease())["state"] == "waiting" else None,
-        "the rewrap waits",
-    )
-    assert lease["last_error"]
-    user.create("new", "value")
-    assert refusal_of(user, "new") is None  # what is stored now needs the new key alone
-    stack.cloud.enable(key)
-    ended = user.ended_lease(lease["id"], seconds=90)
-    assert (ended["state"], ended["done"]) == ("completed", 1)
-    stack.cloud.disable(key)
-    readable(user)
-    assert user.census()[1] == 0
