@@ -17,7 +17,9 @@ from coffer.kms.v1 import kms_pb2, kms_pb2_grpc
 from benchmarks.figures import Times
 from benchmarks.ground import running_ground
 from benchmarks.sections import Section
+from services.common.errors import TenantSealedError
 from services.common.rpc.channel import open_channel
+from services.common.rpc.status import from_rpc_error
 from services.common.settings import TlsFiles
 
 if TYPE_CHECKING:
@@ -98,7 +100,7 @@ async def _served(stub: kms_pb2_grpc.KmsServiceAsyncStub, tenant: BenchTenant) -
     try:
         await stub.GenerateDataKeys(request, timeout=ANSWER_SECONDS * 10)
     except grpc.aio.AioRpcError as error:
-        if error.code() is grpc.StatusCode.UNAVAILABLE:
+        if from_rpc_error(error).code == TenantSealedError.code:
             return False
         raise
     return True
