@@ -16,8 +16,8 @@ import structlog
 from gateway.errors import error_response
 from gateway.http import ClientGoneError, MethodNotAllowedError, Request, check_json, read_body
 from gateway.router import Router
+from services.common.defects import describe
 from services.common.errors import CofferError, InternalError, NotFoundError
-from services.common.telemetry import describe
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping, Sequence

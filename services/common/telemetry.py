@@ -10,12 +10,12 @@ import asyncio
 import logging
 import re
 import sys
-import traceback
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from services.common.defects import describe
 from services.common.sensitive import REDACTED
 
 if TYPE_CHECKING:
@@ -162,17 +162,6 @@ def configure_logging(service: str, level: str = "info") -> None:
     root.setLevel(level.upper())
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.ERROR)
-
-
-def describe(error: BaseException) -> dict[str, Any]:
-    """An exception for the log: its types and where it came from, never its text."""
-    causes: list[str] = []
-    current: BaseException | None = error
-    while current is not None and len(causes) < 5:  # noqa: PLR2004 - a bound on chains
-        causes.append(f"{type(current).__module__}.{type(current).__qualname__}")
-        current = current.__cause__ or current.__context__
-    frames = traceback.extract_tb(error.__traceback__)[-8:]
-    return {"error": causes, "at": [f"{f.filename}:{f.lineno} {f.name}" for f in frames]}
 
 
 def _name_service(service: str) -> Any:

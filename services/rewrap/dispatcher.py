@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from services.common.defects import describe
 from services.common.errors import CofferError
-from services.common.telemetry import describe
 
 if TYPE_CHECKING:
     from services.rewrap.ports import JobQueue, LeaseWatch, Observer

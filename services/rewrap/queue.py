@@ -25,8 +25,8 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from services.common.database import require_secure
+from services.common.defects import describe
 from services.common.errors import UnavailableError
-from services.common.telemetry import describe
 from services.rewrap.model import LeaseRef
 
 if TYPE_CHECKING:

@@ -19,11 +19,11 @@ import structlog
 from google.rpc import status_pb2
 from grpc_status import rpc_status
 
+from services.common.defects import describe
 from services.common.errors import CofferError, ForbiddenError, InternalError
 from services.common.identity import Call, Peer, enter_call
 from services.common.rpc.policy import Credentials
 from services.common.rpc.status import to_status
-from services.common.telemetry import describe
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

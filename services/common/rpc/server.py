@@ -18,12 +18,13 @@ import uvloop
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from services.common.defects import describe
 from services.common.rpc.channel import MAX_MESSAGE_BYTES, MAX_METADATA_BYTES
 from services.common.rpc.interceptors import CallInterceptor
 from services.common.rpc.policy import Enforcer, policies
 from services.common.rpc.sidedoor import SideDoor
 from services.common.settings import SettingsError
-from services.common.telemetry import Metrics, configure_logging, describe
+from services.common.telemetry import Metrics, configure_logging
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine

@@ -6,8 +6,8 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
+from services.common.defects import describe
 from services.common.errors import CofferError, KeyRevokedError, TenantSealedError
-from services.common.telemetry import describe
 from services.kms.model import UnknownVersionError
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ import random
 import uuid
 from typing import TYPE_CHECKING, Final
 
+from services.common.defects import describe
 from services.common.errors import CofferError
 from services.common.identity import Call
-from services.common.telemetry import describe
 from services.kms.keys.announcements import Announcement, Kind
 
 if TYPE_CHECKING:

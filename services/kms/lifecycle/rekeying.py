@@ -14,8 +14,8 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
+from services.common.defects import describe
 from services.common.errors import CofferError, KmsVerifyFailedError, ValidationError
-from services.common.telemetry import describe
 from services.kms.keys import hierarchy
 from services.kms.keys.proofs import probe
 from services.kms.model import MasterKeyRow, Reason, WrapError

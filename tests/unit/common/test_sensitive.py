@@ -11,8 +11,9 @@ import pickle
 import pytest
 import structlog
 
+from services.common.defects import describe
 from services.common.sensitive import REDACTED, SecretBytes
-from services.common.telemetry import configure_logging, describe, redact
+from services.common.telemetry import configure_logging, redact
 
 CANARY = b"canary-canary-canary-canary-3232"
 
