@@ -29,7 +29,10 @@ _VARIABLES: Final = {"provider": "PROVIDER", "kms_key_ref": "KEY_REF"}
 
 @dataclass(frozen=True, slots=True)
 class AwsSettings:
-    """COFFER_KMS_AWS_STS_ENDPOINT_URL, COFFER_KMS_AWS_KMS_ENDPOINT_URL instead of AWS's own."""
+    """COFFER_KMS_AWS_STS_ENDPOINT_URL, COFFER_KMS_AWS_KMS_ENDPOINT_URL instead of AWS's own.
+
+    https, as every endpoint here: credentials and master keys travel to it. http only on loopback.
+    """
 
     sts_endpoint_url: str | None = None
     kms_endpoint_url: str | None = None
@@ -38,15 +41,15 @@ class AwsSettings:
     def read(cls, reader: Reader) -> AwsSettings:
         """From the environment."""
         return cls(
-            sts_endpoint_url=reader.optional(f"{PREFIX}_AWS_STS_ENDPOINT_URL"),
-            kms_endpoint_url=reader.optional(f"{PREFIX}_AWS_KMS_ENDPOINT_URL"),
+            sts_endpoint_url=reader.optional_https(f"{PREFIX}_AWS_STS_ENDPOINT_URL"),
+            kms_endpoint_url=reader.optional_https(f"{PREFIX}_AWS_KMS_ENDPOINT_URL"),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class GcpSettings:
-    """COFFER_KMS_GCP_KMS_ENDPOINT (host:port, TLS), COFFER_KMS_GCP_IAM_ENDPOINT_URL (base URL of the IAM
-    Service Account Credentials API), and COFFER_KMS_GCP_CA_FILE, the CA that both are trusted by.
+    """COFFER_KMS_GCP_KMS_ENDPOINT (host:port, TLS), COFFER_KMS_GCP_IAM_ENDPOINT_URL (https; base URL of the
+    IAM Service Account Credentials API), and COFFER_KMS_GCP_CA_FILE, the CA that both are trusted by.
     """
 
     kms_endpoint: str | None = None
@@ -58,7 +61,7 @@ class GcpSettings:
         """From the environment."""
         return cls(
             kms_endpoint=reader.optional(f"{PREFIX}_GCP_KMS_ENDPOINT"),
-            iam_endpoint_url=reader.optional(f"{PREFIX}_GCP_IAM_ENDPOINT_URL"),
+            iam_endpoint_url=reader.optional_https(f"{PREFIX}_GCP_IAM_ENDPOINT_URL"),
             ca_file=reader.optional_path(f"{PREFIX}_GCP_CA_FILE"),
         )
 

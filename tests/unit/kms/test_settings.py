@@ -101,3 +101,23 @@ def test_the_operators_rules_are_read(environ: dict[str, str]) -> None:
     assert settings.rules.refused_azure_vaults == {"mine.vault.azure.net"}
     assert settings.rules.client_secret_env_vars == {UUID(TENANT): {"A_SECRET"}}
     assert settings.setup.aws_principal_arn == "arn:aws:iam::111122223333:role/coffer"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "COFFER_KMS_AWS_STS_ENDPOINT_URL",
+        "COFFER_KMS_AWS_KMS_ENDPOINT_URL",
+        "COFFER_KMS_GCP_IAM_ENDPOINT_URL",
+        "COFFER_KMS_AZURE_VAULT_ENDPOINT_URL",
+        "COFFER_KMS_AZURE_AUTHORITY_URL",
+    ],
+)
+def test_no_cloud_is_asked_without_tls_beyond_this_machine(
+    environ: dict[str, str], name: str
+) -> None:
+    for good in ("https://kms.example", "http://127.0.0.1:4566"):
+        Settings.read(environ | {name: good})
+    for bad in ("http://kms.example", "kms.example", "http://127.0.0.1.example"):
+        with pytest.raises(SettingsError, match=f"{name} must be an https:// URL"):
+            Settings.read(environ | {name: bad})
