@@ -21,8 +21,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from services.common import aad, envelope
 from services.common.sensitive import SecretBytes
 from services.kms.keys import hierarchy
+from services.kms.lifecycle.receipts import RECEIPT_TYPE, receipt_statement
 from services.kms.model import Erasure, KeyFacts, WrapMethod
-from services.kms.papers import RECEIPT_TYPE, Papers, PublicKey, receipt_statement
+from services.kms.papers import Papers, PublicKey
 from services.kms.providers.gcp import integrity
 from services.kms.providers.platform import PlatformKey
 

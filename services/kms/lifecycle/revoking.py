@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from services.common.errors import NotFoundError, ValidationError
 from services.kms.keys.announcements import Announcement, Kind
-from services.kms.papers import RECEIPT_TYPE, receipt_statement
+from services.kms.lifecycle.receipts import RECEIPT_TYPE, receipt_statement
 
 if TYPE_CHECKING:
     from services.common.identity import Call

@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.serialization import (
 
 from services.common.sensitive import SecretBytes
 from services.common.settings import SettingsError
-from services.kms.papers import RECEIPT_TYPE, Papers, PublicKey, payload_of
+from services.kms.lifecycle.receipts import RECEIPT_TYPE
+from services.kms.papers import Papers, PublicKey, payload_of
 
 VECTORS = Path(__file__).resolve().parents[2] / "vectors" / "receipt-1.json"
 RECEIPTS: list[dict[str, Any]] = json.loads(VECTORS.read_text(encoding="utf-8"))

@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 
 from cli.receipts import CannotCheckError, NotGenuineError, check_receipt, verify
 from services.common.sensitive import SecretBytes
-from services.kms.papers import RECEIPT_TYPE, Papers
+from services.kms.lifecycle.receipts import RECEIPT_TYPE
+from services.kms.papers import Papers
 
 VECTORS = Path(__file__).resolve().parents[3] / "vectors" / "receipt-1.json"
 VECTOR: dict[str, Any] = json.loads(VECTORS.read_text(encoding="utf-8"))[0]
