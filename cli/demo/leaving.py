@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cli.demo.moving import KMS, Move, active_version, connect, watch_rewrap
 from cli.demo.reading import cloud_calls, read_everything
 from cli.demo.steps import ClaimError, require
-from cli.receipts import NotGenuineError, verify
+from cli.kms.receipts import NotGenuineError, verify
 from devcloud.aws.model import KeyState
 
 if TYPE_CHECKING:

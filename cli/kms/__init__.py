@@ -9,9 +9,9 @@ from cli.kms.connecting import onboard, verify
 from cli.kms.erasing import receipt, revoke
 from cli.kms.leaving import offboard
 from cli.kms.looking import setup, status
+from cli.kms.receipts import check_receipt
+from cli.kms.rekeying import rekey_platform
 from cli.kms.turning import rotate, unseal
-from cli.platform import rekey_platform
-from cli.receipts import check_receipt
 
 if TYPE_CHECKING:
     import typer

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cli.receipts import verify
+from cli.kms.receipts import verify
 from services.common.errors import CofferError
 from tests.fixtures.eventually import eventually
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from cli.receipts import verify
+from cli.kms.receipts import verify
 from services.common.audit import first_broken
 from tests.e2e.contract import wire
 from tests.e2e.life.life import BACK_SECONDS, KMS

@@ -17,7 +17,7 @@ import pytest
 from coffer.kms.v1 import kms_pb2
 from google.protobuf import json_format
 
-from cli.receipts import verify
+from cli.kms.receipts import verify
 from services.common.database import KEY_VERSION_NOT_ACTIVE, Database
 from services.common.errors import CofferError, KeyInUseError
 from services.common.identity import Call

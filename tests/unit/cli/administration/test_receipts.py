@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from typer.testing import CliRunner
 
-from cli.receipts import CannotCheckError, NotGenuineError, check_receipt, verify
+from cli.kms.receipts import CannotCheckError, NotGenuineError, check_receipt, verify
 from services.common.sensitive import SecretBytes
 from services.kms.lifecycle.receipts import RECEIPT_TYPE
 from services.kms.papers import Papers
