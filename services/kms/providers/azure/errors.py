@@ -127,11 +127,37 @@ NOT_FEDERATED: Final = frozenset(
 )
 """The application does not trust (or no longer trusts) who issued the platform's token, or its subject."""
 _BROKEN_ASSERTION: Final = frozenset(
-    {"AADSTS700024", "AADSTS700027", "AADSTS50013", "AADSTS50027", "AADSTS5002723"}
+    {
+        "AADSTS700024",
+        "AADSTS700027",
+        "AADSTS50013",
+        "AADSTS50027",
+        "AADSTS5002723",
+        "AADSTS90014",
+        "AADSTS900144",
+    }
 )
-"""The platform's token itself is no good: expired, badly signed, not a token. No application can mend it."""
+"""The platform's token itself is no good: expired, badly signed, not a token, or missing in the request. No
+application can mend it."""
+CONDITIONAL_ACCESS: Final = frozenset(
+    {"AADSTS53000", "AADSTS53001", "AADSTS53002", "AADSTS53003", "AADSTS53004", "AADSTS530034"}
+)
+"""A policy of the tenant refuses it."""
+_TENANTS_WORD: Final = (
+    NOT_CONSENTED | DISABLED_APP | WRONG_TENANT | CONDITIONAL_ACCESS | {"consent_required"}
+)
+"""What the tenant alone decides, also about the platform's own application."""
 _PROOF: Final = WRONG_SECRET | NOT_FEDERATED
-_LOGIN_TRANSIENT: Final = frozenset({"AADSTS90033", "AADSTS90006", "AADSTS50196", "AADSTS90036"})
+_LOGIN_TRANSIENT: Final = frozenset(
+    {
+        "AADSTS90033",
+        "AADSTS90006",
+        "AADSTS50196",
+        "AADSTS90036",
+        "temporarily_unavailable",
+        "server_error",
+    }
+)
 _LOGIN_THROTTLED: Final = frozenset({"AADSTS90055", "AADSTS90025"})
 _LOGIN_DENIED: Final = frozenset(
     {
@@ -147,19 +173,31 @@ _LOGIN_INVALID: Final = frozenset({"invalid_request", "invalid_scope", "invalid_
 _LOGIN_REASONS: Final = (
     (_LOGIN_TRANSIENT | _BROKEN_ASSERTION, Reason.UNREACHABLE),
     (WRONG_TENANT, Reason.INVALID_REQUEST),
-    (NOT_CONSENTED | DISABLED_APP | _PROOF | _LOGIN_DENIED, Reason.ACCESS_DENIED),
+    (
+        NOT_CONSENTED | DISABLED_APP | CONDITIONAL_ACCESS | _PROOF | _LOGIN_DENIED,
+        Reason.ACCESS_DENIED,
+    ),
     (_LOGIN_INVALID, Reason.INVALID_REQUEST),
 )
 """The more exact first: the same OAuth code is said for many things."""
 
 
 def is_operators(fault: AzureFault, parties: Parties) -> bool:
-    """Whether a login was refused for what is the platform's own: its application's proof, or its token."""
-    if fault.action is not Action.LOGIN or fault.http_status >= _SERVER_ERROR:
+    """Whether a login was refused for what is the platform's own: its application, or its token.
+
+    Of the platform's application the customer's word are consent, a disabled service principal, a tenant that
+    does not exist and conditional access, and nothing else.
+    """
+    refused = _BAD_REQUEST <= fault.http_status < _SERVER_ERROR and fault.code
+    if fault.action is not Action.LOGIN or not refused or _is_passing(fault):
         return False
-    own = parties.own and (fault.detail in _PROOF or fault.code == "invalid_client")
-    known = fault.detail in NOT_CONSENTED | DISABLED_APP
-    return fault.detail in _BROKEN_ASSERTION or (own and not known)
+    theirs = fault.detail in _TENANTS_WORD or fault.code in _TENANTS_WORD
+    return fault.detail in _BROKEN_ASSERTION or (parties.own and not theirs)
+
+
+def _is_passing(fault: AzureFault) -> bool:
+    limited = fault.http_status == _TOO_MANY or fault.detail in _LOGIN_THROTTLED
+    return limited or bool({fault.detail, fault.code} & _LOGIN_TRANSIENT)
 
 
 def reason_of(fault: AzureFault, parties: Parties) -> Reason:

@@ -90,7 +90,7 @@ _OWN_WORDS: Final = {
 def _login(fault: AzureFault, reason: Reason, parties: Parties) -> str:
     if errors.is_operators(fault, parties):
         return (
-            "Microsoft Entra ID does not accept the proof of the platform's own identity at present; its"
+            "Microsoft Entra ID does not accept how the platform's own identity logs in at present; its"
             " operator has to look. " + _RETRY
         )
     for codes, text in _LOGIN_CODES.items():
