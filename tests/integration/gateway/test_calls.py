@@ -190,7 +190,13 @@ async def test_hundreds_of_requests_at_once_are_all_answered(
     assert most <= bound
 
 
-async def test_one_credential_whose_calls_hang_does_not_hold_up_another(stack: Stack) -> None:
+@pytest.mark.parametrize(
+    ("credentials", "places"),
+    [(1, BOUNDS.calls_per_key), (4, 4 * (BOUNDS.calls // 5))],
+)
+async def test_credentials_whose_calls_hang_do_not_hold_up_another(
+    stack: Stack, credentials: int, places: int
+) -> None:
     entered = asyncio.Semaphore(0)
     go_on = asyncio.Event()
 
@@ -199,23 +205,31 @@ async def test_one_credential_whose_calls_hang_does_not_hold_up_another(stack: S
         await go_on.wait()
         return kms_pb2.GetTenantKmsResponse()
 
-    async def show(credential: str) -> int:
-        headers = {"authorization": f"Bearer {credential}"}
-        return (await stack.client.get("/admin/tenant-kms", headers=headers)).status_code
-
     stack.backend.replies["GetTenantKms"] = hang
-    stack.client.timeout = httpx.Timeout(60)
-    slow = [asyncio.create_task(show("slow")) for _ in range(BOUNDS.calls_per_key + 16)]
-    async with asyncio.timeout(20):
-        for _ in range(BOUNDS.calls_per_key):
-            await entered.acquire()
-        stack.backend.replies["GetTenantKms"] = kms_pb2.GetTenantKmsResponse()
-        assert await show("other") == 200
-        without = await stack.client.get("/admin/tenant-kms", headers={"authorization": ""})
-        assert without.status_code == 401
-        assert not any(task.done() for task in slow)
-        go_on.set()
-        assert set(await asyncio.gather(*slow)) == {200}
+    async with httpx.AsyncClient(
+        base_url=stack.client.base_url,
+        limits=httpx.Limits(max_connections=None),
+        timeout=60,
+        trust_env=False,
+    ) as client:
+
+        async def show(authorization: str) -> int:
+            headers = {"authorization": authorization}
+            return (await client.get("/admin/tenant-kms", headers=headers)).status_code
+
+        slow = [
+            asyncio.create_task(show(f"Bearer slow-{n % credentials}"))
+            for n in range(credentials * BOUNDS.calls_per_key + 16)
+        ]
+        async with asyncio.timeout(20):
+            for _ in range(places):
+                await entered.acquire()
+            stack.backend.replies["GetTenantKms"] = kms_pb2.GetTenantKmsResponse()
+            assert await show("Bearer other") == 200
+            assert await show("") == 401
+            assert sum(not task.done() for task in slow) >= places
+            go_on.set()
+            assert set(await asyncio.gather(*slow)) == {200}
 
 
 async def test_a_full_waiting_room_is_503_with_retry_after_on_a_connection_that_stays(
