@@ -16,7 +16,7 @@ from services.common.envelope import (
     WRAPPED_DATA_KEY_BYTES,
     CannotOpenError,
 )
-from services.common.errors import KeyRevokedError, TenantSealedError
+from services.common.errors import KeyRevokedError, TenantSealedError, UnavailableError
 from services.kms.keys import hierarchy
 from services.kms.model import DataKey, DataKeyFault, UnknownVersionError
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from uuid import UUID
 
-    from services.kms.keys.cache import CachedKey
+    from services.kms.keys.cache import CachedKey, Mark
     from services.kms.keys.master_keys import MasterKeys
     from services.kms.ports import KeyStore
 
@@ -92,22 +92,29 @@ class DataKeys:
         return Generated(tuple(keys), entry.key.version, self._master_keys.usable_ms(entry))
 
     async def unwrap(self, tenant_id: UUID, items: Sequence[tuple[bytes, bytes]]) -> Unwrapped:
-        """Open (data-key id, wrapped) pairs. Only the database's faults raise."""
+        """Open (data-key id, wrapped) pairs.
+
+        Raises the database's faults, and UnavailableError when the keys go as fast as they come.
+        """
         versions = [hierarchy.version_of(wrapped) for _, wrapped in items]
-        opened = await self._open_all(tenant_id, versions)
+        keys = _Keys(self._master_keys, tenant_id, versions)
         results: list[bytes | DataKeyFault] = []
-        for at, ((key_id, wrapped), version) in enumerate(zip(items, versions, strict=True), 1):
-            results.append(_open_one(opened.get(version), key_id, wrapped))
-            if at % _STRIDE == 0:
-                await asyncio.sleep(0)
-        entries = [entry for entry in opened.values() if not isinstance(entry, DataKeyFault)]
-        return Unwrapped(tuple(results), self._master_keys.usable_ms(*entries))
+        for at in range(0, len(items), _STRIDE):
+            await _next(at)
+            await keys.open()
+            results.extend(
+                _open_one(keys.of(version), *item)
+                for item, version in zip(
+                    items[at : at + _STRIDE], versions[at : at + _STRIDE], strict=True
+                )
+            )
+        return Unwrapped(tuple(results), self._master_keys.usable_ms(*keys.entries()))
 
     async def rewrap(self, tenant_id: UUID, packed: bytes) -> Rewrapped:
         """Wrap records of 84 bytes (data-key id, wrapped) under the version that is active now.
 
         Each new wrap was opened and compared. Raises TenantSealedError when the active version's
-        wrapping key cannot be used, and the database's faults.
+        wrapping key cannot be used, and as `unwrap`.
         """
         records = [
             (packed[at : at + _ID_BYTES], packed[at + _ID_BYTES : at + DATA_KEY_RECORD_BYTES])
@@ -118,61 +125,121 @@ class DataKeys:
         if version is None:
             failures = tuple((at, DataKeyFault.UNKNOWN_VERSION) for at in range(len(records)))
             return Rewrapped(0, bytes(WRAPPED_DATA_KEY_BYTES * len(records)), failures)
-        target = await self._master_keys.open(tenant_id, version)
-        opened = await self._open_all(tenant_id, [hierarchy.version_of(r[1]) for r in records])
+        versions = [version, *(hierarchy.version_of(wrapped) for _, wrapped in records)]
+        keys = _Keys(self._master_keys, tenant_id, versions)
         out: list[bytes] = []
         failed: list[tuple[int, DataKeyFault]] = []
         for at in range(0, len(records), _STRIDE):
-            wrapped, faults = _rewrap(target, opened, records[at : at + _STRIDE])
+            await _next(at)
+            await keys.open()
+            target = await keys.require(version)
+            wrapped, faults = _rewrap(target, keys, records[at : at + _STRIDE])
             out.append(wrapped)
             failed.extend((at + index, fault) for index, fault in faults)
-            await asyncio.sleep(0)
         return Rewrapped(version, b"".join(out), tuple(failed))
 
-    async def _open_all(
-        self, tenant_id: UUID, versions: Iterable[int | None]
-    ) -> dict[int | None, CachedKey | DataKeyFault]:
-        """The keys of `versions`. One that had to be forgotten while another was waited for is looked at
-        again: it may have been erased.
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """A key that was waited for. `mark` is from before; None for one that the cache kept, and watches."""
+
+    entry: CachedKey
+    mark: Mark | None
+
+
+class _Keys:
+    """The keys of one batch. None is used after its time, nor after it had to be forgotten: whoever waits,
+    for a cloud or for the event loop's other work, calls `open` again before he goes on.
+    """
+
+    def __init__(
+        self, master_keys: MasterKeys, tenant_id: UUID, versions: Iterable[int | None]
+    ) -> None:
+        self._master_keys = master_keys
+        self._tenant_id = tenant_id
+        self._named = {version for version in versions if version is not None}
+        self._opened: dict[int, CachedKey | DataKeyFault] = {}
+        self._unkept: dict[int, _Loaded] = {}
+
+    def of(self, version: int | None) -> CachedKey | DataKeyFault | None:
+        """The key or what is wrong with it, as `open` found it; None for bytes that name no version."""
+        return None if version is None else self._opened[version]
+
+    def entries(self) -> list[CachedKey]:
+        """Every key that could be opened."""
+        return [one for one in self._opened.values() if not isinstance(one, DataKeyFault)]
+
+    async def open(self) -> None:
+        """Open what may not be used now: until all may, or each cannot be.
+
+        Waits for nothing if all may. A fault is final for the batch. Raises UnavailableError when what was
+        opened had to be forgotten again each time, and the database's faults.
         """
-        named = {version for version in versions if version is not None}
-        opened: dict[int | None, CachedKey | DataKeyFault] = {}
         for _ in range(_LOOKS):
-            wanted = self._at_hand(tenant_id, named, opened)
+            wanted = [version for version in self._named if not self._usable(version)]
             if not wanted:
-                break
-            mark = self._master_keys.mark(tenant_id)
-            found = await asyncio.gather(*(self._try_open(tenant_id, one) for one in wanted))
-            opened.update(zip(wanted, found, strict=True))
-            if self._master_keys.mark(tenant_id) == mark:
-                break
-        return opened
+                return
+            found = await asyncio.gather(*(self._load(version) for version in wanted))
+            for version, one in zip(wanted, found, strict=True):
+                if isinstance(one, DataKeyFault):
+                    self._opened[version] = one
+                elif one.mark is not None:
+                    self._unkept[version] = one
+        if not all(map(self._usable, self._named)):
+            raise UnavailableError("The tenant's keys are being changed; try again in a moment.")
 
-    def _at_hand(
-        self,
-        tenant_id: UUID,
-        named: Iterable[int],
-        opened: dict[int | None, CachedKey | DataKeyFault],
-    ) -> list[int]:
-        """Put what is open already into `opened`; the versions that are to be waited for."""
-        wanted = []
-        for version in named:
-            entry = self._master_keys.at_hand(tenant_id, version)
-            if entry is None:
-                wanted.append(version)
-            else:
-                opened[version] = entry
-        return wanted
+    async def require(self, version: int) -> CachedKey:
+        """The key of a version that was opened. Raises what is wrong with it."""
+        entry = self._opened[version]
+        if isinstance(entry, DataKeyFault):
+            # Nobody is asked again for what is sealed, but now the reason is told.
+            entry = self._opened[version] = await self._master_keys.open(self._tenant_id, version)
+        return entry
 
-    async def _try_open(self, tenant_id: UUID, version: int) -> CachedKey | DataKeyFault:
+    def _usable(self, version: int) -> bool:
+        """Whether there is nothing to wait for, the key or the fault being in `_opened` then."""
+        if isinstance(self._opened.get(version), DataKeyFault):
+            return True
+        entry = self._master_keys.at_hand(self._tenant_id, version)
+        if entry is None:
+            entry = self._not_kept(version)
+        if entry is None:
+            return False
+        self._opened[version] = entry
+        return True
+
+    def _not_kept(self, version: int) -> CachedKey | None:
+        """What was loaded for this batch alone: the process may not hear, or the ring keeps moving."""
+        loaded = self._unkept.get(version)
+        if loaded is None or loaded.mark != self._mark():
+            return None
+        entry = loaded.entry
+        at_once_only = entry.expires_at <= entry.asked_at
+        return entry if at_once_only or self._master_keys.usable_ms(entry) > 0 else None
+
+    async def _load(self, version: int) -> _Loaded | DataKeyFault:
+        mark = self._mark()
         try:
-            return await self._master_keys.open(tenant_id, version)
+            entry = await self._master_keys.open(self._tenant_id, version)
         except TenantSealedError:
             return DataKeyFault.SEALED
         except KeyRevokedError:
             return DataKeyFault.REVOKED
         except UnknownVersionError:
             return DataKeyFault.UNKNOWN_VERSION
+        kept = self._master_keys.at_hand(self._tenant_id, version) is entry
+        return _Loaded(entry, None if kept else mark)
+
+    def _mark(self) -> Mark:
+        """Which version is active does not matter to an open key."""
+        flushes, keys, _ = self._master_keys.mark(self._tenant_id)
+        return flushes, keys, 0
+
+
+async def _next(at: int) -> None:
+    """Between two strides the event loop gets its turn."""
+    if at:
+        await asyncio.sleep(0)
 
 
 def _random_id(random: bytes) -> bytes:
@@ -200,14 +267,14 @@ def _open_one(
 
 def _rewrap(
     target: CachedKey,
-    opened: dict[int | None, CachedKey | DataKeyFault],
+    keys: _Keys,
     records: Sequence[tuple[bytes, bytes]],
 ) -> tuple[bytes, list[tuple[int, DataKeyFault]]]:
     plain: list[tuple[bytes, bytes]] = []
     places: list[int] = []
     failed: list[tuple[int, DataKeyFault]] = []
     for index, (key_id, wrapped) in enumerate(records):
-        result = _open_one(opened.get(hierarchy.version_of(wrapped)), key_id, wrapped)
+        result = _open_one(keys.of(hierarchy.version_of(wrapped)), key_id, wrapped)
         if isinstance(result, DataKeyFault):
             failed.append((index, result))
         else:
