@@ -20,6 +20,10 @@ MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 MAX_METADATA_BYTES: Final = 32 * 1024
 """Tokens, a refusal, a status. Above gRPC's default of 8 KiB calls are refused at random up to 16 KiB."""
 
+CONNECT_SECONDS: Final = 3.0
+"""For TCP and TLS together. gRPC calls the bound on one attempt `min_reconnect_backoff_ms`; an address that
+refuses is tried again after the other two all the same."""
+
 OPTIONS: Final[tuple[tuple[str, Any], ...]] = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
@@ -30,7 +34,7 @@ OPTIONS: Final[tuple[tuple[str, Any], ...]] = (
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", int(CONNECT_SECONDS * 1000)),
     ("grpc.max_reconnect_backoff_ms", 1_000),
     ("grpc.enable_http_proxy", 0),
 )
