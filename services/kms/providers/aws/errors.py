@@ -25,6 +25,11 @@ class Action(StrEnum):
     ENCRYPT = "kms:Encrypt"
     DECRYPT = "kms:Decrypt"
 
+    @property
+    def operation(self) -> str:
+        """The call itself, as the SDK names it."""
+        return self.partition(":")[2]
+
 
 @dataclass(frozen=True, slots=True)
 class Parties:

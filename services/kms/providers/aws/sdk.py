@@ -9,17 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    CredentialRetrievalError,
-    NoCredentialsError,
-    ParamValidationError,
-    PartialCredentialsError,
-)
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from services.common.errors import UnavailableError
 from services.kms.providers.aws.errors import NO_IDENTITY, AwsFault, reason_of
+from services.kms.providers.aws.identity import NoIdentityError
 from services.kms.providers.lanes import THREADS, Lanes
 
 if TYPE_CHECKING:
@@ -79,7 +73,7 @@ class Threads:
                 except UnavailableError:
                     raise
                 except Exception as error:  # noqa: BLE001 - nothing foreign leaves an adapter
-                    fault = _fault(error)
+                    fault = _fault(error, step.action)
                 # Raised out here, so that the SDK's exception is not even its context.
                 raise AwsFailedError(step.action, fault)
 
@@ -117,12 +111,14 @@ def _in_time(work: Callable[[], T], until: float) -> Callable[[], T]:
     return begin
 
 
-def _fault(error: Exception) -> AwsFault:
+def _fault(error: Exception, action: Action) -> AwsFault:
+    if isinstance(error, NoIdentityError):
+        return AwsFault(NO_IDENTITY)
     if isinstance(error, ClientError):
+        if error.operation_name != action.operation:
+            return AwsFault(NO_IDENTITY)  # nobody but us asked for that: a login of the SDK's own
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return AwsFault(str(error.response.get("Error", {}).get("Code", "")), int(status))
-    if isinstance(error, NoCredentialsError | PartialCredentialsError | CredentialRetrievalError):
-        return AwsFault(NO_IDENTITY, 0)
     if isinstance(error, ParamValidationError):
         return AwsFault("ValidationException", 400)
     # No answer, or one that is no answer: time-outs, refused connections, TLS, garbage.

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 from botocore.config import Config
+from botocore.credentials import ReadOnlyCredentials
+
+from services.kms.providers.aws.identity import Identity
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -58,6 +61,14 @@ class Session:
         return datetime.now(UTC) < self.good_until
 
 
+@dataclass(frozen=True, slots=True)
+class _Ambient:
+    """A client of the process's own identity, and what it signs with."""
+
+    client: Any = field(repr=False)
+    credentials: ReadOnlyCredentials = field(repr=False)
+
+
 class SessionMaker:
     """Makes sessions with the process's ambient AWS identity (boto3's own chain)."""
 
@@ -81,15 +92,18 @@ class SessionMaker:
         # boto3's sessions are not thread-safe, its clients are.
         self._lock = threading.Lock()
         self._session: boto3.session.Session | None = None
-        self._ambient: OrderedDict[tuple[str, str], Any] = OrderedDict()
+        self._identity = Identity()
+        self._ambient: OrderedDict[tuple[str, str], _Ambient] = OrderedDict()
 
     def make(self, key: SessionKey) -> Session:
-        """Assume the role. Raises what boto3 raises. Takes a thread for as long as STS takes."""
+        """Assume the role. Takes a thread for as long as STS takes.
+
+        Raises what boto3 raises, and NoIdentityError.
+        """
         assert key.role_arn is not None
-        now = datetime.now(
-            UTC
-        )  # before the call: trust may be taken away right after AWS checked it
         sts: STSClient = self._ambient_client("sts", key.region, self._sts_endpoint_url)
+        # Before the call: trust may be taken away right after AWS checked it.
+        now = datetime.now(UTC)
         answer = sts.assume_role(
             RoleArn=key.role_arn,
             RoleSessionName=SESSION_NAME,
@@ -98,50 +112,55 @@ class SessionMaker:
         )
         credentials = answer["Credentials"]
         life = credentials["Expiration"] - now
-        client: KMSClient = self._client(
-            "kms",
-            key.region,
-            self._kms_endpoint_url,
-            aws_access_key_id=credentials["AccessKeyId"],
-            aws_secret_access_key=credentials["SecretAccessKey"],
-            aws_session_token=credentials["SessionToken"],
+        signing = ReadOnlyCredentials(
+            credentials["AccessKeyId"], credentials["SecretAccessKey"], credentials["SessionToken"]
         )
+        with self._lock:
+            client: KMSClient = self._client("kms", key.region, self._kms_endpoint_url, signing)
         return Session(client, now + min(self._reuse, life * (1 - _BEFORE_EXPIRY)))
 
     def own(self, region: str) -> KMSClient:
-        """A client with the process's own identity, whose credentials the SDK renews by itself."""
+        """A client with the process's own identity, for one call. Raises NoIdentityError."""
         kms: KMSClient = self._ambient_client("kms", region, self._kms_endpoint_url)
         return kms
 
     def close(self) -> None:
         """Close the clients that use the process's own identity."""
         with self._lock:
-            clients = list(self._ambient.values())
-            self._ambient.clear()
-        for client in clients:
-            client.close()
+            while self._ambient:
+                self._ambient.popitem()[1].client.close()
 
     def _ambient_client(self, service: str, region: str, endpoint_url: str | None) -> Any:
+        # Never the SDK's own way, a client that gets and renews credentials in mid-call: what goes wrong
+        # there looks like the answer to the call, and a client that once found none never looks again.
+        credentials = self._identity.credentials()
         with self._lock:
-            client = self._ambient.get((service, region))
-        if client is None:
-            client = self._client(service, region, endpoint_url)
-            with self._lock:
-                self._ambient[service, region] = client
-                # Regions come from tenants, and not every name that looks like one is one.
-                while len(self._ambient) > _MAX_CLIENTS:
-                    self._ambient.popitem(last=False)[1].close()
-        return client
+            known = self._ambient.pop((service, region), None)
+            if known is not None and known.credentials != credentials:
+                known.client.close()
+                known = None
+            if known is None:
+                client = self._client(service, region, endpoint_url, credentials)
+                known = _Ambient(client, credentials)
+            self._ambient[service, region] = known
+            # Regions come from tenants, and not every name that looks like one is one.
+            while len(self._ambient) > _MAX_CLIENTS:
+                self._ambient.popitem(last=False)[1].client.close()
+            return known.client
 
-    def _client(self, service: str, region: str, endpoint_url: str | None, **more: Any) -> Any:
-        with self._lock:
-            if self._session is None:
-                self._session = boto3.session.Session()
-            make: Any = self._session.client
-            return make(
-                service,
-                region_name=region,
-                endpoint_url=endpoint_url,
-                config=self._config,
-                **more,
-            )
+    def _client(
+        self, service: str, region: str, endpoint_url: str | None, signing: ReadOnlyCredentials
+    ) -> Any:
+        """A new client; to be called with the lock held."""
+        if self._session is None:
+            self._session = boto3.session.Session()
+        make: Any = self._session.client
+        return make(
+            service,
+            region_name=region,
+            endpoint_url=endpoint_url,
+            config=self._config,
+            aws_access_key_id=signing.access_key,
+            aws_secret_access_key=signing.secret_key,
+            aws_session_token=signing.token,
+        )
