@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from devcloud.aws.seed import DEFAULT_EXTERNAL_ID, DEFAULT_REGION
 from devcloud.aws.server import AwsServer
-from devcloud.aws.snapshot import JsonFile
+from devcloud.aws.snapshot import json_file as aws_file
 from devcloud.azure.server import AzureServer
-from devcloud.azure.snapshot import JsonFile as AzureJsonFile
+from devcloud.azure.snapshot import json_file as azure_file
 from devcloud.files import FolderInUseError, FolderLock, write_json
 from devcloud.gcp.server import GcpServer, Listeners
-from devcloud.gcp.snapshot import JsonFile as GcpJsonFile
+from devcloud.gcp.snapshot import json_file as gcp_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,7 +103,7 @@ def _serve(content: dict[str, Any], ready_file: Path | None) -> None:
 def _aws(options: argparse.Namespace) -> StandIn:
     host, port = options.listen
     return AwsServer.seeded(
-        JsonFile(options.state_dir / STATE_FILE),
+        aws_file(options.state_dir / STATE_FILE),
         host=host,
         port=port,
         region=options.region,
@@ -113,7 +113,7 @@ def _aws(options: argparse.Namespace) -> StandIn:
 
 def _gcp(options: argparse.Namespace) -> StandIn:
     return GcpServer.seeded(
-        GcpJsonFile(options.state_dir / GCP_STATE_FILE),
+        gcp_file(options.state_dir / GCP_STATE_FILE),
         listeners=Listeners(
             kms=options.gcp_kms_listen,
             iam=options.gcp_iam_listen,
@@ -125,7 +125,7 @@ def _gcp(options: argparse.Namespace) -> StandIn:
 
 def _azure(options: argparse.Namespace) -> StandIn:
     return AzureServer.seeded(
-        AzureJsonFile(options.state_dir / AZURE_STATE_FILE),
+        azure_file(options.state_dir / AZURE_STATE_FILE),
         listen=options.azure_listen,
         plain_listen=options.azure_plain_listen,
         folder=options.state_dir / AZURE_FOLDER,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import threading
 import time
 import uuid
 from dataclasses import replace
@@ -11,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from devcloud.aws.arn import alias_arn, iam_arn, partition_of
 from devcloud.aws.model import SYMMETRIC, Key, KeyState, KeyUsage, Material, Role, User
-from devcloud.aws.snapshot import Snapshots, World
+from devcloud.aws.snapshot import World
+from devcloud.stored_cloud import StoredCloud, UnknownThingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from devcloud.snapshots import Snapshots
 
 KEY_BYTES = 32
 _MATERIAL_ID_BYTES = 32
@@ -22,38 +24,19 @@ _ID_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _ID_LENGTH = 16
 
 
-class UnknownThingError(LookupError):
-    """The control API named something that is not there."""
-
-
-class Cloud:
+class Cloud(StoredCloud[World]):
     """All accounts of one stand-in. Safe for use by many threads.
 
     Construction reads the snapshot, or begins an empty world where there is none.
     """
 
-    def __init__(self, snapshots: Snapshots) -> None:
-        self._snapshots = snapshots
-        self._lock = threading.RLock()
-        self._world = snapshots.load() or World(
-            session_key=secrets.token_bytes(KEY_BYTES), control_token=secrets.token_urlsafe(32)
-        )
+    def __init__(self, snapshots: Snapshots[World]) -> None:
+        super().__init__(snapshots, _empty)
 
     @property
     def session_key(self) -> bytes:
         """Seals session tokens."""
         return self._world.session_key
-
-    @property
-    def control_token(self) -> str:
-        """Guards the control API; the same over restarts."""
-        return self._world.control_token
-
-    @property
-    def seed(self) -> dict[str, str]:
-        """What the first start made, empty before."""
-        with self._lock:
-            return dict(self._world.seed)
 
     def key(self, arn: str) -> Key | None:
         """The key of this ARN, in whatever state."""
@@ -182,12 +165,6 @@ class Cloud:
             self._save()
             return changed
 
-    def remember_seed(self, seed: dict[str, str]) -> None:
-        """Note what the first start made; from then on a start makes nothing."""
-        with self._lock:
-            self._world.seed = dict(seed)
-            self._save()
-
     def _edit_key(self, arn: str, edit: Callable[[Key], Key]) -> Key:
         with self._lock:
             key = self._world.keys.get(arn)
@@ -201,8 +178,9 @@ class Cloud:
             self._save()
             return key
 
-    def _save(self) -> None:
-        self._snapshots.save(self._world)
+
+def _empty(control_token: str) -> World:
+    return World(session_key=secrets.token_bytes(KEY_BYTES), control_token=control_token)
 
 
 def visible(key: Key | None) -> Key | None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from devcloud.aws.cloud import UnknownThingError
 from devcloud.aws.model import KeyState, KeyUsage
 from devcloud.aws.seed import create_customer
 from devcloud.control_door import ControlDoor
+from devcloud.stored_cloud import UnknownThingError
 
 if TYPE_CHECKING:
     from devcloud.aws.cloud import Cloud

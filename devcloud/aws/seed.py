@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from devcloud.aws.arn import Arn, partition_of
-from devcloud.aws.cloud import UnknownThingError
+from devcloud.stored_cloud import UnknownThingError
 
 if TYPE_CHECKING:
     from devcloud.aws.cloud import Cloud

@@ -9,19 +9,20 @@ from devcloud.aws.control_api import ControlApi
 from devcloud.aws.kms import TARGET_PREFIX, KmsEndpoint
 from devcloud.aws.seed import DEFAULT_EXTERNAL_ID, DEFAULT_REGION, announcement, sow
 from devcloud.aws.sessions import Sessions
-from devcloud.aws.snapshot import InMemory
 from devcloud.aws.sts import StsEndpoint
 from devcloud.control import Control
 from devcloud.control_door import PREFIX
 from devcloud.faults import Faults
 from devcloud.http import HttpAnswer, HttpServer
 from devcloud.ledger import Ledger
+from devcloud.snapshots import InMemory
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from devcloud.aws.snapshot import Snapshots
+    from devcloud.aws.snapshot import World
     from devcloud.http import HttpRequest
+    from devcloud.snapshots import Snapshots
 
 _FORM = "application/x-www-form-urlencoded"
 
@@ -44,7 +45,7 @@ class AwsServer:
     @classmethod
     def seeded(
         cls,
-        snapshots: Snapshots | None = None,
+        snapshots: Snapshots[World] | None = None,
         *,
         host: str = "127.0.0.1",
         port: int = 0,

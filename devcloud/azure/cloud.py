@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import secrets
-import threading
 import time
 import uuid
 from dataclasses import replace
@@ -22,10 +21,13 @@ from devcloud.azure.model import (
     PrivateKey,
     Vault,
 )
-from devcloud.azure.snapshot import Snapshots, World
+from devcloud.azure.snapshot import World
+from devcloud.stored_cloud import StoredCloud, UnknownThingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from devcloud.snapshots import Snapshots
 
 RSA_OPS = ("encrypt", "decrypt", "sign", "verify", "wrapKey", "unwrapKey")
 EC_OPS = ("sign", "verify")
@@ -33,34 +35,19 @@ _RSA_BITS = (2048, 3072, 4096)
 _NAME = re.compile(r"[0-9a-zA-Z-]{1,127}", re.ASCII)
 
 
-class UnknownThingError(LookupError):
-    """The control API named something that is not there."""
-
-
-class Cloud:
+class Cloud(StoredCloud[World]):
     """All tenants of one stand-in. Safe for use by many threads.
 
     Construction reads the snapshot, or begins an empty world where there is none.
     """
 
-    def __init__(self, snapshots: Snapshots) -> None:
-        self._snapshots = snapshots
-        self._lock = threading.RLock()
-        self._world = snapshots.load() or World(
-            token_key=secrets.token_bytes(32),
-            control_token=secrets.token_urlsafe(32),
-            identity_header=secrets.token_urlsafe(24),
-        )
+    def __init__(self, snapshots: Snapshots[World]) -> None:
+        super().__init__(snapshots, _empty)
 
     @property
     def token_key(self) -> bytes:
         """Signs tokens and federated assertions."""
         return self._world.token_key
-
-    @property
-    def control_token(self) -> str:
-        """Guards the control API; the same over restarts."""
-        return self._world.control_token
 
     @property
     def identity_header(self) -> str:
@@ -71,12 +58,6 @@ class Cloud:
     def tokens_since(self) -> float:
         """Tokens issued before this moment (Unix seconds) are no good any more."""
         return self._world.tokens_since
-
-    @property
-    def seed(self) -> dict[str, str]:
-        """What the first start made, empty before."""
-        with self._lock:
-            return dict(self._world.seed)
 
     def has_tenant(self, tenant_id: str) -> bool:
         """Whether there is such a tenant."""
@@ -222,12 +203,6 @@ class Cloud:
             self._world.tokens_since = time.time()
             self._save()
 
-    def remember_seed(self, seed: dict[str, str]) -> None:
-        """Note what the first start made; from then on a start makes nothing."""
-        with self._lock:
-            self._world.seed = dict(seed)
-            self._save()
-
     def _existing(self, url: str) -> Key:
         key = self._world.keys.get(url)
         if key is None:
@@ -250,8 +225,13 @@ class Cloud:
             self._save()
             return app
 
-    def _save(self) -> None:
-        self._snapshots.save(self._world)
+
+def _empty(control_token: str) -> World:
+    return World(
+        token_key=secrets.token_bytes(32),
+        control_token=control_token,
+        identity_header=secrets.token_urlsafe(24),
+    )
 
 
 def _new_private(kty: str, bits: int) -> PrivateKey:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from devcloud.azure.cloud import UnknownThingError
 from devcloud.azure.model import AccessModel, Federation, Key, KeyLife, Vault
 from devcloud.azure.seed import create_customer
 from devcloud.control_door import ControlDoor
+from devcloud.stored_cloud import UnknownThingError
 
 if TYPE_CHECKING:
     from devcloud.azure.cloud import Cloud

@@ -11,8 +11,8 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from devcloud.azure.cloud import UnknownThingError
 from devcloud.azure.model import ALL_PERMISSIONS, AccessModel, Federation
+from devcloud.stored_cloud import UnknownThingError
 
 if TYPE_CHECKING:
     from devcloud.azure.cloud import Cloud

@@ -13,20 +13,21 @@ from devcloud.azure.login import LoginEndpoint
 from devcloud.azure.managed_identity import PATH, ManagedIdentityEndpoint
 from devcloud.azure.model import SUFFIXES
 from devcloud.azure.seed import ASSERTION_SECONDS, FEDERATION, announcement, sow
-from devcloud.azure.snapshot import InMemory
 from devcloud.azure.tokens import Tokens
 from devcloud.azure.vault import VaultEndpoint
 from devcloud.control_door import PREFIX
 from devcloud.faults import Faults
 from devcloud.http import HttpAnswer, HttpServer
 from devcloud.ledger import Ledger
+from devcloud.snapshots import InMemory
 from devcloud.tls import Authority
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from devcloud.azure.snapshot import Snapshots
+    from devcloud.azure.snapshot import World
     from devcloud.http import HttpRequest
+    from devcloud.snapshots import Snapshots
 
 Address = tuple[str, int]
 """Host and port to listen on; port 0 takes any free one."""
@@ -72,7 +73,7 @@ class AzureServer:
     @classmethod
     def seeded(
         cls,
-        snapshots: Snapshots | None = None,
+        snapshots: Snapshots[World] | None = None,
         *,
         listen: Address = _ANY_PORT,
         plain_listen: Address = _ANY_PORT,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import asdict, dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -26,12 +26,10 @@ from devcloud.azure.model import (
     PrivateKey,
     Vault,
 )
-from devcloud.files import read_json, write_json
+from devcloud.snapshots import JsonFile
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-_FORMAT = 1
 
 
 @dataclass(slots=True)
@@ -55,53 +53,13 @@ class World:
     seed: dict[str, str] = field(default_factory=dict)
 
 
-class Snapshots(Protocol):
-    """Keeps the last saved world."""
-
-    def load(self) -> World | None:
-        """The last saved world, None before the first save."""
-
-    def save(self, world: World) -> None:
-        """Keep this world; durable when the call returns, as far as this store promises."""
-
-
-class InMemory:
-    """Forgets everything with the process: for in-process tests that need no restart."""
-
-    def load(self) -> World | None:
-        """Always None: there is nothing from before."""
-        return None
-
-    def save(self, world: World) -> None:
-        """The living world is the only copy."""
-
-
-class JsonFile:
-    """One private JSON file, replaced atomically with fsync."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def load(self) -> World | None:
-        """Raises ValueError, naming the file, when it is not a state file of this format."""
-        content = read_json(self._path)
-        if content is None:
-            return None
-        if content.get("format") != _FORMAT:
-            raise ValueError(f"{self._path} is not a devcloud Azure state file of format {_FORMAT}")
-        try:
-            return _decode(content)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ValueError(f"{self._path} is a damaged devcloud state file") from error
-
-    def save(self, world: World) -> None:
-        """Durable when it returns."""
-        write_json(self._path, _encode(world))
+def json_file(path: Path) -> JsonFile[World]:
+    """One private JSON file; see `JsonFile`."""
+    return JsonFile(path, _encode, _decode)
 
 
 def _encode(world: World) -> dict[str, Any]:
     return {
-        "format": _FORMAT,
         "token_key": base64.b64encode(world.token_key).decode(),
         "control_token": world.control_token,
         "identity_header": world.identity_header,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import threading
 import time
 import uuid
 from dataclasses import replace
@@ -11,53 +10,31 @@ from typing import TYPE_CHECKING
 
 from devcloud.gcp.model import Key, Policy, Purpose, ServiceAccount, Version, VersionState
 from devcloud.gcp.names import is_key, lineage
-from devcloud.gcp.snapshot import Snapshots, World
+from devcloud.gcp.snapshot import World
+from devcloud.stored_cloud import StoredCloud, UnknownThingError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from devcloud.snapshots import Snapshots
 
 KEY_BYTES = 32
 _UNIQUE_ID_DIGITS = 21
 
 
-class UnknownThingError(LookupError):
-    """The control door named something that is not there."""
-
-
-class Cloud:
+class Cloud(StoredCloud[World]):
     """All projects of one stand-in. Safe for use by many threads.
 
     Construction reads the snapshot, or begins an empty world where there is none.
     """
 
-    def __init__(self, snapshots: Snapshots) -> None:
-        self._snapshots = snapshots
-        self._lock = threading.RLock()
-        self._world = snapshots.load() or World(
-            token_key=secrets.token_bytes(KEY_BYTES), control_token=secrets.token_urlsafe(32)
-        )
+    def __init__(self, snapshots: Snapshots[World]) -> None:
+        super().__init__(snapshots, _empty)
 
     @property
     def token_key(self) -> bytes:
         """Seals access tokens."""
         return self._world.token_key
-
-    @property
-    def control_token(self) -> str:
-        """Guards the control door; the same over restarts."""
-        return self._world.control_token
-
-    @property
-    def seed(self) -> dict[str, str]:
-        """What the first start made, empty before."""
-        with self._lock:
-            return dict(self._world.seed)
-
-    def remember_seed(self, seed: dict[str, str]) -> None:
-        """Note what the first start made; from then on a start makes nothing."""
-        with self._lock:
-            self._world.seed = dict(seed)
-            self._save()
 
     # Keys
 
@@ -210,8 +187,9 @@ class Cloud:
         self._save()
         return key
 
-    def _save(self) -> None:
-        self._snapshots.save(self._world)
+
+def _empty(control_token: str) -> World:
+    return World(token_key=secrets.token_bytes(KEY_BYTES), control_token=control_token)
 
 
 def _new_version(number: int) -> Version:

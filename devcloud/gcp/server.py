@@ -18,17 +18,18 @@ from devcloud.gcp.iam import IamEndpoint
 from devcloud.gcp.metadata import MetadataEndpoint
 from devcloud.gcp.rpc import KmsEndpoint, KmsServer
 from devcloud.gcp.seed import announcement, sow
-from devcloud.gcp.snapshot import InMemory
 from devcloud.gcp.tokens import Tokens
 from devcloud.http import HttpServer
 from devcloud.ledger import Ledger
+from devcloud.snapshots import InMemory
 from devcloud.tls import Authority
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from devcloud.gcp.snapshot import Snapshots
+    from devcloud.gcp.snapshot import World
     from devcloud.http import HttpAnswer, HttpRequest
+    from devcloud.snapshots import Snapshots
 
 Address = tuple[str, int]
 ANY_PORT: Address = ("127.0.0.1", 0)
@@ -79,7 +80,7 @@ class GcpServer:
     @classmethod
     def seeded(
         cls,
-        snapshots: Snapshots | None = None,
+        snapshots: Snapshots[World] | None = None,
         *,
         listeners: Listeners | None = None,
         folder: Path | None = None,

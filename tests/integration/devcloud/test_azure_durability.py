@@ -9,7 +9,7 @@ import pytest
 
 from devcloud.azure.model import AccessModel, KeyLife
 from devcloud.azure.server import AzureServer
-from devcloud.azure.snapshot import JsonFile
+from devcloud.azure.snapshot import json_file
 from tests.integration.devcloud.azure_stand import DATA_KEY, AzureStand, encoded, refused
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def server_of(folder: Path) -> AzureServer:
-    return AzureServer.seeded(JsonFile(folder / "azure.json"), folder=folder / "azure")
+    return AzureServer.seeded(json_file(folder / "azure.json"), folder=folder / "azure")
 
 
 def test_all_that_was_answered_outlives_a_crash(tmp_path: Path) -> None:

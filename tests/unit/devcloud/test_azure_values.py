@@ -6,8 +6,8 @@ from devcloud.azure.cloud import Cloud
 from devcloud.azure.key_operations import decoded, encoded
 from devcloud.azure.model import App, Caller, Vault
 from devcloud.azure.seed import FEDERATION
-from devcloud.azure.snapshot import InMemory
 from devcloud.azure.tokens import TokenRefusedError, Tokens
+from devcloud.snapshots import InMemory
 
 AUDIENCE = "https://vault.azure.net"
 CALLER = Caller("client", "object", "tenant")

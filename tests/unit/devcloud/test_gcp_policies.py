@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from devcloud.gcp.cloud import Cloud, UnknownThingError
+from devcloud.gcp.cloud import Cloud
 from devcloud.gcp.model import VersionState
 from devcloud.gcp.names import is_key, key_of, lineage, split_version
 from devcloud.gcp.seed import sow
-from devcloud.gcp.snapshot import InMemory
+from devcloud.snapshots import InMemory
+from devcloud.stored_cloud import UnknownThingError
 
 RING = "projects/p/locations/l/keyRings/r"
 KEY = f"{RING}/cryptoKeys/k"

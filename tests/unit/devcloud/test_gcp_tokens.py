@@ -6,8 +6,8 @@ import pytest
 
 from devcloud.gcp.cloud import Cloud
 from devcloud.gcp.errors import GoogleError
-from devcloud.gcp.snapshot import InMemory
 from devcloud.gcp.tokens import CLOUD_PLATFORM, Tokens
+from devcloud.snapshots import InMemory
 
 KMS = "cloudkms.googleapis.com"
 
