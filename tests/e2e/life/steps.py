@@ -32,7 +32,7 @@ FIRST, CONNECTED, ROTATED, PLATFORMS = 1, 2, 3, 4
 TRIES = 5
 EVENTS = re.compile(
     r"kms\.key\.created kms\.onboarded"
-    r"( kms\.sealed kms\.unsealed){2,}"
+    r"( kms\.sealed kms\.unsealed){3,}"
     r" kms\.key\.rotated kms\.key\.revoked kms\.offboarded kms\.drained"
 )
 
@@ -100,6 +100,17 @@ def enabling_the_key_unseals_by_itself(life: Life) -> None:
     life.owner.enable()
     life.hold_back()
     life.hold_values()
+
+
+def a_cloud_that_says_nothing_of_the_key_seals_when_the_ttl_ends(life: Life) -> None:
+    life.owner.throttle()
+    life.hold_sealed_within_the_ttl("throttled")
+    error = wire.error_of(life.unseal(), 502, "unseal_failed")
+    assert (error["provider"], error["reason"]) == (life.owner.provider, "unreachable")
+    assert error["hint"].startswith("throttled: ")
+    assert "retry is safe" in error["hint"]
+    life.owner.calm()
+    life.hold_back()
 
 
 def a_grant_that_is_taken_away_seals_within_the_ttl(life: Life) -> None:
@@ -214,6 +225,7 @@ STEPS = (
     connecting_answers_as_documented_and_moves_what_is_there,
     a_disabled_key_seals_within_the_ttl,
     enabling_the_key_unseals_by_itself,
+    a_cloud_that_says_nothing_of_the_key_seals_when_the_ttl_ends,
     a_grant_that_is_taken_away_seals_within_the_ttl,
     unsealing_by_hand_answers_as_documented,
     a_rotation_moves_everything_to_a_new_version,
