@@ -85,6 +85,7 @@ class Process:
             endpoints=settings.azure,
             application_id=settings.setup.azure_application_id,
             environ=os.environ,
+            rules=settings.rules,
             reuse_seconds=settings.lifetimes.grant_reuse,
         )
         clouds: dict[str, Provider] = {
@@ -97,7 +98,11 @@ class Process:
             trusted=lambda: self._listener.alive, clock=clock, max_keys=settings.cached_keys
         )
         seals = Seals(settings.sealed_retry_seconds, clock)
-        kms_metrics.watch(cached_keys=lambda: len(self._cache), sealed=lambda: len(seals))
+        kms_metrics.watch(
+            cached_keys=lambda: len(self._cache),
+            sealed=lambda: len(seals),
+            refused=lambda: seals.refused,
+        )
         store = Store(self._database, sender)
         self._master_keys = MasterKeys(
             store, wrapping, self._cache, seals, lifetimes=settings.lifetimes, clock=clock

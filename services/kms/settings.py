@@ -22,7 +22,7 @@ from services.kms.cloud_settings import (
 )
 from services.kms.keys.master_keys import Lifetimes
 from services.kms.service import SetupFacts
-from services.kms.validation import Rules
+from services.kms.validation import Rules, forms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,7 +67,8 @@ class Settings:
     COFFER_KMS_AWS_PRINCIPAL_ARN                 ARN            none      what customers' roles must trust
     COFFER_KMS_GCP_PRINCIPAL                     e-mail         none      shown by GET .../setup
     COFFER_KMS_AZURE_APPLICATION_ID              uuid           none      shown by GET .../setup
-    COFFER_KMS_REFUSED_AWS_ACCOUNTS              account ids    none      the operator's own: refused
+    COFFER_KMS_REFUSED_AWS_ACCOUNTS              account ids    none      the operator's own: refused; where
+                                                                          his own key is, always is
     COFFER_KMS_REFUSED_GCP_PROJECTS              project ids    none      the same
     COFFER_KMS_REFUSED_AZURE_TENANTS             tenant ids     none      the same
     COFFER_KMS_REFUSED_AZURE_VAULTS              host names     none      the same
@@ -103,6 +104,8 @@ class Settings:
     def read(cls, environ: Mapping[str, str]) -> Settings:
         """From the environment. Raises SettingsError naming every variable that is wrong."""
         reader = Reader(environ)
+        own = OperatorKeySettings.read(reader)
+        previous = OperatorKeySettings.read(reader, OPERATOR_PREVIOUS)
         settings = cls(
             server=ServerSettings.read(reader, PREFIX),
             tokens=TokenSettings.read(reader),
@@ -125,14 +128,16 @@ class Settings:
             aws=AwsSettings.read(reader),
             gcp=GcpSettings.read(reader),
             azure=AzureSettings.read(reader),
-            operator_key=OperatorKeySettings.read(reader),
+            operator_key=own,
             setup=SetupFacts(
                 aws_principal_arn=reader.optional(f"{PREFIX}_AWS_PRINCIPAL_ARN"),
                 gcp_principal=reader.optional(f"{PREFIX}_GCP_PRINCIPAL"),
                 azure_application_id=reader.optional(f"{PREFIX}_AZURE_APPLICATION_ID"),
             ),
-            rules=_rules(reader),
-            previous_operator_key=OperatorKeySettings.read(reader, OPERATOR_PREVIOUS),
+            rules=_rules(reader).and_own(
+                *(key.target() if key else None for key in (own, previous))
+            ),
+            previous_operator_key=previous,
         )
         reader.finish()
         _require_another(settings.master_key, settings.previous_master_key)
@@ -164,15 +169,35 @@ def _lifetimes(reader: Reader) -> Lifetimes:
 
 
 def _rules(reader: Reader) -> Rules:
-    tenants = reader.names(f"{PREFIX}_REFUSED_AZURE_TENANTS")
     vaults = reader.names(f"{PREFIX}_REFUSED_AZURE_VAULTS")
     return Rules(
         refused_aws_accounts=frozenset(reader.names(f"{PREFIX}_REFUSED_AWS_ACCOUNTS")),
-        refused_gcp_projects=frozenset(reader.names(f"{PREFIX}_REFUSED_GCP_PROJECTS")),
-        refused_azure_tenants=frozenset(name.lower() for name in tenants),
+        refused_gcp_projects=_projects(reader),
+        refused_azure_tenants=_tenants(reader),
         refused_azure_vaults=frozenset(name.lower() for name in vaults),
         client_secret_env_vars=_env_vars(reader),
     )
+
+
+def _projects(reader: Reader) -> frozenset[str]:
+    name = f"{PREFIX}_REFUSED_GCP_PROJECTS"
+    projects = frozenset(one.lower() for one in reader.names(name))
+    if projects and all(one.isdigit() for one in projects):
+        raise SettingsError(
+            f"{name} must name projects by their ids: a project of which only the number is listed can still"
+            " be named by its id"
+        )
+    return projects
+
+
+def _tenants(reader: Reader) -> frozenset[str]:
+    name = f"{PREFIX}_REFUSED_AZURE_TENANTS"
+    tenants = frozenset(one.lower() for one in reader.names(name))
+    if not all(map(forms.is_uuid, tenants)):
+        raise SettingsError(
+            f"{name} must be the ids of tenants, UUIDs: a domain cannot be compared"
+        )
+    return tenants
 
 
 def _env_vars(reader: Reader) -> dict[UUID, frozenset[str]]:

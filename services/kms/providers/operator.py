@@ -26,10 +26,10 @@ import asyncio
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
-from uuid import UUID
 
 from services.common.errors import UnavailableError
 from services.kms.model import KeyDescription, Reason, WrapError
+from services.kms.validation import OPERATOR
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -42,8 +42,6 @@ if TYPE_CHECKING:
 TOTAL_SECONDS: Final = 10.0
 AT_ONCE: Final = 8
 """Calls under way at a time, of all tenants: they must not fill what customers' keys are asked through."""
-_OWNER: Final = UUID(int=0)
-"""Whom providers see as the tenant of this key."""
 _OF_ONE_ROW: Final = (Reason.ROUNDTRIP_MISMATCH, Reason.INVALID_REQUEST)
 """What says more about the bytes than about the key."""
 _SHAPES: Final = {"aws": "arn:", "gcp": "projects/", "azure": "https://"}
@@ -64,7 +62,7 @@ class LocatedKey:
         """The operator's key of a checked target, if there is one. Does no I/O."""
         if target is None:
             return None
-        return cls(target, clouds[target.provider].key(_OWNER, target))
+        return cls(target, clouds[target.provider].key(OPERATOR, target))
 
     def is_named(self, key_ref: str) -> bool:
         """Whether the provider's name of what wrapped is this key's, or a version's of it."""

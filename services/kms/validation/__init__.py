@@ -3,10 +3,18 @@
 from services.kms.validation.body import (
     CONFIG_FIELDS,
     PROVIDERS,
-    Rules,
     issued_external_id,
     parse,
     parse_operator,
 )
+from services.kms.validation.rules import OPERATOR, Rules
 
-__all__ = ["CONFIG_FIELDS", "PROVIDERS", "Rules", "issued_external_id", "parse", "parse_operator"]
+__all__ = [
+    "CONFIG_FIELDS",
+    "OPERATOR",
+    "PROVIDERS",
+    "Rules",
+    "issued_external_id",
+    "parse",
+    "parse_operator",
+]

@@ -7,7 +7,6 @@ once. What passes is of the right form; whether the key exists and may be used o
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -15,6 +14,7 @@ from uuid import UUID
 from services.common.errors import ValidationError
 from services.kms.model import KmsTarget
 from services.kms.validation import forms, static_credentials
+from services.kms.validation.rules import OPERATOR, Rules
 from services.kms.validation.static_credentials import safe_name
 
 if TYPE_CHECKING:
@@ -37,19 +37,6 @@ _REQUIRED: Final = {
 }
 _IDENTITIES: Final = ("role_arn", "impersonate_service_account")
 """Whom kms acts as; of the operator's own key it may be kms itself."""
-_OPERATOR: Final = UUID(int=0)
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What the operator's settings add. Accounts, projects, tenants and vaults are his own, and refused."""
-
-    refused_aws_accounts: frozenset[str] = frozenset()
-    refused_gcp_projects: frozenset[str] = frozenset()
-    refused_azure_tenants: frozenset[str] = frozenset()
-    refused_azure_vaults: frozenset[str] = frozenset()
-    """Host names, in lower case."""
-    client_secret_env_vars: Mapping[UUID, frozenset[str]] = field(default_factory=dict)
 
 
 def parse(body: Mapping[str, object], tenant_id: UUID, rules: Rules) -> KmsTarget:
@@ -69,7 +56,7 @@ def parse_operator(body: Mapping[str, object]) -> KmsTarget:
     secret: its names are the operator's own.
     """
     static_credentials.refuse(body)
-    return _Check(_OPERATOR, Rules(), of_operator=True).target(body)
+    return _Check(OPERATOR, Rules(), of_operator=True).target(body)
 
 
 def issued_external_id(tenant_id: UUID) -> str:
@@ -218,12 +205,26 @@ class _Check:
             "config.project_id",
             "must be the id of a Google Cloud project",
         )
+        if key is not None:
+            self._refuse_project("kms_key_ref", {key["project"]}, numbered=key["project"].isdigit())
+        if account is not None:
+            self._refuse_project(
+                "config.impersonate_service_account",
+                forms.projects_of(account),
+                numbered=forms.is_numbered(account),
+            )
+        if config.get("project_id") in self._rules.refused_gcp_projects:
+            self._fault("config.project_id", "must not be a project of the operator")
+
+    def _refuse_project(self, path: str, projects: set[str], *, numbered: bool) -> None:
         refused = self._rules.refused_gcp_projects
-        if key is not None and key["project"] in refused:
-            self._fault("kms_key_ref", "must not be in a project of the operator")
-        if account is not None and forms.projects_of(account) & refused:
+        if projects & refused:
+            self._fault(path, "must not be in a project of the operator")
+        elif refused and numbered:
             self._fault(
-                "config.impersonate_service_account", "must not be in a project of the operator"
+                path,
+                "must name its project by its id and not by its number: some projects are refused here,"
+                " and a number does not tell which it is",
             )
 
     def _azure(self, key_ref: str | None, config: dict[str, str | None]) -> None:
@@ -249,6 +250,12 @@ class _Check:
         self._match(forms.AZURE_TENANT, tenant, "config.azure_tenant_id", form)
         if tenant is not None and tenant.lower() in self._rules.refused_azure_tenants:
             self._fault("config.azure_tenant_id", "must not be a tenant of the operator")
+        elif tenant is not None and self._rules.refused_azure_tenants and not forms.is_uuid(tenant):
+            self._fault(
+                "config.azure_tenant_id",
+                "must be the tenant's id, a UUID, and not a domain: some tenants are refused here, and a"
+                " domain does not tell which it is",
+            )
         client_id = config.get("client_id")
         if client_id is not None and not forms.is_uuid(client_id):
             self._fault("config.client_id", "must be the application (client) id, a UUID")
@@ -284,8 +291,7 @@ class _Check:
         form = "must be the NAME of an environment variable: ^[A-Z][A-Z0-9_]{0,127}$"
         if self._match(forms.ENV_VAR, value, path, form) is None:
             return
-        allowed = self._rules.client_secret_env_vars.get(self._tenant_id, frozenset())
-        if not self._of_operator and value not in allowed:
+        if value is not None and not self._rules.allows_variable(self._tenant_id, value):
             self._fault(path, "is not a variable that the operator allows for this tenant")
 
     def _match(

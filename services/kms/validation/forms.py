@@ -85,6 +85,32 @@ def projects_of(account: re.Match[str]) -> set[str]:
     return {name, host, plain, *turned}
 
 
+def home_of(account: re.Match[str]) -> str | None:
+    """The id of the project that a service account of somebody's own is in; None for Google's agents."""
+    name, host = account["name"], account["host"]
+    if host == "appspot":
+        return name
+    if not host.endswith(".iam") or _is_google(host):
+        return None
+    project, dot, domain = host.removesuffix(".iam").partition(".")
+    return f"{domain}:{project}" if dot else project
+
+
+def is_numbered(account: re.Match[str]) -> bool:
+    """Whether a service account's address tells its project by the number: Google's own accounts do.
+
+    No account that somebody made begins with a digit, and no id of a project does.
+    """
+    return bool(_NUMBERED.fullmatch(account["name"])) or _is_google(account["host"])
+
+
+_NUMBERED: Final = re.compile(r"(?:service-)?\d{6,20}(?:-.*)?")
+
+
+def _is_google(host: str) -> bool:
+    return host.startswith("gcp-sa-")
+
+
 def is_uuid(text: str) -> bool:
     """Whether it is a UUID in its usual form, of any case."""
     try:

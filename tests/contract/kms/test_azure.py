@@ -16,6 +16,7 @@ from devcloud.azure.server import AzureServer
 from devcloud.http import HttpAnswer
 from services.kms.cloud_settings import AzureSettings
 from services.kms.model import KeyFacts, Reason, WrapError, Wrapped
+from services.kms.validation import OPERATOR, Rules
 from tests.contract.kms.sites import servers
 from tests.contract.kms.sites.azure import AzureSite
 from tests.contract.kms.sites.site import Operation
@@ -178,9 +179,13 @@ def own_app(site: AzureSite) -> AppInfo:
     return app
 
 
+def allowing(site: AzureSite) -> Rules:
+    return Rules(client_secret_env_vars={site.tenant: frozenset({VARIABLE})})
+
+
 def with_secret(site: AzureSite, app: AppInfo, environ: dict[str, str]) -> WrappingKey:
     config = {"client_id": app.client_id, "client_secret_env_var": VARIABLE}
-    provider = site.provider(environ={**site.environ, **environ})
+    provider = site.provider(environ={**site.environ, **environ}, rules=allowing(site))
     return provider.key(site.tenant, site.target(config=config))
 
 
@@ -209,6 +214,21 @@ async def test_a_secret_that_is_not_set_is_the_operators_and_nobody_is_asked(
         assert site.count(Operation.LOGIN) == before
 
 
+async def test_a_variable_that_the_operator_withdrew_is_not_read(site: AzureSite) -> None:
+    app, environ = own_app(site), {**site.environ}
+    environ[VARIABLE] = app.client_secret
+    config = {"client_id": app.client_id, "client_secret_env_var": VARIABLE}
+    connected = with_secret(site, app, environ)
+    wrapped = await connected.wrap(facts(site), MASTER_KEY)
+    before = site.count(Operation.LOGIN)
+    key = site.provider(environ=environ).key(site.tenant, site.target(config=config))
+    for call in (key.wrap(facts(site), MASTER_KEY), key.unwrap(facts(site), wrapped)):
+        hint = await fails(call, Reason.UNREACHABLE)
+        assert VARIABLE in hint
+        assert "COFFER_KMS_CLIENT_SECRET_ENV_VARS" in hint
+    assert site.count(Operation.LOGIN) == before
+
+
 async def test_a_secret_that_the_customer_took_away_is_a_refusal(
     site: AzureSite, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -225,7 +245,7 @@ async def test_a_secret_that_the_customer_took_away_is_a_refusal(
 
 
 async def test_a_secret_without_its_application_and_tenant_is_not_sent(site: AzureSite) -> None:
-    provider = site.provider(environ={VARIABLE: "secret"})
+    provider = site.provider(environ={VARIABLE: "secret"}, rules=allowing(site))
     whole = {"client_id": str(uuid.uuid4()), "client_secret_env_var": VARIABLE}
     for missing in ("client_id", "azure_tenant_id"):
         config = {**whole, missing: None}
@@ -272,10 +292,9 @@ async def test_the_hosts_managed_identity_opens_the_operators_key(
     target = site.target(site.told["azure_operator_key"], config)
     await works(provider.key(site.tenant, target), site)
     named = replace(target, config={**target.config, "client_id": str(uuid.uuid4())})
-    hint = await fails(
-        provider.key(site.tenant, named).wrap(facts(site), MASTER_KEY), Reason.UNREACHABLE
-    )
-    assert "config.client_id" in hint
+    for tenant, reason in ((site.tenant, Reason.INVALID_REQUEST), (OPERATOR, Reason.UNREACHABLE)):
+        hint = await fails(provider.key(tenant, named).wrap(facts(site), MASTER_KEY), reason)
+        assert "config.client_id" in hint
     with servers.closed_port() as port:
         monkeypatch.setenv("IDENTITY_ENDPOINT", f"http://127.0.0.1:{port}/msi/token")
         key = provider.key(uuid.uuid4(), target)
@@ -295,6 +314,55 @@ async def test_without_a_tenant_the_one_that_the_vault_names_is_logged_in_to(
     other = site.provider().key(uuid.uuid4(), site.target(config={"azure_tenant_id": None}))
     await works(other, site)
     assert site.count(Operation.LOGIN) == 2
+
+
+@pytest.mark.parametrize("ambient", ["federated", "managed", "secret"])
+@pytest.mark.parametrize("lie", [None, "another tenant"])
+async def test_no_vault_of_a_refused_tenant_is_used_whatever_the_configuration_says(
+    site: AzureSite, monkeypatch: pytest.MonkeyPatch, ambient: str, lie: str | None
+) -> None:
+    monkeypatch.setenv("IDENTITY_ENDPOINT", site.told["azure_identity_endpoint"])
+    monkeypatch.setenv("IDENTITY_HEADER", site.told["azure_identity_header"])
+    refused = site.told["azure_operator_tenant_id"]
+    rules = replace(allowing(site), refused_azure_tenants=frozenset({refused}))
+    environ = {"federated": site.environ, "managed": {}, "secret": {VARIABLE: "x"}}[ambient]
+    provider = site.provider(environ=environ, rules=rules)
+    config = {
+        "vault_url": site.told["azure_operator_vault_url"],
+        "azure_tenant_id": lie and site.customer.tenant_id,
+    }
+    if ambient == "secret":
+        config |= {"client_id": str(uuid.uuid4()), "client_secret_env_var": VARIABLE}
+        config["azure_tenant_id"] = config["azure_tenant_id"] or "operator.example"
+    target = site.target(site.told["azure_operator_key"], config)
+    # The SDK, which keeps challenges for the whole process, knows this one already.
+    own = site.provider(environ={}).key(OPERATOR, site.target(target.kms_key_ref, {}))
+    kid = (await own.wrap(facts(site), MASTER_KEY)).key_ref
+    before = site.control.count("Token", refused)
+    key = provider.key(site.tenant, target)
+    for call in (
+        key.wrap(facts(site), MASTER_KEY),
+        key.unwrap(facts(site), Wrapped(bytes(256), kid)),
+    ):
+        assert "of the platform's operator" in await fails(call, Reason.INVALID_REQUEST)
+    assert site.control.count("Token", refused) == before
+
+
+async def test_the_operators_own_key_is_in_the_tenant_that_is_refused(
+    site: AzureSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IDENTITY_ENDPOINT", site.told["azure_identity_endpoint"])
+    monkeypatch.setenv("IDENTITY_HEADER", site.told["azure_identity_header"])
+    rules = Rules(refused_azure_tenants=frozenset({site.told["azure_operator_tenant_id"]}))
+    config = {"vault_url": site.told["azure_operator_vault_url"], "azure_tenant_id": None}
+    target = site.target(site.told["azure_operator_key"], config)
+    await works(site.provider(environ={}, rules=rules).key(OPERATOR, target), site)
+    # And customers go on as before, with a tenant named and without one.
+    provider = site.provider(rules=rules)
+    for tenant in (site.customer.tenant_id, None):
+        await works(
+            provider.key(site.tenant, site.target(config={"azure_tenant_id": tenant})), site
+        )
 
 
 async def test_a_configured_tenant_is_the_only_one_that_is_logged_in_to(site: AzureSite) -> None:

@@ -154,6 +154,7 @@ async def use(target: KmsTarget, azure_settings: AzureSettings | None = None) ->
             endpoints=azure_settings or AzureSettings(),
             application_id=str(uuid.UUID(int=2)),
             environ=environ,
+            rules=RULES,
             total_seconds=3.0,
         ),
     }

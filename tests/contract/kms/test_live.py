@@ -23,7 +23,7 @@ from services.kms.model import KeyFacts, KmsTarget, Reason, WrapError
 from services.kms.providers.aws import AwsProvider
 from services.kms.providers.azure import AzureProvider
 from services.kms.providers.gcp import GcpProvider
-from services.kms.validation.body import CONFIG_FIELDS
+from services.kms.validation import CONFIG_FIELDS, Rules
 from tests.fakes.kms_keys import CountingMeter
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ PROVIDERS: dict[str, Callable[[CountingMeter], Any]] = {
         endpoints=AzureSettings(),
         application_id=os.environ.get("COFFER_KMS_AZURE_APPLICATION_ID"),
         environ=os.environ,
+        rules=Rules(client_secret_env_vars={TENANT: frozenset(os.environ)}),
     ),
 }
 DERIVED: dict[str, Callable[[str], dict[str, str]]] = {

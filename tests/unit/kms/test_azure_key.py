@@ -14,9 +14,9 @@ from azure.core.exceptions import HttpResponseError, ServiceRequestError
 
 from services.kms.cloud_settings import AzureSettings
 from services.kms.model import KeyFacts, KmsTarget, Reason, WrapError, Wrapped
-from services.kms.providers.azure import AzureProvider, sdk
+from services.kms.providers.azure import AzureProvider, errors, sdk
 from services.kms.providers.azure.clouds import VaultKey
-from services.kms.providers.azure.credentials import Credentials, identify
+from services.kms.providers.azure.credentials import Credentials, Identities
 from services.kms.providers.azure.errors import (
     NO_SUCH_HOST,
     Action,
@@ -27,6 +27,7 @@ from services.kms.providers.azure.key import AzureKey
 from services.kms.providers.azure.login import Login, _Token
 from services.kms.providers.azure.network import Network
 from services.kms.providers.azure.sessions import Ask, session_key
+from services.kms.validation import OPERATOR, Rules
 from tests.fakes.kms_keys import CountingMeter
 
 VAULT = "https://acme.vault.azure.net/keys"
@@ -188,6 +189,8 @@ def test_microsofts_number_is_all_that_is_kept_of_its_text() -> None:
 
 
 APP, SETUP = str(uuid.UUID(int=5)), str(uuid.UUID(int=6))
+TENANT = uuid.UUID(int=1)
+RULES = Rules(client_secret_env_vars={TENANT: frozenset({"X"})})
 FEDERATED = {"AZURE_FEDERATED_TOKEN_FILE": "/token"}
 
 
@@ -195,7 +198,8 @@ FEDERATED = {"AZURE_FEDERATED_TOKEN_FILE": "/token"}
     ("config", "environ", "kind", "client_id", "own"),
     [
         ({}, {}, IdentityKind.MANAGED, None, True),
-        ({"client_id": APP}, {}, IdentityKind.MANAGED, APP, True),
+        ({}, {"AZURE_CLIENT_ID": APP}, IdentityKind.MANAGED, APP, True),
+        ({"client_id": SETUP}, {}, IdentityKind.MANAGED, None, True),
         ({}, FEDERATED, IdentityKind.FEDERATED, SETUP, True),
         ({"client_id": SETUP.upper()}, FEDERATED, IdentityKind.FEDERATED, SETUP.upper(), True),
         ({"client_id": APP}, FEDERATED, IdentityKind.FEDERATED, APP, False),
@@ -215,8 +219,25 @@ def test_who_calls(
     client_id: str | None,
     own: bool,
 ) -> None:
-    parties = identify(KEY, config, environ, SETUP)
+    parties = Identities(environ, SETUP, RULES).of(TENANT, KEY, config)
     assert (parties.kind, parties.client_id, parties.own) == (kind, client_id, own)
+    assert parties.refused is None
+
+
+def test_a_customer_does_not_choose_among_the_identities_of_the_host() -> None:
+    identities = Identities({"AZURE_CLIENT_ID": SETUP}, None, RULES)
+    chosen: dict[str, str | None] = {"client_id": APP}
+    assert identities.of(TENANT, KEY, chosen).refused == errors.HOSTS_IDENTITY
+    operators = identities.of(OPERATOR, KEY, chosen)
+    assert (operators.client_id, operators.refused) == (APP, None)
+
+
+def test_a_variable_is_allowed_to_its_tenant_only() -> None:
+    identities = Identities({"X": "secret"}, SETUP, RULES)
+    named: dict[str, str | None] = {"client_id": APP, "client_secret_env_var": "X"}
+    assert identities.of(TENANT, KEY, named).refused is None
+    assert identities.of(uuid.UUID(int=9), KEY, named).refused == errors.NOT_ALLOWED
+    assert identities.of(OPERATOR, KEY, named).refused is None
 
 
 def test_neither_environment_nor_token_is_shown() -> None:
@@ -235,7 +256,9 @@ def test_neither_environment_nor_token_is_shown() -> None:
 
 async def test_a_stored_target_outside_azure_is_asked_by_nobody() -> None:
     meter = CountingMeter()
-    provider = AzureProvider(meter, endpoints=AzureSettings(), application_id=None, environ={})
+    provider = AzureProvider(
+        meter, endpoints=AzureSettings(), application_id=None, environ={}, rules=RULES
+    )
     key = provider.key(uuid.UUID(int=1), KmsTarget("azure", "https://evil.example/keys/k", {}))
     assert await reason(key.wrap(FACTS, MASTER_KEY)) is Reason.INVALID_REQUEST
     assert await reason(key.unwrap(FACTS, Wrapped(BLOB))) is Reason.INVALID_REQUEST

@@ -121,3 +121,34 @@ def test_no_cloud_is_asked_without_tls_beyond_this_machine(
     for bad in ("http://kms.example", "kms.example", "http://127.0.0.1.example"):
         with pytest.raises(SettingsError, match=f"{name} must be an https:// URL"):
             Settings.read(environ | {name: bad})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("COFFER_KMS_REFUSED_GCP_PROJECTS", "123456789012"),
+        ("COFFER_KMS_REFUSED_AZURE_TENANTS", f"{TENANT},operator.onmicrosoft.com"),
+    ],
+)
+def test_a_list_that_would_refuse_less_than_it_says_stops_the_process(
+    environ: dict[str, str], name: str, value: str
+) -> None:
+    with pytest.raises(SettingsError, match=name):
+        Settings.read(environ | {name: value})
+
+
+def test_the_operators_own_key_is_refused_to_tenants_without_being_listed(
+    environ: dict[str, str],
+) -> None:
+    environ |= {
+        "COFFER_KMS_OPERATOR_PROVIDER": "azure",
+        "COFFER_KMS_OPERATOR_KEY_REF": "https://Mine.vault.azure.net/keys/coffer",
+        "COFFER_KMS_OPERATOR_CONFIG": '{"vault_url": "https://mine.vault.azure.net"}',
+        "COFFER_KMS_OPERATOR_PREVIOUS_PROVIDER": "aws",
+        "COFFER_KMS_OPERATOR_PREVIOUS_KEY_REF": "arn:aws:kms:eu-central-1:111122223333:key/x",
+        "COFFER_KMS_OPERATOR_PREVIOUS_CONFIG": '{"region": "eu-central-1"}',
+    }
+    rules = Settings.read(environ).rules
+    assert rules.refused_azure_vaults == {"mine.vault.azure.net"}
+    assert rules.refused_aws_accounts == {"111122223333"}
+    assert rules.refused_gcp_projects == frozenset()

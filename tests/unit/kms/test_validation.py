@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.common.errors import CofferError, StaticCredentialsRejectedError, ValidationError
-from services.kms.validation import CONFIG_FIELDS, Rules, parse
+from services.kms.validation import CONFIG_FIELDS, Rules, parse, parse_operator
 
 if TYPE_CHECKING:
     from services.kms.model import KmsTarget
@@ -273,6 +273,79 @@ def test_an_azure_secret_variable_must_be_allowed_for_this_tenant() -> None:
 def test_the_operators_azure_tenant_is_refused() -> None:
     body = azure(azure_tenant_id="72F988BF-86F1-41AF-91AB-2D7CD011DB47")
     assert list(faults(body)) == ["config.azure_tenant_id"]
+
+
+GCP_KEY_IN = "projects/{}/locations/x/keyRings/r/cryptoKeys/k"
+NUMBER = "123456789012"
+
+
+@pytest.mark.parametrize(
+    "account",
+    [
+        f"{NUMBER}-compute@developer.gserviceaccount.com",
+        f"{NUMBER}@cloudservices.gserviceaccount.com",
+        f"service-{NUMBER}@compute-system.iam.gserviceaccount.com",
+        f"p{NUMBER}-1@gcp-sa-cloud-sql.iam.gserviceaccount.com",
+    ],
+)
+def test_the_number_of_a_project_does_not_stand_for_one_that_is_refused(account: str) -> None:
+    numbered = gcp() | {"kms_key_ref": GCP_KEY_IN.format(NUMBER)}
+    impersonating = gcp(impersonate_service_account=account)
+    assert list(faults(numbered)) == ["kms_key_ref"]
+    assert list(faults(impersonating)) == ["config.impersonate_service_account"]
+    for body in (numbered, impersonating):
+        parse(body, TENANT, Rules())
+
+
+def test_accounts_that_somebody_made_are_taken_whatever_digits_are_in_them() -> None:
+    for account in ("coffer-20260101@acme-123456.iam", "acme-123456@appspot"):
+        accepted(gcp(impersonate_service_account=f"{account}.gserviceaccount.com"))
+
+
+def test_nobody_is_billed_for_a_tenant_but_the_tenant() -> None:
+    assert list(faults(gcp(project_id="operator-project"))) == ["config.project_id"]
+
+
+def test_an_azure_tenant_is_named_by_its_id_where_some_are_refused() -> None:
+    body = azure(azure_tenant_id="operator.onmicrosoft.com")
+    assert "UUID" in faults(body)["config.azure_tenant_id"][0]
+    parse(body, TENANT, Rules())
+
+
+OWN: list[tuple[dict[str, Any], list[dict[str, Any]]]] = [
+    (aws(), [aws()]),
+    (aws(role_arn=None), [aws()]),
+    (
+        aws(role_arn="arn:aws:iam::777788889999:role/ops"),
+        [aws(), aws(role_arn="arn:aws:iam::777788889999:role/coffer")],
+    ),
+    (gcp(), [gcp(), gcp(impersonate_service_account="kms@acme-prod.iam.gserviceaccount.com")]),
+    (
+        gcp(
+            project_id="ops-billing",
+            impersonate_service_account="coffer@ops-people.iam.gserviceaccount.com",
+        ),
+        [
+            gcp() | {"kms_key_ref": GCP_KEY_IN.format(project)}
+            for project in ("acme-prod", "ops-billing", "ops-people", NUMBER)
+        ],
+    ),
+    (azure(), [azure() | {"kms_key_ref": "https://ACME-VAULT.vault.azure.net/keys/other"}]),
+]
+
+
+@pytest.mark.parametrize(("own", "theirs"), OWN)
+def test_where_the_operators_own_key_is_no_tenants_is(
+    own: dict[str, Any], theirs: list[dict[str, Any]]
+) -> None:
+    rules = Rules().and_own(None, parse_operator(own))
+    for body in theirs:
+        parse(body, TENANT, Rules())
+        with pytest.raises(ValidationError):
+            parse(body, TENANT, rules)
+    elsewhere = GCP_KEY_IN.format("coffer")
+    account = "coffer@elsewhere.iam.gserviceaccount.com"
+    parse(gcp(impersonate_service_account=account) | {"kms_key_ref": elsewhere}, TENANT, rules)
 
 
 NAMES = [

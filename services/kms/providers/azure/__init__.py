@@ -10,18 +10,24 @@ Who calls (`IdentityKind`):
 
 - `config.client_secret_env_var`: the customer's application `client_id` in `azure_tenant_id`, both
   required, with the secret that the operator put into that variable. It is read for each login and kept
-  nowhere.
+  nowhere; one that the operator does not (or no longer) allow that tenant is not read at all.
 - else, where AZURE_FEDERATED_TOKEN_FILE is set for kms: the application `client_id`, or the platform's
   own (COFFER_KMS_AZURE_APPLICATION_ID, which the customer's tenant has to consent to), proven by that
   token.
-- else the managed identity of the host (`client_id` names a user-assigned one). It works only for vaults
-  in the operator's own Entra tenant: for the operator's key above all.
+- else the managed identity of the host: the user-assigned one that AZURE_CLIENT_ID names, or the host's own.
+  It works only for vaults in the operator's own Entra tenant: for the operator's key above all, whose
+  `client_id` may name another one. A customer's `client_id` chooses none: one that is not the platform's is
+  refused.
 
 The tenant is pinned: `azure_tenant_id` is the only one that is logged in to, whatever a challenge says.
 Where it is missing, a federated login takes the tenant that the vault's own challenge names, if that is a
 UUID at the authority of the vault's cloud: the vault is reached by TLS under Microsoft's domain, and the
 token still goes to Microsoft's login only. A client secret is never sent to a tenant that nobody
 configured.
+
+A vault whose challenge names a tenant that the operator refuses (COFFER_KMS_REFUSED_AZURE_TENANTS) is refused
+before any login, whatever the configuration says or leaves out, each time that a login is made; the
+operator's own key is not concerned.
 
 Algorithm RSA-OAEP-256 (RFC 8017, 7.1 with SHA-256). It authenticates no context: bytes wrapped for other
 facts open all the same, and it is the caller's check value that notices. The identifier with the version

@@ -19,9 +19,11 @@ from azure.identity.aio import (
 )
 
 from services.kms.providers.azure.errors import (
+    HOSTS_IDENTITY,
     NO_CLIENT,
     NO_IDENTITY,
     NO_SECRET,
+    NOT_ALLOWED,
     Action,
     AzureFault,
     IdentityKind,
@@ -29,43 +31,61 @@ from services.kms.providers.azure.errors import (
 )
 from services.kms.providers.azure.network import CONNECT_SECONDS, READ_SECONDS
 from services.kms.providers.azure.sdk import AzureFailedError
+from services.kms.validation import OPERATOR
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
+    from uuid import UUID
 
     from azure.core.credentials import AccessTokenInfo
 
     from services.kms.providers.azure.clouds import VaultKey
     from services.kms.providers.azure.network import Network
+    from services.kms.validation import Rules
 
 TOKEN_FILE: Final = "AZURE_FEDERATED_TOKEN_FILE"  # noqa: S105 - the name of a variable
 CLIENT_ID: Final = "AZURE_CLIENT_ID"
 
 
-def identify(
-    key: VaultKey,
-    config: Mapping[str, str | None],
-    environ: Mapping[str, str],
-    application_id: str | None,
-) -> Parties:
-    """Who calls for a customer's configuration, in this environment."""
-    env_var, client_id = config.get("client_secret_env_var"), config.get("client_id")
-    platform = application_id or environ.get(CLIENT_ID)
-    if env_var:
-        kind = IdentityKind.CLIENT_SECRET
-        own = client_id is not None and _same(client_id, application_id)
-    elif environ.get(TOKEN_FILE):
-        kind = IdentityKind.FEDERATED
-        client_id = client_id or platform
+@dataclass(frozen=True, slots=True)
+class Identities:
+    """Who calls for whose configuration. Reads `environ` when asked."""
+
+    environ: Mapping[str, str] = field(repr=False)
+    application_id: str | None
+    """The platform's own application."""
+    rules: Rules
+
+    def of(self, tenant_id: UUID, key: VaultKey, config: Mapping[str, str | None]) -> Parties:
+        """Who calls in the name of a tenant, or why nobody may (`refused`)."""
+        kind, env_var = self._kind(config), config.get("client_secret_env_var")
+        client_id, refused = config.get("client_id"), None
+        platform = self.application_id or self.environ.get(CLIENT_ID)
         own = client_id is None or _same(client_id, platform)
-    else:
-        kind = IdentityKind.MANAGED
-        own = True
-    return Parties(key, kind, config.get("azure_tenant_id"), client_id, own, env_var)
+        if kind is IdentityKind.CLIENT_SECRET:
+            own = _same(client_id, self.application_id)
+            if env_var and not self.rules.allows_variable(tenant_id, env_var):
+                refused = NOT_ALLOWED
+        elif kind is IdentityKind.FEDERATED:
+            client_id = client_id or platform
+        elif tenant_id != OPERATOR:
+            # The identities of the host are the operator's: a customer's word chooses none of them.
+            refused = None if own else HOSTS_IDENTITY
+            client_id = client_id if refused else self.environ.get(CLIENT_ID)
+            own = True
+        else:
+            own = True
+        tenant = config.get("azure_tenant_id")
+        return Parties(key, kind, tenant, client_id, own, env_var, refused)
+
+    def _kind(self, config: Mapping[str, str | None]) -> IdentityKind:
+        if config.get("client_secret_env_var"):
+            return IdentityKind.CLIENT_SECRET
+        return IdentityKind.FEDERATED if self.environ.get(TOKEN_FILE) else IdentityKind.MANAGED
 
 
-def _same(one: str, other: str | None) -> bool:
-    return other is not None and one.lower() == other.lower()
+def _same(one: str | None, other: str | None) -> bool:
+    return one is not None and other is not None and one.lower() == other.lower()
 
 
 @dataclass(frozen=True, slots=True)

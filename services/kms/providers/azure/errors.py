@@ -48,6 +48,7 @@ class Parties:
     """Who calls what. `client_id` is None for the host's own (system-assigned) managed identity.
 
     `own`: the application is the platform's and not the customer's. `env_var` is a name, never its value.
+    `refused` is a code of our own why they may not call at all.
     """
 
     key: VaultKey
@@ -56,6 +57,7 @@ class Parties:
     client_id: str | None
     own: bool
     env_var: str | None = None
+    refused: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,23 @@ FOREIGN_CHALLENGE: Final = "coffer:foreign_challenge"
 """A challenge that leads to another cloud, or to a token for something else."""
 OTHER_TENANT: Final = "coffer:other_tenant"
 """The vault is in another tenant than the configured one."""
-NOT_AGAIN: Final = frozenset({NO_SECRET, NO_CLIENT, FOREIGN_CHALLENGE, OTHER_TENANT})
+REFUSED_TENANT: Final = "coffer:refused_tenant"
+"""The vault is in a tenant that the operator refuses, whatever the configuration says."""
+NOT_ALLOWED: Final = "coffer:not_allowed"
+"""The operator does not, or not any more, allow this tenant the variable that it names."""
+HOSTS_IDENTITY: Final = "coffer:hosts_identity"
+"""A customer chose among the identities of the host, which are the operator's."""
+NOT_AGAIN: Final = frozenset(
+    {
+        NO_SECRET,
+        NO_CLIENT,
+        FOREIGN_CHALLENGE,
+        OTHER_TENANT,
+        REFUSED_TENANT,
+        NOT_ALLOWED,
+        HOSTS_IDENTITY,
+    }
+)
 """Trying once more would not help."""
 
 FIREWALL: Final = frozenset({"ForbiddenByFirewall", "ForbiddenByConnection"})
@@ -210,14 +228,15 @@ def reason_of(fault: AzureFault, parties: Parties) -> Reason:
 
 
 def _of_our_own(fault: AzureFault) -> Reason:
-    if fault.code in {NO_CLIENT, OTHER_TENANT}:
+    if fault.code in {NO_CLIENT, OTHER_TENANT, REFUSED_TENANT, HOSTS_IDENTITY}:
         return Reason.INVALID_REQUEST
     if fault.code == NO_SUCH_HOST and fault.action is Action.WRAP:
         # Somebody has just named this vault, and a wrong or deleted name is by far the likeliest cause. When
         # unwrapping, the vault did exist: then it may as well be our own name service that is wrong,
         # which must not throw away the keys of every Azure tenant at once. They end with their life.
         return Reason.KEY_NOT_FOUND
-    # A missing variable and a broken identity are the operator's; nobody was asked about the key.
+    # A variable that is missing or not allowed and a broken identity are the operator's; nobody was asked
+    # about the key.
     return Reason.UNREACHABLE
 
 

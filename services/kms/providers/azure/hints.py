@@ -73,6 +73,12 @@ _OWN_WORDS: Final = {
     errors.NO_SECRET: "The platform's operator has to set the variable {variable} for the kms service:"
     " it should hold the client secret of the application {client}. Nobody was asked about the key. "
     + _RETRY,
+    errors.NOT_ALLOWED: "The platform's operator does not allow this tenant the variable {variable} (any"
+    " more), so it is not read: config.client_secret_env_var must name one that the operator lists for"
+    " the tenant in COFFER_KMS_CLIENT_SECRET_ENV_VARS. Nobody was asked about the key. " + _RETRY,
+    errors.HOSTS_IDENTITY: "config.client_id names {client}, but the platform calls Azure as the managed"
+    " identity of its host here, and no customer chooses which: leave config.client_id out, or use an"
+    " application with config.client_secret_env_var. Nobody was asked about the key.",
     errors.NO_IDENTITY: "The platform has no identity of its own that it could call as at present"
     " ({principal}); its operator has to look, and config.client_id, where it is given, must name an"
     " identity or application that the platform has. " + _RETRY,
@@ -84,6 +90,9 @@ _OWN_WORDS: Final = {
     errors.OTHER_TENANT: "The vault {vault} says that it is in another tenant than"
     " config.azure_tenant_id, {tenant}. Set config.azure_tenant_id to the tenant of the vault's"
     " subscription.",
+    errors.REFUSED_TENANT: "The vault {vault} says that it is in a tenant of the platform's operator,"
+    " whose keys are refused to tenants (COFFER_KMS_REFUSED_AZURE_TENANTS). Use a key in a vault of your"
+    " own tenant.",
 }
 
 

@@ -139,11 +139,18 @@ class Login:
 
     async def _tenant(self) -> str | None:
         """The configured tenant; else, for a federated token, the one that the vault itself names."""
-        if self._parties.azure_tenant_id or self._parties.kind is not IdentityKind.FEDERATED:
-            return self._parties.azure_tenant_id
+        configured = self._parties.azure_tenant_id
+        assert self.transport is not None
+        asks = configured is None and self._parties.kind is IdentityKind.FEDERATED
+        named = await self._named() if asks or self.transport.must_know_tenant else None
+        return named if asks else configured
+
+    async def _named(self) -> str:
+        """The tenant that the vault names. Raises ChallengeRefusedError for one that is refused."""
         assert self.transport is not None
         if self.transport.tenant is None:
-            # The SDK keeps challenges for the life of the process; a vault may have moved since.
+            # The SDK keeps challenges for the life of the process, of all tenants of ours; a vault may have
+            # moved since.
             await self.transport.discover()
         if self.transport.tenant is None:
             raise AzureFailedError(AzureFault(Action.LOGIN, 0, FOREIGN_CHALLENGE))

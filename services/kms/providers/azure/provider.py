@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from services.kms.keys.turns import Turns
 from services.kms.providers.azure.clouds import vault_key
-from services.kms.providers.azure.credentials import Credentials, identify, silence
+from services.kms.providers.azure.credentials import Credentials, Identities, silence
 from services.kms.providers.azure.errors import (
     NOT_AGAIN,
     Action,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from services.kms.cloud_settings import AzureSettings
     from services.kms.model import KmsTarget
     from services.kms.ports import Meter, WrappingKey
+    from services.kms.validation import Rules
 
 TOTAL_SECONDS: Final = 10.0
 REUSE_SECONDS: Final = 30.0
@@ -56,19 +57,20 @@ class AzureProvider:
         endpoints: AzureSettings,
         application_id: str | None,
         environ: Mapping[str, str],
+        rules: Rules,
         total_seconds: float = TOTAL_SECONDS,
         reuse_seconds: float = REUSE_SECONDS,
     ) -> None:
         """`endpoints` come from the operator's settings and nowhere else.
 
         `application_id` is the platform's own application. `environ` holds the client secrets that customers'
-        configurations name, and tells how the platform itself logs in; it is read when used. A token is
-        used again for `reuse_seconds`.
+        configurations name, and tells how the platform itself logs in; it is read when used. `rules` say
+        which of these variables a tenant may name, and which Azure tenants no vault of a customer may be in:
+        both hold for keys that are connected already, too. A token is used again for `reuse_seconds`.
         """
         silence()
         self._meter = meter
-        self._application_id = application_id
-        self._environ = environ
+        self._identities = Identities(environ, application_id, rules)
         self._total_seconds = total_seconds
         self._network = Network(
             own_vaults=endpoints.vault_endpoint_url is not None,
@@ -79,6 +81,7 @@ class AzureProvider:
             endpoints,
             Credentials(self._network, environ, endpoints.authority_url),
             meter,
+            refused_tenants=rules.refused_azure_tenants,
             reuse_seconds=reuse_seconds,
             total_seconds=total_seconds,
         )
@@ -93,7 +96,7 @@ class AzureProvider:
             key = vault_key(target.kms_key_ref)
         except ValueError:
             return NoKey(target.kms_key_ref)
-        parties = identify(key, target.config, self._environ, self._application_id)
+        parties = self._identities.of(tenant_id, key, target.config)
         return AzureKey(self.call, session_key(tenant_id, parties), parties)
 
     async def close(self) -> None:
@@ -106,6 +109,8 @@ class AzureProvider:
 
         Raises WrapError, and UnavailableError when Azure was not asked because too many calls wait.
         """
+        if ask.parties.refused:
+            raise wrap_error(AzureFault(ask.action, 0, ask.parties.refused), ask.parties)
         progress = _Progress()
         try:
             async with asyncio.timeout(self._total_seconds):

@@ -19,6 +19,7 @@ from services.kms.providers.azure.sdk import (
     to_base64url,
 )
 from services.kms.providers.azure.transport import API_VERSION, VaultTransport
+from services.kms.validation import OPERATOR
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -117,9 +118,12 @@ class SessionPool:
         credentials: Credentials,
         meter: Meter,
         *,
+        refused_tenants: frozenset[str],
         reuse_seconds: float,
         total_seconds: float,
     ) -> None:
+        """No vault in `refused_tenants` is asked, but for the operator's own key."""
+        self._refused_tenants = refused_tenants
         self._endpoints = endpoints
         self._credentials = credentials
         self._meter = meter
@@ -131,13 +135,13 @@ class SessionPool:
         """The session to ask, made if there is none. Does no I/O."""
         session = self._made.get(ask.session)
         if session is None:
-            session = self._made[ask.session] = self._make(ask.parties)
+            session = self._made[ask.session] = self._make(ask.session.tenant_id, ask.parties)
             while len(self._made) > MAX_SESSIONS:
                 self._made.popitem(last=False)
         self._made.move_to_end(ask.session)
         return session
 
-    def _make(self, parties: Parties) -> Session:
+    def _make(self, tenant_id: UUID, parties: Parties) -> Session:
         login = Login(
             parties,
             self._credentials,
@@ -152,6 +156,7 @@ class SessionPool:
             endpoint_url=self._endpoints.vault_endpoint_url,
             authority_host=urlsplit(authority_url).netloc.lower() if authority_url else None,
             azure_tenant_id=parties.azure_tenant_id,
+            refused_tenants=frozenset() if tenant_id == OPERATOR else self._refused_tenants,
             refused=login.refused,
         )
         return Session(login, login.transport, f"https://{parties.key.host}")

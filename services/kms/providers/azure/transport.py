@@ -18,7 +18,7 @@ from uuid import UUID
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.core.rest import HttpRequest
 
-from services.kms.providers.azure.errors import FOREIGN_CHALLENGE, OTHER_TENANT
+from services.kms.providers.azure.errors import FOREIGN_CHALLENGE, OTHER_TENANT, REFUSED_TENANT
 from services.kms.providers.azure.network import CONNECT_SECONDS, READ_SECONDS
 from services.kms.validation import forms
 
@@ -36,7 +36,7 @@ _PARAMETER: Final = re.compile(r'([A-Za-z_]+)\s*=\s*"([^"]*)"')
 
 
 class ChallengeRefusedError(Exception):
-    """`code` is FOREIGN_CHALLENGE or OTHER_TENANT."""
+    """`code` is FOREIGN_CHALLENGE, OTHER_TENANT or REFUSED_TENANT."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -54,11 +54,13 @@ class VaultTransport(AioHttpTransport):  # type: ignore[misc] # loaded lazily by
         endpoint_url: str | None,
         authority_host: str | None,
         azure_tenant_id: str | None,
+        refused_tenants: frozenset[str] = frozenset(),
         refused: Callable[[str], None],
     ) -> None:
         """`authority_host` stands for Microsoft's login where that is overridden.
 
-        `refused` is told each Authorization that the vault did not accept.
+        A vault in one of `refused_tenants` (UUIDs in lower case) is refused. `refused` is told each
+        Authorization that the vault did not accept.
         """
         super().__init__(
             session=session,
@@ -72,6 +74,7 @@ class VaultTransport(AioHttpTransport):  # type: ignore[misc] # loaded lazily by
             {authority_host} if authority_host else set()
         )
         self._azure_tenant_id = azure_tenant_id
+        self._refused_tenants = refused_tenants
         self._refused = refused
         self.tenant: str | None = None
         """The tenant that the vault's last challenge named, once there was one."""
@@ -86,6 +89,11 @@ class VaultTransport(AioHttpTransport):  # type: ignore[misc] # loaded lazily by
             if challenge := response.headers.get("WWW-Authenticate"):
                 self._check(challenge)
         return response
+
+    @property
+    def must_know_tenant(self) -> bool:
+        """Whether no login may be made before the vault has told its tenant."""
+        return bool(self._refused_tenants)
 
     async def discover(self) -> None:
         """Ask the vault for its challenge, with no credential and nothing done.
@@ -122,6 +130,8 @@ class VaultTransport(AioHttpTransport):  # type: ignore[misc] # loaded lazily by
         ):
             raise ChallengeRefusedError(FOREIGN_CHALLENGE)
         tenant = authority.path.strip("/").partition("/")[0].lower()
+        if tenant in self._refused_tenants:
+            raise ChallengeRefusedError(REFUSED_TENANT)
         wanted = self._azure_tenant_id
         if (
             wanted

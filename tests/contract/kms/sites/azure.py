@@ -15,16 +15,18 @@ from devcloud.faults import FaultKind
 from services.kms.cloud_settings import AzureSettings
 from services.kms.model import KmsTarget, Reason
 from services.kms.providers.azure import AzureProvider
+from services.kms.validation import Rules
 from tests.contract.kms.sites import servers
 from tests.contract.kms.sites.site import Operation
 from tests.fakes.kms_keys import CountingMeter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from uuid import UUID
 
     from devcloud.azure.control import AzureControl
     from devcloud.azure.seed import Customer
+    from devcloud.http import HttpAnswer, HttpRequest
     from services.kms.ports import WrappingKey
     from tests.contract.kms.sites.site import MakeSite
 
@@ -91,13 +93,15 @@ class AzureSite:
         self,
         endpoints: AzureSettings | None = None,
         environ: Mapping[str, str] | None = None,
+        rules: Rules | None = None,
     ) -> AzureProvider:
-        """A further provider, at other endpoints or in another environment."""
+        """A further provider, at other endpoints, in another environment or with rules."""
         provider = AzureProvider(
             self.meter,
             endpoints=endpoints or self.endpoints,
             application_id=self.application_id,
             environ=self.environ if environ is None else environ,
+            rules=rules or Rules(),
             total_seconds=self._total_seconds,
             reuse_seconds=self._reuse_seconds,
         )
@@ -194,6 +198,13 @@ class AzureSite:
     def redirect(self, operation: Operation, url: str) -> None:
         resource, name = self._at_fault(operation)
         self.control.redirect(resource, url, name)
+
+    def intercept(self, operation: Operation, answer: Callable[[HttpRequest], HttpAnswer]) -> None:
+        trusted = Path(self.told["azure_ca_file"])
+        elsewhere, ca_file = self._held.enter_context(servers.intercepting(answer, trusted))
+        login = operation is Operation.LOGIN
+        place = {"authority_url" if login else "vault_endpoint_url": elsewhere.url}
+        self._provider = self.provider(replace(self.endpoints, ca_file=ca_file, **place))
 
     def expire_logins(self) -> None:
         self.control.expire_tokens()
