@@ -7,12 +7,14 @@ the permission, the principal and the key in it; and nothing of the SDK gets out
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 import uuid
 from typing import TYPE_CHECKING
 
 import pytest
 
+from devcloud.http import HttpAnswer
 from services.common.errors import UnavailableError
 from services.kms.keys import hierarchy
 from services.kms.keys.proofs import probe
@@ -31,6 +33,10 @@ MASTER_KEY = bytes(range(32))
 KEY_ID = uuid.UUID(int=7)
 IMPATIENT_SECONDS = 1.5
 CRYPT = (Operation.WRAP, Operation.UNWRAP)
+
+PAGE = b"<html><head><title>403 Forbidden</title></head><body>Blocked by the proxy</body></html>"
+HTML = {"Content-Type": "text/html"}
+PAGES = (401, 403, 404, 407, 413)
 
 THE_CONTRACTS_WORDS = {
     Reason.THROTTLED: "a retry is safe",
@@ -285,6 +291,18 @@ async def test_a_redirect_is_not_followed(make: MakeSite) -> None:
                 site.redirect(operation, f"{elsewhere.url}/elsewhere")
                 await refused(attempts.at(operation), site, Reason.UNREACHABLE, operation)
             assert elsewhere.asked == []
+        await site.close()
+
+
+async def test_a_page_of_a_proxy_is_no_word_about_the_key(make: MakeSite) -> None:
+    for operation in Operation:
+        site = make()
+        if operation in site.redirects:
+            attempts = await Attempts.of(site)
+            statuses = itertools.cycle(PAGES)
+            site.intercept(operation, lambda _: HttpAnswer(next(statuses), PAGE, HTML))  # noqa: B023 - used up here
+            for _ in range(3):  # each is tried once more, and so meets two of the five
+                await refused(attempts.at(operation), site, Reason.UNREACHABLE, operation)
         await site.close()
 
 

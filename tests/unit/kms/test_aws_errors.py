@@ -8,6 +8,7 @@ from services.kms.model import Reason
 from services.kms.providers.aws.errors import Action, AwsFault, Parties, reason_of, wrap_error
 
 PARTIES = Parties("arn:aws:iam::1:role/us", "arn:aws:iam::2:role/r", "x", "eu-central-1", "the-key")
+PAGES = ("401", "403", "404", "407", "413")
 
 
 @pytest.mark.parametrize(
@@ -26,10 +27,15 @@ PARTIES = Parties("arn:aws:iam::1:role/us", "arn:aws:iam::2:role/r", "x", "eu-ce
         ("BandwidthLimitExceeded", 400),
         ("ProvisionedThroughputExceededException", 400),
         ("", 0),
+        *((code, int(status)) for status in PAGES for code in ("", status)),
     ],
 )
 def test_what_is_no_answer_about_the_key_does_not_count_as_one(code: str, status: int) -> None:
     assert not reason_of(AwsFault(code, status)).definite
+
+
+def test_a_rate_limit_of_what_is_not_aws_is_still_one() -> None:
+    assert reason_of(AwsFault("429", 429)) is Reason.THROTTLED
 
 
 @pytest.mark.parametrize(

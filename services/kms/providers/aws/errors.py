@@ -1,7 +1,11 @@
 """AWS's error codes to reasons and hints. Pure: only codes and HTTP statuses, never AWS's own text.
 
+What has no code of AWS's is no word of AWS: a proxy's or gateway's page, whatever its status. botocore puts
+the status in the code's place, or leaves it empty. It is `unreachable`, which never drops a key still in its
+life; a definite reason would, in every process at once.
+
 Source: AWS KMS API Reference, errors of Encrypt and Decrypt; AWS STS API Reference, AssumeRole and common
-errors. moto's KMS answers a denial with the code `403`.
+errors.
 """
 
 from __future__ import annotations
@@ -88,7 +92,6 @@ _THROTTLED: Final = frozenset(
         "ProvisionedThroughputExceededException",
         "BandwidthLimitExceeded",
         "SlowDown",
-        "429",
     }
 )
 NO_IDENTITY: Final = "NoCredentials"
@@ -105,14 +108,13 @@ _OUR_IDENTITY: Final = SESSION_CODES | {
 }
 """AWS does not accept the platform's own identity. No word about the customer's key, so nothing is sealed for
 it as if the customer had refused."""
-_DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException", "NotAuthorized", "403"})
+_DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException", "NotAuthorized"})
 _TRANSIENT: Final = frozenset(
     {
         "RequestTimeout",
         "RequestTimeoutException",
         "PriorRequestNotComplete",
         "TransactionInProgressException",
-        "408",
     }
 )
 """No answer yet, though the status is 4xx; the first three as botocore's standard retries know them."""
@@ -149,6 +151,8 @@ _BY_CODE: Final = {
 
 def reason_of(fault: AwsFault) -> Reason:
     """What an answer means. Unknown codes go by their HTTP status."""
+    if not fault.code or fault.code.isdigit():
+        return _TRANSIENT_STATUSES.get(fault.http_status, Reason.UNREACHABLE)
     for codes, reason in _GROUPS:
         if fault.code in codes:
             return reason

@@ -20,11 +20,12 @@ from tests.contract.kms.sites.site import Operation
 from tests.fakes.kms_keys import CountingMeter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from uuid import UUID
 
     from devcloud.aws.seed import Customer
     from devcloud.control import Control
+    from devcloud.http import HttpAnswer, HttpRequest
     from services.kms.ports import WrappingKey
     from tests.contract.kms.sites.site import MakeSite
 
@@ -188,7 +189,11 @@ class AwsSite:
         self.control.break_answers(FaultKind.CORRUPT, *self._at_fault(Operation.UNWRAP))
 
     def redirect(self, operation: Operation, url: str) -> None:
-        elsewhere = self._held.enter_context(servers.scripted(servers.redirecting(url))).url
+        redirect = servers.redirecting(url)
+        self.intercept(operation, lambda _request: redirect)
+
+    def intercept(self, operation: Operation, answer: Callable[[HttpRequest], HttpAnswer]) -> None:
+        elsewhere = self._held.enter_context(servers.scripted(answer)).url
         login = operation is Operation.LOGIN
         self._provider = self.provider(sts=elsewhere) if login else self.provider(kms=elsewhere)
 

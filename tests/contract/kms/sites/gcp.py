@@ -21,11 +21,12 @@ from tests.contract.kms.sites.site import Operation
 from tests.fakes.kms_keys import CountingMeter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from uuid import UUID
 
     from devcloud.gcp.control import GcpControl
     from devcloud.gcp.seed import Customer
+    from devcloud.http import HttpAnswer, HttpRequest
     from services.kms.ports import WrappingKey
     from tests.contract.kms.sites.site import MakeSite
 
@@ -213,6 +214,12 @@ class GcpSite:
         resource, name = self._at_fault(operation)
         self.control.redirect(resource, url, name)
         self._provider = self.provider()
+
+    def intercept(self, operation: Operation, answer: Callable[[HttpRequest], HttpAnswer]) -> None:
+        assert operation is Operation.LOGIN
+        elsewhere, ca_file = self._held.enter_context(servers.intercepting(answer))
+        endpoints = GcpSettings(self.settings.kms_endpoint, elsewhere.url, ca_file)
+        self._provider = self.provider(endpoints)
 
     def expire_logins(self) -> None:
         self.control.expire_tokens(self.customer.service_account)

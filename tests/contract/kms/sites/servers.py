@@ -6,8 +6,10 @@ import contextlib
 import ipaddress
 import socket
 import ssl
+import tempfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryptography import x509
@@ -19,7 +21,6 @@ from devcloud.http import HttpAnswer, HttpServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from devcloud.http import HttpRequest
 
@@ -58,6 +59,18 @@ def scripted(
         yield script
     finally:
         server.stop()
+
+
+@contextlib.contextmanager
+def intercepting(
+    answer: Callable[[HttpRequest], HttpAnswer], *trusted: Path
+) -> Iterator[tuple[Scripted, Path]]:
+    """Serve over TLS. The file has the CAs by which a client trusts it, and those of `trusted` too."""
+    with tempfile.TemporaryDirectory() as folder:
+        context, ca_file = certificate(Path(folder))
+        ca_file.write_bytes(b"".join(file.read_bytes() for file in (ca_file, *trusted)))
+        with scripted(answer, tls=context) as server:
+            yield server, ca_file
 
 
 def redirecting(url: str) -> HttpAnswer:

@@ -19,8 +19,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from uuid import UUID
 
+    from devcloud.http import HttpAnswer, HttpRequest
     from services.kms.model import Reason
     from services.kms.ports import WrappingKey
     from tests.fakes.kms_keys import CountingMeter
@@ -45,7 +47,7 @@ class Site(Protocol):
     wrong_types: tuple[str, ...]
     """Kinds of keys that cannot do it, for `of_wrong_type`."""
     redirects: tuple[Operation, ...]
-    """Operations that travel over HTTP, where a redirect can be the answer (gRPC knows none)."""
+    """Operations that travel over HTTP, where a redirect or a page can be the answer (gRPC knows none)."""
     destroyed: Reason
     """What `destroy` is to be reported as: `key_disabled`; `key_not_found` where the cloud tells no more."""
 
@@ -117,6 +119,10 @@ class Site(Protocol):
 
     def redirect(self, operation: Operation, url: str) -> None:
         """Answer with a redirect to `url`. Keys that are made afterwards meet it, with a new login."""
+        ...
+
+    def intercept(self, operation: Operation, answer: Callable[[HttpRequest], HttpAnswer]) -> None:
+        """Something on the way answers instead of the cloud. Keys that are made afterwards meet it."""
         ...
 
     def expire_logins(self) -> None:
