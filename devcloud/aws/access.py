@@ -10,10 +10,12 @@ from devcloud.aws.arn import Arn, alias_arn, key_arn, parse_arn
 from devcloud.aws.cloud import visible
 from devcloud.aws.errors import AwsError, key_not_found
 from devcloud.aws.model import Caller, Key, KeyState, matches
+from devcloud.ciphertexts import CiphertextError
 
 if TYPE_CHECKING:
     from devcloud.aws.cloud import Cloud
     from devcloud.aws.params import Params
+    from devcloud.ciphertexts import Ciphertext
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class Access:
             raise key_not_found(arn)
         return key
 
-    def of_blob(self, call: KmsCall, parsed: blob.Blob) -> Key:
+    def of_blob(self, call: KmsCall, parsed: Ciphertext) -> Key:
         """The key a ciphertext names. Raises AwsError AccessDeniedException.
 
         AWS does not tell a key of another account or region, or a deleted one, from a forbidden
@@ -72,7 +74,7 @@ class Access:
             if call.operation == "Decrypt":
                 parsed = blob.parse(call.params.blob("CiphertextBlob", 1 << 16))
                 return key_arn(call.region, call.caller.account, parsed.key_id)
-        except (AwsError, blob.BlobError):
+        except (AwsError, CiphertextError):
             return None
         return None
 

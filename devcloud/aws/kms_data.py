@@ -10,6 +10,7 @@ from devcloud.aws import blob
 from devcloud.aws.access import Access, KmsCall, authorize, require_enabled
 from devcloud.aws.errors import AwsError, validation
 from devcloud.aws.model import SYMMETRIC, Key, KeyUsage, Material
+from devcloud.ciphertexts import CiphertextError
 
 PLAINTEXT_LIMIT_BYTES = 4096
 CIPHERTEXT_LIMIT_BYTES = 6144
@@ -18,6 +19,8 @@ _DATA_KEY_SPECS = {"AES_256": 32, "AES_128": 16}
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from devcloud.ciphertexts import Ciphertext
 
 
 class DataOperations:
@@ -61,7 +64,7 @@ class DataOperations:
         material = _material(key, parsed)
         try:
             plaintext = blob.open_blob(parsed, material=material, context=call.params.context())
-        except blob.BlobError as error:
+        except CiphertextError as error:
             raise _invalid_ciphertext() from error
         return {
             "Plaintext": _b64(plaintext),
@@ -110,16 +113,16 @@ def _require_symmetric(call: KmsCall, key: Key) -> None:
         raise AwsError("UnsupportedOperationException", "devcloud has no asymmetric encryption")
 
 
-def _parse(raw: bytes) -> blob.Blob:
+def _parse(raw: bytes) -> Ciphertext:
     try:
         return blob.parse(raw)
-    except blob.BlobError as error:
+    except CiphertextError as error:
         raise _invalid_ciphertext() from error
 
 
-def _material(key: Key, parsed: blob.Blob) -> Material:
+def _material(key: Key, parsed: Ciphertext) -> Material:
     for material in key.materials:
-        if material.id == parsed.material_id:
+        if material.id == blob.material_id(parsed):
             return material
     raise _invalid_ciphertext()
 

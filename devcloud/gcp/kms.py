@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import google_crc32c
 import grpc
 
-from devcloud.gcp import blob, wire
+from devcloud.ciphertexts import CiphertextError, Layout
+from devcloud.gcp import wire
 from devcloud.gcp.errors import KMS, GoogleError, Violation, permission_denied
 from devcloud.gcp.model import (
     GET_KEY,
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 LIMIT_BYTES = 65_536
 """Plaintext and additional data each, for a SOFTWARE key."""
 _AAD = "additional_authenticated_data"
+_VERSION_BYTES = 4
+_CIPHERTEXTS = Layout(b"GCK1", generation_bytes=_VERSION_BYTES)
 
 
 class Kms:
@@ -48,10 +51,10 @@ class Kms:
         _require_symmetric(key)
         version = _wanted_version(key, key.primary if pinned is None else pinned[1])
         _require_enabled(key, version)
-        sealed = blob.seal(
+        sealed = _CIPHERTEXTS.seal(
             request.plaintext,
             key_id=key.key_id,
-            version=version.number,
+            generation=version.number.to_bytes(_VERSION_BYTES, "big"),
             secret=version.secret,
             aad=request.additional_authenticated_data,
         )
@@ -73,18 +76,18 @@ class Kms:
         _within_limits(request, _AAD)
         _require_symmetric(key)
         try:
-            parsed = blob.parse(request.ciphertext)
-        except blob.BlobError as error:
+            parsed = _CIPHERTEXTS.parse(request.ciphertext)
+        except CiphertextError as error:
             raise _invalid("Decryption failed: the ciphertext is invalid.") from error
-        version = key.version(parsed.version)
+        version = key.version(int.from_bytes(parsed.generation, "big"))
         if parsed.key_id != key.key_id or version is None:
             raise _invalid("Decryption failed: verify that 'name' refers to the correct CryptoKey.")
         _require_enabled(key, version)
         try:
-            plaintext = blob.open_blob(
-                parsed, secret=version.secret, aad=request.additional_authenticated_data
+            plaintext = parsed.open(
+                secret=version.secret, aad=request.additional_authenticated_data
             )
-        except blob.BlobError as error:
+        except CiphertextError as error:
             raise _invalid("Decryption failed: the ciphertext is invalid.") from error
         answer = self._messages.of("DecryptResponse")(
             plaintext=plaintext,
