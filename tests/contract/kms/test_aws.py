@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 import uuid
@@ -254,6 +255,17 @@ async def test_an_answer_that_lacks_what_it_must_have_is_none(site: AwsSite) -> 
         assert {"sts": "sts:AssumeRole", "kms": "kms:Encrypt"}[service] in hint
 
     await asyncio.gather(*(meets(service, body) for service, body in ODD_ANSWERS))
+
+
+async def test_an_external_key_store_that_does_not_answer_is_no_refusal(site: AwsSite) -> None:
+    message = (
+        "AWS KMS rejected the request because the external key store proxy did not respond in time."
+    )
+    body = json.dumps({"__type": "KMSInvalidStateException", "message": message}).encode()
+    site.intercept(Operation.WRAP, lambda _request: HttpAnswer(400, body))
+    hint = await fails(site.key().wrap(facts(site), MASTER_KEY), Reason.UNREACHABLE)
+    assert "key store" in hint
+    assert "did not respond in time" not in hint, "it is AWS's own text"
 
 
 async def test_an_endpoint_over_tls_is_used_once_its_ca_is_trusted(

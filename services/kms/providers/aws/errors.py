@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Final
 
 from services.kms.model import Reason, WrapError
+from services.kms.providers.aws import key_stores
 
 _UNNAMED_PRINCIPAL: Final = "the platform's principal (GET /admin/tenant-kms/setup)"
 _SERVER_ERROR: Final = 500
@@ -53,6 +54,13 @@ class Parties:
         """The operator's principal, as a hint names it."""
         return self.principal_arn or _UNNAMED_PRINCIPAL
 
+    @property
+    def grantable(self) -> str:
+        """The key as a policy must name it."""
+        if ":alias/" in self.key_ref:
+            return f"the key behind {self.key_ref} (its key ARN, not the alias)"
+        return self.key_ref
+
     def caller(self, action: Action) -> str:
         """Who needs the permission."""
         if action is Action.ASSUME_ROLE:
@@ -62,10 +70,14 @@ class Parties:
 
 @dataclass(frozen=True, slots=True)
 class AwsFault:
-    """What AWS answered: an error code and the HTTP status; nothing when it did not answer."""
+    """What AWS answered: an error code and the HTTP status; nothing when it did not answer.
+
+    `mention`: what its message says about the key's store, where the code does not tell.
+    """
 
     code: str = ""
     http_status: int = 0
+    mention: key_stores.Mention | None = None
 
 
 SESSION_CODES: Final = frozenset(
@@ -132,7 +144,7 @@ _GROUPS: Final = (
 _BY_CODE: Final = {
     "NotFoundException": Reason.KEY_NOT_FOUND,
     "DisabledException": Reason.KEY_DISABLED,
-    "KMSInvalidStateException": Reason.KEY_DISABLED,
+    key_stores.STATE_CODE: Reason.KEY_DISABLED,
     "InvalidKeyUsageException": Reason.KEY_UNSUITABLE,
     "UnsupportedOperationException": Reason.KEY_UNSUITABLE,
     "IncorrectKeyException": Reason.ROUNDTRIP_MISMATCH,
@@ -153,6 +165,8 @@ def reason_of(fault: AwsFault) -> Reason:
     """What an answer means. Unknown codes go by their HTTP status."""
     if not fault.code or fault.code.isdigit():
         return _TRANSIENT_STATUSES.get(fault.http_status, Reason.UNREACHABLE)
+    if fault.mention is not None:
+        return key_stores.REASONS[fault.mention]
     for codes, reason in _GROUPS:
         if fault.code in codes:
             return reason
@@ -180,11 +194,15 @@ def _hint(fault: AwsFault, reason: Reason, action: Action, parties: Parties) -> 
     if reason is Reason.ACCESS_DENIED and action is Action.ASSUME_ROLE:
         return _trust_hint(parties)
     field = "config.role_arn" if action is Action.ASSUME_ROLE else "kms_key_ref"
-    text = _STATES.get(fault.code) or _HINTS[reason]
+    if fault.mention is not None:
+        text = key_stores.HINTS[fault.mention]
+    else:
+        text = _STATES.get(fault.code) or _HINTS[reason]
     return text.format(
         action=action,
         field=field,
         key=parties.key_ref,
+        grantable=parties.grantable,
         region=parties.region,
         principal=parties.caller(action),
     )
@@ -201,14 +219,14 @@ def _trust_hint(parties: Parties) -> str:
 _STATES: Final = {
     "DisabledException": "The key {key} in {region} is disabled, says AWS to {action} by {principal}."
     " Enable it.",
-    "KMSInvalidStateException": "The key {key} in {region} is in a state in which it cannot be used, such as"
-    " pending deletion, pending import or a custom key store that is not connected, says AWS to {action} by"
-    " {principal}. Cancel its deletion and enable it, import its material, or connect the store.",
+    key_stores.STATE_CODE: "The key {key} in {region} is in a state in which it cannot be used, such as"
+    " pending deletion or pending import, says AWS to {action} by {principal}. Cancel its deletion and enable"
+    " it, or import its material.",
 }
 """The state seen, as far as the code tells it."""
 _HINTS: Final = {
-    Reason.ACCESS_DENIED: "Allow {action} on {key} to the principal {principal}, in one of its policies and"
-    " in the key's policy; also look for an explicit Deny.",
+    Reason.ACCESS_DENIED: "Allow {action} on {grantable} to the principal {principal}, in one of its"
+    " policies and in the key's policy; also look for an explicit Deny.",
     Reason.KEY_NOT_FOUND: "There is no key or alias {key} in {region}. Looked for with {action} as"
     " {principal}.",
     Reason.KEY_DISABLED: "The key {key} in {region} is not in state Enabled, says AWS to {action} by"

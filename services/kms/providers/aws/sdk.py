@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from services.common.errors import UnavailableError
 from services.kms.providers.aws.errors import NO_IDENTITY, AwsFault, reason_of
 from services.kms.providers.aws.identity import NoIdentityError
+from services.kms.providers.aws.key_stores import mention_of
 from services.kms.providers.lanes import THREADS, Lanes
 
 if TYPE_CHECKING:
@@ -118,7 +119,9 @@ def _fault(error: Exception, action: Action) -> AwsFault:
         if error.operation_name != action.operation:
             return AwsFault(NO_IDENTITY)  # nobody but us asked for that: a login of the SDK's own
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        return AwsFault(str(error.response.get("Error", {}).get("Code", "")), int(status))
+        told = error.response.get("Error", {})
+        code = str(told.get("Code", ""))
+        return AwsFault(code, int(status), mention_of(code, told.get("Message")))
     if isinstance(error, ParamValidationError):
         return AwsFault("ValidationException", 400)
     # No answer, or one that is no answer: time-outs, refused connections, TLS, garbage.
