@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any
 
 from devcloud.aws.seed import DEFAULT_EXTERNAL_ID, DEFAULT_REGION
 from devcloud.aws.server import AwsServer
@@ -27,7 +27,8 @@ from devcloud.gcp.snapshot import json_file as gcp_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
+
+    from devcloud.stand_in import StandIn
 
 STATE_FILE = "aws.json"
 GCP_STATE_FILE = "gcp.json"
@@ -45,24 +46,6 @@ _MORE_LISTENERS = (
     ("--azure-plain-listen", "Azure's managed identity, and its control door,"),
 )
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-
-
-class StandIn(Protocol):
-    """One cloud: serves inside `with`, and says then how it is reached."""
-
-    def announcement(self) -> dict[str, Any]:
-        """Its members of the ready file; no two clouds share a name."""
-
-    def __enter__(self) -> Self:
-        """Bind and serve. Raises OSError when an address cannot be had."""
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """End all connections and threads."""
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from devcloud.aws.cloud import Cloud
 from devcloud.aws.control_api import ControlApi
@@ -16,10 +16,9 @@ from devcloud.faults import Faults
 from devcloud.http import HttpAnswer, HttpServer
 from devcloud.ledger import Ledger
 from devcloud.snapshots import InMemory
+from devcloud.stand_in import StandIn
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from devcloud.aws.snapshot import World
     from devcloud.http import HttpRequest
     from devcloud.snapshots import Snapshots
@@ -27,16 +26,13 @@ if TYPE_CHECKING:
 _FORM = "application/x-www-form-urlencoded"
 
 
-class AwsServer:
-    """The stand-in on a thread of this process; `python -m devcloud` runs the same in its own.
-
-    `with AwsServer.seeded() as aws:` is what most tests want. Starting again after `stop` is not
-    supported: make a new server on the same `Cloud`.
-    """
+class AwsServer(StandIn):
+    """The stand-in of AWS; `with AwsServer.seeded() as aws:` is what most tests want."""
 
     def __init__(self, cloud: Cloud, *, host: str = "127.0.0.1", port: int = 0) -> None:
-        self._cloud = cloud
         faults, ledger, sessions = Faults(), Ledger(), Sessions(cloud)
+        super().__init__(faults)
+        self._cloud = cloud
         self._kms = KmsEndpoint(cloud, sessions, faults, ledger)
         self._sts = StsEndpoint(cloud, sessions, faults, ledger)
         self._control = ControlApi(cloud, sessions, faults, ledger)
@@ -60,25 +56,8 @@ class AwsServer:
         sow(cloud, region=region, external_id=external_id)
         return cls(cloud, host=host, port=port)
 
-    def start(self) -> None:
-        """Bind and serve. Raises OSError when the address cannot be had."""
-        self._http.start()
-
-    def stop(self) -> None:
-        """End all connections and threads; what was answered is already stored."""
-        self._http.stop()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
+    def _open(self) -> None:
+        self._serve(self._http)
 
     @property
     def listen(self) -> str:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from devcloud.azure.cloud import Cloud
 from devcloud.azure.control import AzureControl
@@ -20,44 +18,40 @@ from devcloud.faults import Faults
 from devcloud.http import HttpAnswer, HttpServer
 from devcloud.ledger import Ledger
 from devcloud.snapshots import InMemory
+from devcloud.stand_in import ANY_PORT, Address, StandIn
 from devcloud.tls import Authority
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from pathlib import Path
 
     from devcloud.azure.snapshot import World
     from devcloud.http import HttpRequest
     from devcloud.snapshots import Snapshots
 
-Address = tuple[str, int]
-"""Host and port to listen on; port 0 takes any free one."""
-_ANY_PORT: Address = ("127.0.0.1", 0)
 _TOKEN_FILE = "federated-token"  # noqa: S105 - a file's name
 
 
-class AzureServer:
-    """The stand-in on threads of this process; `python -m devcloud` runs the same in its own.
+class AzureServer(StandIn):
+    """The stand-in of Azure; `with AzureServer.seeded() as azure:` is what most tests want.
 
-    `with AzureServer.seeded() as azure:` is what most tests want. `folder` holds the CA and the
-    federated token and outlives the server where it is given; without one they lie in a temporary
-    folder that `stop` removes. Starting again after `stop` is not supported: make a new server on
-    the same `Cloud`.
+    `folder` holds the CA and the federated token and outlives the server where it is given; without
+    one they lie in a temporary folder that `stop` removes.
     """
 
     def __init__(
         self,
         cloud: Cloud,
         *,
-        listen: Address = _ANY_PORT,
-        plain_listen: Address = _ANY_PORT,
+        listen: Address = ANY_PORT,
+        plain_listen: Address = ANY_PORT,
         folder: Path | None = None,
     ) -> None:
+        super().__init__(Faults())
         self._cloud = cloud
         self._listen = listen
         self._folder = folder
-        self._temporary: tempfile.TemporaryDirectory[str] | None = None
-        self._faults, ledger, self._tokens = Faults(), Ledger(), Tokens(cloud)
-        parts = (cloud, self._tokens, self._faults, ledger)
+        self._tokens = Tokens(cloud)
+        parts = (cloud, self._tokens, self._faults, Ledger())
         self._login = LoginEndpoint(*parts)
         self._vaults = VaultEndpoint(*parts, authority=lambda: self.url)
         self._identity = ManagedIdentityEndpoint(*parts)
@@ -75,8 +69,8 @@ class AzureServer:
         cls,
         snapshots: Snapshots[World] | None = None,
         *,
-        listen: Address = _ANY_PORT,
-        plain_listen: Address = _ANY_PORT,
+        listen: Address = ANY_PORT,
+        plain_listen: Address = ANY_PORT,
         folder: Path | None = None,
     ) -> AzureServer:
         """A server with an operator and a customer, in memory unless snapshots are given."""
@@ -84,11 +78,8 @@ class AzureServer:
         sow(cloud)
         return cls(cloud, listen=listen, plain_listen=plain_listen, folder=folder)
 
-    def start(self) -> None:
-        """Bind and serve. Raises OSError when an address cannot be had."""
-        if self._folder is None:
-            self._temporary = tempfile.TemporaryDirectory(prefix="devcloud-azure-")
-            self._folder = Path(self._temporary.name)
+    def _open(self) -> None:
+        self._folder = self._folder_or_own(self._folder)
         authority = Authority(self._folder)
         authority.open()
         self._write_federated_token()
@@ -99,33 +90,8 @@ class AzureServer:
             on_stop=self._faults.close,
             tls=authority.server_context(f"*.{suffix}" for suffix in SUFFIXES),
         )
-        self._https.start()
-        try:
-            self._http.start()
-        except OSError:
-            self.stop()
-            raise
-
-    def stop(self) -> None:
-        """End all connections and threads; what was answered is already stored."""
-        if self._https is not None:
-            self._https.stop()
-        self._http.stop()
-        if self._temporary is not None:
-            self._temporary.cleanup()
-            self._temporary = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
+        self._serve(self._https)
+        self._serve(self._http)
 
     @property
     def url(self) -> str:

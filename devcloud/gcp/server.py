@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from devcloud.control_door import PREFIX
 from devcloud.faults import Faults
@@ -22,17 +19,15 @@ from devcloud.gcp.tokens import Tokens
 from devcloud.http import HttpServer
 from devcloud.ledger import Ledger
 from devcloud.snapshots import InMemory
+from devcloud.stand_in import ANY_PORT, Address, StandIn
 from devcloud.tls import Authority
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from pathlib import Path
 
     from devcloud.gcp.snapshot import World
     from devcloud.http import HttpAnswer, HttpRequest
     from devcloud.snapshots import Snapshots
-
-Address = tuple[str, int]
-ANY_PORT: Address = ("127.0.0.1", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +39,10 @@ class Listeners:
     metadata: Address = ANY_PORT
 
 
-class GcpServer:
-    """The stand-in on threads of this process; `python -m devcloud` runs the same in its own.
+class GcpServer(StandIn):
+    """The stand-in of Google Cloud; `with GcpServer.seeded() as gcp:` is what most tests want.
 
-    `with GcpServer.seeded() as gcp:` is what most tests want. Make it after any fork: grpc's
-    threads do not survive one. Starting again after `stop` is not supported: make a new server on
-    the same `Cloud`.
+    Make it after any fork: grpc's threads do not survive one.
 
     `folder` keeps the certificate authority; None makes a private folder that `stop` removes.
     """
@@ -57,12 +50,12 @@ class GcpServer:
     def __init__(
         self, cloud: Cloud, *, listeners: Listeners | None = None, folder: Path | None = None
     ) -> None:
+        super().__init__(Faults())
         listeners = listeners or Listeners()
         self._cloud = cloud
         self._listeners = listeners
         self._folder = folder
-        self._faults, self._ledger, self._tokens = Faults(), Ledger(), Tokens(cloud)
-        parts = (cloud, self._tokens, self._faults, self._ledger)
+        parts = (cloud, Tokens(cloud), self._faults, Ledger())
         self._iam_endpoint = IamEndpoint(*parts)
         self._metadata_endpoint = MetadataEndpoint(*parts)
         self._door = control_door(*parts)
@@ -75,7 +68,6 @@ class GcpServer:
         )
         self._iam: HttpServer | None = None
         self._authority: Authority | None = None
-        self._cleanup = contextlib.ExitStack()
 
     @classmethod
     def seeded(
@@ -90,48 +82,21 @@ class GcpServer:
         sow(cloud)
         return cls(cloud, listeners=listeners, folder=folder)
 
-    def start(self) -> None:
-        """Bind and serve. Raises OSError when an address cannot be had."""
-        folder = self._folder or Path(
-            self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="devcloud-gcp-"))
+    def _open(self) -> None:
+        self._authority = Authority(self._folder_or_own(self._folder))
+        self._authority.open()
+        host, port = self._listeners.iam
+        self._iam = HttpServer(
+            self._iam_endpoint.answer,
+            host=host,
+            port=port,
+            on_stop=self._faults.close,
+            tls=self._authority.server_context((IAM_CREDENTIALS,)),
         )
-        try:
-            self._authority = Authority(folder)
-            self._authority.open()
-            host, port = self._listeners.iam
-            self._iam = HttpServer(
-                self._iam_endpoint.answer,
-                host=host,
-                port=port,
-                on_stop=self._faults.close,
-                tls=self._authority.server_context((IAM_CREDENTIALS,)),
-            )
-            self._iam.start()
-            self._cleanup.callback(self._iam.stop)
-            self._metadata.start()
-            self._cleanup.callback(self._metadata.stop)
-            self._kms.start(self._authority.issue((KMS,)))
-            self._cleanup.callback(self._kms.stop)
-        except BaseException:
-            self.stop()
-            raise
-
-    def stop(self) -> None:
-        """End all connections and threads; what was answered is already stored."""
-        self._faults.close()
-        self._cleanup.close()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
+        self._serve(self._iam)
+        self._serve(self._metadata)
+        self._kms.start(self._authority.issue((KMS,)))
+        self._running.callback(self._kms.stop)
 
     @property
     def ca_file(self) -> Path:
