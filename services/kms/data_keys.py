@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from services.common.envelope import (
@@ -21,7 +21,7 @@ from services.kms.keys import hierarchy
 from services.kms.model import DataKey, DataKeyFault, UnknownVersionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from uuid import UUID
 
     from services.kms.keys.cache import CachedKey, Mark
@@ -54,6 +54,8 @@ class Unwrapped:
 
     results: tuple[bytes | DataKeyFault, ...]
     usable_ms: int
+    reasons: Mapping[int, str] = field(default_factory=dict)
+    """By index, why its sealed wrapping key cannot be used: a Reason's value, where it is known."""
 
     def __repr__(self) -> str:
         return f"Unwrapped({len(self.results)} results)"
@@ -108,7 +110,12 @@ class DataKeys:
                     items[at : at + _STRIDE], versions[at : at + _STRIDE], strict=True
                 )
             )
-        return Unwrapped(tuple(results), self._master_keys.usable_ms(*keys.entries()))
+        reasons = {
+            index: reason
+            for index, (result, version) in enumerate(zip(results, versions, strict=True))
+            if result is DataKeyFault.SEALED and (reason := keys.reason_of(version))
+        }
+        return Unwrapped(tuple(results), self._master_keys.usable_ms(*keys.entries()), reasons)
 
     async def rewrap(self, tenant_id: UUID, packed: bytes) -> Rewrapped:
         """Wrap records of 84 bytes (data-key id, wrapped) under the version that is active now.
@@ -160,10 +167,15 @@ class _Keys:
         self._named = {version for version in versions if version is not None}
         self._opened: dict[int, CachedKey | DataKeyFault] = {}
         self._unkept: dict[int, _Loaded] = {}
+        self._reasons: dict[int, str | None] = {}
 
     def of(self, version: int | None) -> CachedKey | DataKeyFault | None:
         """The key or what is wrong with it, as `open` found it; None for bytes that name no version."""
         return None if version is None else self._opened[version]
+
+    def reason_of(self, version: int | None) -> str | None:
+        """Why the wrapping key of a version that is sealed cannot be used, if that was told."""
+        return None if version is None else self._reasons.get(version)
 
     def entries(self) -> list[CachedKey]:
         """Every key that could be opened."""
@@ -221,7 +233,8 @@ class _Keys:
         mark = self._mark()
         try:
             entry = await self._master_keys.open(self._tenant_id, version)
-        except TenantSealedError:
+        except TenantSealedError as error:
+            self._reasons[version] = error.reason
             return DataKeyFault.SEALED
         except KeyRevokedError:
             return DataKeyFault.REVOKED

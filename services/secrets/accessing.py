@@ -21,7 +21,14 @@ from services.common.errors import (
 from services.secrets import sealing
 from services.secrets.acting import act_for
 from services.secrets.grouping import DATABASE_PLACES, Grouping, GroupLimits
-from services.secrets.model import AccessWarning, Answer, KeyFault, SealedAnswer, Withheld
+from services.secrets.model import (
+    AccessWarning,
+    Answer,
+    KeyFault,
+    KeySealed,
+    SealedAnswer,
+    Withheld,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -173,9 +180,15 @@ class Accessor:
         return opened
 
     def _open_one(
-        self, group: _Group, index: int, answer: SealedAnswer, key: SecretBytes | KeyFault
+        self,
+        group: _Group,
+        index: int,
+        answer: SealedAnswer,
+        key: SecretBytes | KeyFault | KeySealed,
     ) -> dict[FieldName, bytes]:
         where = "data key"
+        if isinstance(key, KeySealed):
+            raise TenantSealedError(reason=key.reason)
         if not isinstance(key, KeyFault):
             try:
                 return sealing.open_(group.tenant_id, answer, key)

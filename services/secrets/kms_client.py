@@ -16,7 +16,7 @@ from services.common.rpc.status import from_rpc_error
 from services.common.sensitive import SecretBytes
 from services.secrets.clock import boot_seconds
 from services.secrets.data_keys import MAX_SECONDS
-from services.secrets.model import DataKey, KeyFault, Rewrapped
+from services.secrets.model import DataKey, KeyFault, KeySealed, Rewrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -70,7 +70,7 @@ class KmsClient:
 
     async def unwrap(
         self, tenant_id: UUID, keys: Sequence[WrappedKey]
-    ) -> list[SecretBytes | KeyFault]:
+    ) -> list[SecretBytes | KeyFault | KeySealed]:
         """As `ports.Kms.unwrap`."""
         assert len(keys) <= _MAX_UNWRAP
         request = kms_pb2.UnwrapDataKeysRequest(tenant_id=str(tenant_id))
@@ -85,7 +85,7 @@ class KmsClient:
         return [
             SecretBytes(result.plaintext)
             if result.WhichOneof("outcome") == "plaintext"
-            else _fault(result.fault)
+            else _refusal(result)
             for result in reply.results
         ]
 
@@ -116,6 +116,11 @@ class KmsClient:
         except grpc.aio.AioRpcError:
             return False
         return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+def _refusal(result: kms_pb2.UnwrapDataKeysResponse.Result) -> KeyFault | KeySealed:
+    fault = _fault(result.fault)
+    return KeySealed(result.reason or None) if fault is KeyFault.SEALED else fault
 
 
 def _fault(fault: kms_pb2.DataKeyFault.ValueType) -> KeyFault:

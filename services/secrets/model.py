@@ -391,6 +391,13 @@ class KeyFault(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class KeySealed:
+    """A data key that kms cannot open at present. `reason`: why, as that of `tenant_sealed`, if kms told."""
+
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Rewrapped:
     """What kms made of packed data keys: a wrap, or a fault, for each record in order."""
 

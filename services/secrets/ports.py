@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         Environment,
         EnvironmentValue,
         KeyFault,
+        KeySealed,
         Listing,
         Moved,
         NewSecret,
@@ -46,7 +47,7 @@ class Kms(Protocol):
 
     async def unwrap(
         self, tenant_id: UUID, keys: Sequence[WrappedKey]
-    ) -> list[SecretBytes | KeyFault]:
+    ) -> list[SecretBytes | KeyFault | KeySealed]:
         """Each data key (1 to 1,000) in the clear, or why not."""
         ...
 

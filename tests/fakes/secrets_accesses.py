@@ -15,6 +15,7 @@ from services.secrets import sealing
 from services.secrets.model import (
     Environment,
     KeyFault,
+    KeySealed,
     Payload,
     Question,
     Rewrapped,
@@ -38,6 +39,7 @@ class Vault:
         self.opened_by: dict[bytes, bytes] = {}
         self.unreachable: set[UUID] = set()
         self.revoked: set[bytes] = set()
+        self.sealed: dict[bytes, str | None] = {}
         self.poison: set[str] = set()
         self.reads: list[list[str]] = []
         self.recorded: list[tuple[str | None, str]] = []
@@ -77,14 +79,16 @@ class Vault:
 
     async def unwrap(
         self, tenant_id: UUID, keys: Sequence[WrappedKey]
-    ) -> list[SecretBytes | KeyFault]:
+    ) -> list[SecretBytes | KeyFault | KeySealed]:
         self.asked_by.append(current_call())
         if tenant_id in self.unreachable:
             await self.gate.wait()
             raise TenantSealedError
         return [self._open(key.wrapped) for key in keys]
 
-    def _open(self, wrapped: bytes) -> SecretBytes | KeyFault:
+    def _open(self, wrapped: bytes) -> SecretBytes | KeyFault | KeySealed:
+        if wrapped in self.sealed:
+            return KeySealed(self.sealed[wrapped])
         if wrapped in self.revoked:
             return KeyFault.REVOKED
         plaintext = self.opened_by.get(wrapped)

@@ -115,7 +115,8 @@ class FakeKms(kms_pb2_grpc.KmsServiceServicer):
             if isinstance(found, bytes):
                 reply.results.add(plaintext=found)
             else:
-                reply.results.add(fault=found)
+                sealed = found == kms_pb2.DATA_KEY_FAULT_SEALED
+                reply.results.add(fault=found, reason="access_denied" if sealed else None)
         self.unwrapped.append(len(request.items))
         return reply
 

@@ -17,6 +17,7 @@ from services.secrets.model import (
     Environment,
     EnvironmentValue,
     KeyFault,
+    KeySealed,
     Listing,
     NewSecret,
     NewValue,
@@ -83,7 +84,7 @@ class MemoryKms:
 
     async def unwrap(
         self, tenant_id: UUID, keys: Sequence[WrappedKey]
-    ) -> list[SecretBytes | KeyFault]:
+    ) -> list[SecretBytes | KeyFault | KeySealed]:
         return [KeyFault.DAMAGED for _ in keys]
 
     async def rewrap(self, tenant_id: UUID, packed: bytes) -> Rewrapped:

@@ -58,10 +58,10 @@ class DataKeyRpcs:
         result = kms_pb2.UnwrapDataKeysResponse.Result
         return kms_pb2.UnwrapDataKeysResponse(
             results=[
-                result(fault=_FAULTS[one])
+                result(fault=_FAULTS[one], reason=opened.reasons.get(index))
                 if isinstance(one, DataKeyFault)
                 else result(plaintext=one)
-                for one in opened.results
+                for index, one in enumerate(opened.results)
             ],
             usable_for_ms=opened.usable_ms,
         )

@@ -82,6 +82,7 @@ async def test_a_disabled_key_seals_within_the_ttl_and_enabling_it_unseals(
     assert config["sealed_since"]
     opened = await kms.unwrap(tenant, (key.id, key.wrapped))
     assert opened.results[0].fault == kms_pb2.DATA_KEY_FAULT_SEALED
+    assert opened.results[0].reason == "key_disabled"
     error = await refused("tenant_sealed", kms.rotate(tenant))
     assert error.http_status == 409
     await kms.cloud(cloud.enable, customer.key_arn)

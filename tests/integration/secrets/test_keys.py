@@ -164,6 +164,14 @@ async def test_a_sealed_tenant_is_told_so_and_lists_all_the_same(stand: Stand) -
     assert caught.value.retry_after == 30
 
 
+async def test_a_value_under_a_sealed_version_is_refused_with_the_reason(stand: Stand) -> None:
+    client = await _two_secrets(stand)
+    stand.kms.sealed_versions.add((client.tenant_id, 1))
+    with pytest.raises(CofferError) as caught:
+        await stand.access(client.tenant_id, name="ONE")
+    assert (caught.value.code, caught.value.reason) == ("tenant_sealed", "access_denied")
+
+
 async def test_a_value_under_a_revoked_version_is_gone(stand: Stand) -> None:
     client = await _two_secrets(stand)
     stand.kms.rotate(client.tenant_id)

@@ -89,6 +89,7 @@ async def test_a_key_in_hand_does_not_outlive_its_right_while_another_is_waited_
 ) -> None:
     done = await scene.meanwhile(scene.unwrap, getattr(scene, how))
     assert done.results == (scene.first.plaintext, DataKeyFault.SEALED)
+    assert done.reasons == {1: Reason.KEY_DISABLED}
 
 
 @pytest.mark.parametrize("how", ["pull", "refuse"])

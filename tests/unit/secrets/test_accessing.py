@@ -122,3 +122,14 @@ async def test_what_does_not_open_is_told_with_the_call_that_asked_for_it() -> N
     await plug
     assert isinstance(found[1], InternalError)
     assert watching.blamed == [asked[1].call]
+
+
+async def test_a_sealed_value_says_why_it_is() -> None:
+    vault = Vault()
+    accessor = Accessor(vault, vault, Watching())
+    tenant_id = uuid4()
+    for name, reason in (("A", "key_disabled"), ("B", None)):
+        vault.sealed[vault.keep(tenant_id, name).value.key.wrapped] = reason
+        with pytest.raises(TenantSealedError) as caught:
+            await accessor.access(tenant_id, a_question(name))
+        assert caught.value.reason == reason

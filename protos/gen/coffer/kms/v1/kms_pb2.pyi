@@ -1191,22 +1191,31 @@ class UnwrapDataKeysResponse(_message.Message):
 
         PLAINTEXT_FIELD_NUMBER: _builtins.int
         FAULT_FIELD_NUMBER: _builtins.int
+        REASON_FIELD_NUMBER: _builtins.int
         plaintext: _builtins.bytes
         """The data key, 32 bytes."""
         fault: Global___DataKeyFault.ValueType
         """Why it could not be opened."""
+        reason: _builtins.str
+        """For DATA_KEY_FAULT_SEALED: why the wrapping key cannot be used, as the `reason` of `tenant_sealed`."""
         def __init__(
             self,
             *,
             plaintext: _builtins.bytes = ...,
             fault: Global___DataKeyFault.ValueType = ...,
+            reason: _builtins.str | None = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _typing.Literal["fault", b"fault", "outcome", b"outcome", "plaintext", b"plaintext"]  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["_reason", b"_reason", "fault", b"fault", "outcome", b"outcome", "plaintext", b"plaintext", "reason", b"reason"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["fault", b"fault", "outcome", b"outcome", "plaintext", b"plaintext"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["_reason", b"_reason", "fault", b"fault", "outcome", b"outcome", "plaintext", b"plaintext", "reason", b"reason"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        _WhichOneofReturnType__reason: _TypeAlias = _typing.Literal["reason"]  # noqa: Y015
+        _WhichOneofArgType__reason: _TypeAlias = _typing.Literal["_reason", b"_reason"]  # noqa: Y015
         _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["plaintext", "fault"]  # noqa: Y015
         _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+        @_typing.overload
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__reason) -> _WhichOneofReturnType__reason | None: ...
+        @_typing.overload
         def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
 
     RESULTS_FIELD_NUMBER: _builtins.int
