@@ -28,11 +28,22 @@ class KmsMetrics:
         """See Meter."""
         self._provider_calls.labels(provider, operation, outcome).inc()
 
-    def watch(self, *, cached_keys: Callable[[], int], sealed: Callable[[], int]) -> None:
+    def watch(
+        self,
+        *,
+        cached_keys: Callable[[], int],
+        sealed: Callable[[], int],
+        refused: Callable[[], int],
+    ) -> None:
         """Show these numbers as they are when asked."""
         for name, text, number in (
             ("coffer_kms_cached_master_keys", "Open master keys in memory.", cached_keys),
             ("coffer_kms_sealed_bindings", "Bindings this process knows as sealed.", sealed),
+            (
+                "coffer_kms_refused_versions",
+                "Master-key versions refused alone, of bindings that can be used.",
+                refused,
+            ),
         ):
             gauge = Gauge(name, text, registry=self._registry)
             gauge.set_function(lambda number=number: float(number()))  # type: ignore[misc]

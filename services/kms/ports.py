@@ -144,6 +144,10 @@ class KeyStore(Protocol):
         """
         ...
 
+    async def tell_refused(self, binding: Binding, version: int) -> None:
+        """Make every process forget the key of one version, which the provider refused. Records nothing."""
+        ...
+
     async def unseal(self, call: Call, binding: Binding, epoch: int) -> bool:
         """Record that it can be used again.
 

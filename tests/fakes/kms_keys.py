@@ -60,12 +60,17 @@ class CountingMeter:
 
 
 class FakeKey:
-    """A wrapping key: `trouble` is raised, `gate` is waited for, `forged` is answered instead."""
+    """A wrapping key: `trouble` is raised, `gate` is waited for, `forged` is answered instead.
+
+    `lost` tells why what it wrapped once does not open, though the key is good.
+    """
 
     def __init__(self) -> None:
         self._kept: dict[bytes, tuple[KeyFacts, bytes]] = {}
         self.trouble: Reason | None = None
         self.forged: bytes | None = None
+        self.lost: dict[bytes, Reason] = {}
+        self.asked: list[bytes] = []
         self.gate: asyncio.Event | None = None
         self.wraps = 0
         self.unwraps = 0
@@ -82,7 +87,10 @@ class FakeKey:
 
     async def unwrap(self, facts: KeyFacts, wrapped: Wrapped) -> bytes:
         self.unwraps += 1
+        self.asked.append(wrapped.blob)
         await self._answer()
+        if wrapped.blob in self.lost:
+            raise WrapError(self.lost[wrapped.blob], "as told")
         kept = self._kept.get(wrapped.blob)
         if kept is None or kept[0] != facts:
             raise WrapError(Reason.ROUNDTRIP_MISMATCH, "not ours")
@@ -121,6 +129,8 @@ class MemoryStore:
     strangers: set[UUID] = field(default_factory=set)
     sealed: list[tuple[UUID, Reason]] = field(default_factory=list)
     unsealed: list[UUID] = field(default_factory=list)
+    refused: list[tuple[UUID, int]] = field(default_factory=list)
+    """Versions that every process was told to forget."""
     data_keys: dict[tuple[UUID, int], int] = field(default_factory=dict)
     """The census, where it is not 1."""
     reads: int = 0
@@ -189,14 +199,16 @@ class MemoryStore:
             self.bindings[binding.id], sealed_since=since, last_verify_error=reason
         )
 
+    async def tell_refused(self, binding: Binding, version: int) -> None:
+        self.refused.append((binding.id, version))
+
     async def sealed_bindings(self, limit: int) -> list[SealedKey]:
         return [
             SealedKey(binding.tenant_id, binding.id, version)
-            for (tenant_id, version), binding_id in self.binding_of.items()
-            for binding in [self.bindings[binding_id]]
-            if binding.sealed_since is not None
-            and not binding.replaced
-            and self.rows[tenant_id, version].status is not KeyStatus.REVOKED
+            for binding in list(self.bindings.values())
+            if binding.sealed_since is not None and not binding.replaced
+            for version in [await self.newest_under(binding.tenant_id, binding.id)]
+            if version is not None
         ][:limit]
 
     async def unseal(self, call: Call, binding: Binding, epoch: int) -> bool:

@@ -25,13 +25,15 @@ class Kind(StrEnum):
     """The binding can be used again."""
     REVOKED = "revoked"
     """A version was erased: nobody may go on using it."""
+    VERSION_REFUSED = "version_refused"
+    """The provider refused one version of a binding: nobody may go on using that one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
     """One notification. `sender` names the process, which took note itself: see `MasterKeys.echoed`.
 
-    `version` is told of REVOKED only.
+    `version` is told of REVOKED and VERSION_REFUSED only.
     """
 
     kind: Kind

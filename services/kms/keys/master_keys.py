@@ -1,4 +1,4 @@
-"""Open master keys: from the cache, else by one KMS call however many wait; sealing when that fails.
+"""Open master keys: from the cache, else by one KMS call however many wait; `refusals` when that fails.
 
 Flow of a load: mark the cache, read the version and the ring's epoch, ask the provider, verify the check
 value, read the epoch again; kept only if neither mark nor epoch moved meanwhile. No database transaction is
@@ -8,8 +8,6 @@ open during the cloud call.
 from __future__ import annotations
 
 import asyncio
-import logging
-import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +17,7 @@ from services.kms.keys import hierarchy
 from services.kms.keys.announcements import Announcement, Kind
 from services.kms.keys.cache import REFRESH_AT, CachedKey
 from services.kms.keys.proofs import Minted, mint
+from services.kms.keys.refusals import Refusals, own_call
 from services.kms.model import KeyStatus, Reason, UnknownVersionError, WrapError, WrapMethod
 
 if TYPE_CHECKING:
@@ -33,8 +32,6 @@ _ATTEMPTS: Final = 3
 """Loads of one key before it is served without being kept, because its ring keeps moving."""
 MAX_WAITING: Final = 2_000
 """Calls that may wait for one load; more are turned away, so that a hanging KMS does not fill the process."""
-
-_log = logging.getLogger(__name__)
 
 
 GRANT_REUSE: Final = 0.1
@@ -104,6 +101,7 @@ class MasterKeys:
         self._seals = seals
         self._lifetimes = lifetimes
         self._clock = clock
+        self._refusals = Refusals(store, cache, seals, anew=self.renew, clock=clock)
         self._flights: dict[_FlightName, _Flight] = {}
         self._firsts: dict[UUID, asyncio.Task[int]] = {}
 
@@ -166,9 +164,18 @@ class MasterKeys:
             case Kind.UNSEALED:
                 if binding_id is not None:
                     self._seals.forget(binding_id)
-            case Kind.REVOKED:
-                if announcement.version is not None:
-                    self._cache.drop_version(tenant_id, announcement.version)
+            case Kind.REVOKED | Kind.VERSION_REFUSED:
+                self._not_to_be_used(announcement)
+
+    def _not_to_be_used(self, announcement: Announcement) -> None:
+        """One version is gone, or refused elsewhere. What is known to be refused here stays so: else each
+        process's word would send the others to the provider again.
+        """
+        tenant_id, version = announcement.tenant_id, announcement.version
+        if version is not None:
+            self._cache.drop_version(tenant_id, version)
+            if announcement.kind is Kind.REVOKED:
+                self._seals.forget_version(tenant_id, version)
 
     def echoed(self, announcement: Announcement) -> None:
         """This process's own announcement came back.
@@ -183,7 +190,10 @@ class MasterKeys:
             self._cache.forget_active(announcement.tenant_id)
 
     async def renew(self, tenant_id: UUID, version: int) -> None:
-        """Ask the provider again, whatever is cached or sealed. Raises as `open`."""
+        """Ask the provider again, whatever is cached or refused; of a sealed binding only the newest version.
+
+        Raises as `open`.
+        """
         await self._fly(tenant_id, version, ahead=True)
 
     async def try_now(self, call: Call, tenant_id: UUID, version: int) -> bool:
@@ -226,7 +236,7 @@ class MasterKeys:
 
     async def _load(self, tenant_id: UUID, version: int, *, ahead: bool) -> CachedKey:
         try:
-            return (await self._ask(tenant_id, version, ahead=ahead, call=_own_call()))[0]
+            return (await self._ask(tenant_id, version, ahead=ahead, call=own_call()))[0]
         except WrapError as error:
             raise TenantSealedError(reason=error.reason) from None
 
@@ -244,14 +254,32 @@ class MasterKeys:
                 raise UnknownVersionError
             if lookup.row.status is KeyStatus.REVOKED or lookup.row.wrapped is None:
                 raise KeyRevokedError("The key version was erased; what it protected is gone.")
-            if lookup.binding is not None and not ahead:
-                self._seals.admit(lookup.binding, version)
+            await self._admit(lookup, ahead=ahead)
             entry = await self._unwrap(lookup, lookup.row.wrapped, ahead=ahead)
             same = await self._store.epoch(tenant_id) == lookup.epoch
             if same and await self._usable(call, lookup):
-                self._cache.keep(mark, entry)
+                if self._cache.keep(mark, entry):
+                    self._seals.forget_version(tenant_id, version)
                 return entry, True
         return CachedKey(entry.key, entry.binding_id, entry.asked_at, entry.asked_at), False
+
+    async def _admit(self, lookup: KeyLookup, *, ahead: bool) -> None:
+        """Raise TenantSealedError when the provider must not be asked.
+
+        Of a sealed binding nothing but the newest version is asked, also ahead: what lifts the seal must
+        be what would set it again.
+        """
+        binding, version = lookup.binding, lookup.row.version
+        if binding is None:
+            return
+        if not ahead:
+            self._seals.admit(binding, version)
+        elif (
+            binding.sealed_since is not None
+            and await self._store.newest_under(binding.tenant_id, binding.id) != version
+        ):
+            self._seals.watch(binding, version)
+            raise TenantSealedError(reason=binding.last_verify_error)
 
     async def _unwrap(self, lookup: KeyLookup, wrapped: Wrapped, *, ahead: bool) -> CachedKey:
         row = lookup.row
@@ -261,7 +289,7 @@ class MasterKeys:
             if not hierarchy.is_this_key(master_key, row.tenant_id, row.id, row.check_value):
                 raise WrapError(Reason.ROUNDTRIP_MISMATCH, "The KMS gave back another key.")
         except WrapError as error:
-            await self._refused(lookup, error.reason, ahead=ahead)
+            await self._refusals.note(lookup, error.reason, asked_at, ahead=ahead)
             raise
         binding_id = lookup.binding.id if lookup.binding else None
         key = hierarchy.OpenMasterKey(master_key, row.tenant_id, row.version)
@@ -271,23 +299,6 @@ class MasterKeys:
         if lookup.binding is None:
             return self._wrapping.platform(lookup.row.wrap_method)
         return self._wrapping.customer(lookup.row.tenant_id, lookup.binding.target)
-
-    async def _refused(self, lookup: KeyLookup, reason: Reason, *, ahead: bool) -> None:
-        binding, version = lookup.binding, lookup.row.version
-        if binding is None:
-            # An operator's key in a cloud says it by itself, and not with each request.
-            if lookup.row.wrap_method is WrapMethod.GLOBAL:
-                _log.error("the platform key does not open version %s: %s", version, reason)
-            return
-        if reason.definite:
-            self._cache.drop_binding(binding.tenant_id, binding.id)
-        elif self._cache.lives(binding.id):
-            if not ahead:
-                self._seals.add(binding, version, reason, sealed=False)
-            return
-        self._seals.add(binding, version, reason, sealed=True, asked=not ahead)
-        _log.warning("binding %s is sealed: %s", binding.id, reason)
-        await self._store.seal(_own_call(), binding, reason)
 
     async def _usable(self, call: Call, lookup: KeyLookup) -> bool:
         """Lift the seal of what was just used; False when it was refused meanwhile."""
@@ -330,12 +341,8 @@ class MasterKeys:
         return row.version
 
 
-def _own_call() -> Call:
-    return Call(actor="service:kms", request_id=str(uuid.uuid4()))
-
-
 def _present_call() -> Call:
     try:
         return current_call()
     except LookupError:
-        return _own_call()
+        return own_call()

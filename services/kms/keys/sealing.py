@@ -1,7 +1,8 @@
-"""Bindings that this process knows it cannot use: who must not be asked again, and until when. Pure.
+"""What this process knows it cannot use: who must not be asked again, and until when. Pure.
 
 A binding is here because its provider refused (sealed), or because it did not answer while other keys of the
-binding are still usable (not sealed). Either way no request causes a further cloud call; `Tending`
+binding are still usable (not sealed). A single version is here because its provider refused that one, and
+not the newest of the same binding. Either way no request causes a further cloud call; `Tending`
 tries again when it is due.
 """
 
@@ -28,7 +29,10 @@ _JITTER: Final = 0.1
 
 @dataclass(slots=True)
 class Ailing:
-    """A binding that cannot be used, and the version to try it with."""
+    """A binding that cannot be used, or (`alone`) one version of a binding that can.
+
+    `version` is the one that met it. A sealed binding is to be tried with its newest.
+    """
 
     binding: Binding
     version: int
@@ -37,6 +41,7 @@ class Ailing:
     retry_at: float
     asked: bool
     """Whether a request has asked for it since it was last tried."""
+    alone: bool = False
 
 
 class Seals:
@@ -52,9 +57,15 @@ class Seals:
         self._clock = clock
         self._jitter = jitter
         self._known: dict[UUID, Ailing] = {}
+        self._refused: dict[tuple[UUID, int], Ailing] = {}
 
     def __len__(self) -> int:
         return sum(ailing.sealed for ailing in self._known.values())
+
+    @property
+    def refused(self) -> int:
+        """Versions that are refused alone."""
+        return len(self._refused)
 
     def admit(self, binding: Binding, version: int) -> None:
         """Let a request go on to the provider, or raise TenantSealedError.
@@ -63,21 +74,25 @@ class Seals:
         process sealed is taken note of.
         """
         known = self._known.get(binding.id)
-        if known is None and binding.sealed_since is None:
-            return
-        if known is None:
-            self.add(binding, version, None, sealed=True)
-        elif known.sealed and binding.sealed_since is None:
+        if known is not None and known.sealed and binding.sealed_since is None:
             del self._known[binding.id]
-            return
-        else:
+            known = None
+        if known is not None:
             known.asked = True
-        raise TenantSealedError(reason=known.reason if known else binding.last_verify_error)
+            raise TenantSealedError(reason=known.reason)
+        if binding.sealed_since is not None:
+            self.add(binding, version, None, sealed=True)
+            raise TenantSealedError(reason=binding.last_verify_error)
+        refused = self._refused.get((binding.tenant_id, version))
+        if refused is not None:
+            refused.asked = True
+            raise TenantSealedError(reason=refused.reason)
 
     def watch(self, binding: Binding, version: int) -> None:
         """Take note of a binding that was read as sealed, so that this process tries it too."""
-        if binding.id not in self._known:
-            self.add(binding, version, None, sealed=True)
+        known = self._known.get(binding.id)
+        if known is None or not known.sealed:
+            self.add(binding, version, known.reason if known else None, sealed=True)
 
     def add(
         self,
@@ -90,38 +105,72 @@ class Seals:
     ) -> None:
         """It could not be used just now; `asked` says whether a request wanted it."""
         wait = self._retry_seconds if sealed else min(PAUSE_SECONDS, self._retry_seconds)
-        wait *= self._jitter(1 - _JITTER, 1 + _JITTER)
-        retry_at = self._clock() + wait
+        retry_at = self._after(wait)
         self._known[binding.id] = Ailing(binding, version, reason, sealed, retry_at, asked)
 
+    def refuse(self, binding: Binding, version: int, reason: Reason, *, asked: bool) -> None:
+        """One version was refused just now; its binding may be as good as ever. `asked`: see `add`."""
+        known = self._refused.get((binding.tenant_id, version))
+        self._refused[binding.tenant_id, version] = Ailing(
+            binding,
+            version,
+            reason,
+            sealed=False,
+            retry_at=self._after(self._retry_seconds),
+            asked=asked or (known is not None and known.asked),
+            alone=True,
+        )
+
     def forget(self, binding_id: UUID) -> None:
-        """It can be used, or nobody needs it any more."""
+        """It can be used, or nobody needs it any more. What was refused alone stays refused."""
         self._known.pop(binding_id, None)
+
+    def forget_version(self, tenant_id: UUID, version: int) -> None:
+        """It can be used, or it was erased, or it is its binding that cannot be used."""
+        self._refused.pop((tenant_id, version), None)
+
+    def drop(self, ailing: Ailing) -> None:
+        """Forget the binding or the version that this is about."""
+        if ailing.alone:
+            self.forget_version(ailing.binding.tenant_id, ailing.version)
+        else:
+            self.forget(ailing.binding.id)
 
     def knows(self, binding_id: UUID) -> bool:
         """Whether it is tried already."""
         return binding_id in self._known
 
     def hurry(self, binding_id: UUID) -> None:
-        """Make it due now."""
-        known = self._known.get(binding_id)
-        if known is not None:
-            known.retry_at = self._clock()
-            known.asked = True
+        """Make it due now, and its versions that were refused alone."""
+        for ailing in self._all():
+            if ailing.binding.id == binding_id:
+                ailing.retry_at = self._clock()
+                ailing.asked = True
 
     def due(self, limit: int) -> list[Ailing]:
         """Those to be tried now, longest due first, at most `limit`; each is put off, so that it is not due
         again at once.
 
-        A replaced binding that nobody asks for is forgotten: its customer has moved away.
+        A replaced binding that nobody asks for is forgotten: its customer has moved away. So is a version
+        refused alone: it may be lost for good, and who asks for it again asks its provider.
         """
         now = self._clock()
-        for ailing in list(self._known.values()):
-            if now >= ailing.retry_at and ailing.binding.replaced and not ailing.asked:
-                self.forget(ailing.binding.id)
-        due = [ailing for ailing in self._known.values() if now >= ailing.retry_at]
+        due = []
+        for ailing in self._all():
+            if now < ailing.retry_at:
+                continue
+            if (ailing.alone or ailing.binding.replaced) and not ailing.asked:
+                self.drop(ailing)
+            else:
+                due.append(ailing)
         due.sort(key=lambda ailing: ailing.retry_at)
         for ailing in due[: max(0, limit)]:
             ailing.retry_at = now + self._retry_seconds
             ailing.asked = False
         return due[: max(0, limit)]
+
+    def _all(self) -> list[Ailing]:
+        return [*self._known.values(), *self._refused.values()]
+
+    def _after(self, seconds: float) -> float:
+        return self._clock() + seconds * self._jitter(1 - _JITTER, 1 + _JITTER)

@@ -90,12 +90,13 @@ class Tending:
         self._seals.watch(binding, version)
 
     def hurry(self, binding: Binding) -> None:
-        """A binding that may be sealed may be usable again: if it is sealed, try it at once."""
+        """A binding may be usable again: if it is sealed, or versions of it are refused, try at once."""
         _start(self._searches, self._hurry(binding))
 
     async def _hurry(self, binding: Binding) -> None:
         version = await self._store.newest_under(binding.tenant_id, binding.id)
-        if version is not None and await self._watch(binding.tenant_id, version):
+        if version is not None:
+            await self._watch(binding.tenant_id, version)
             self._seals.hurry(binding.id)
             self.tend()
 
@@ -131,15 +132,23 @@ class Tending:
         try:
             # It may have been replaced, and its last data key moved away, since it was read.
             if await self._store.binding_needed(binding.tenant_id, binding.id):
-                await self._master_keys.renew(binding.tenant_id, ailing.version)
-            self._seals.forget(binding.id)
+                version = await self._version_to_try(ailing)
+                if version is not None:
+                    await self._master_keys.renew(binding.tenant_id, version)
+            self._seals.drop(ailing)
         except TenantSealedError as error:
             _log.info("binding %s still cannot be used: %s", binding.id, error.reason)
         except (KeyRevokedError, UnknownVersionError):
-            self._seals.forget(binding.id)
+            self._seals.drop(ailing)
             self._search_at = float("-inf")  # with another of its versions it is to be tried still
         except CofferError as error:
             _log.warning("binding %s could not be tried: %s", binding.id, error.code)
+
+    async def _version_to_try(self, ailing: Ailing) -> int | None:
+        """Of a sealed binding the newest: who unseals by hand, and every other process, tries that too."""
+        if not ailing.sealed:
+            return ailing.version
+        return await self._store.newest_under(ailing.binding.tenant_id, ailing.binding.id)
 
 
 def _start(under_way: set[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> None:

@@ -82,6 +82,11 @@ class Store:
                 )
                 await audit.append(connection, binding.tenant_id, call, [event])
 
+    async def tell_refused(self, binding: Binding, version: int) -> None:
+        """See KeyStore."""
+        async with self._database.tenant(binding.tenant_id) as connection:
+            await self._announce(connection, Kind.VERSION_REFUSED, binding, version)
+
     async def unseal(self, call: Call, binding: Binding, epoch: int) -> bool:
         """See KeyStore."""
         async with self._database.tenant(binding.tenant_id) as connection:
@@ -224,9 +229,11 @@ class Store:
         """See Registry."""
         await consume_step_up(self._database, tenant_id, step_up)
 
-    async def _announce(self, connection: Connection, kind: Kind, binding: Binding) -> None:
-        payload = Announcement(kind, binding.tenant_id, binding.id, self._sender).encode()
-        await connection.execute("select pg_notify(%s, %s)", (CHANNEL, payload))
+    async def _announce(
+        self, connection: Connection, kind: Kind, binding: Binding, version: int | None = None
+    ) -> None:
+        told = Announcement(kind, binding.tenant_id, binding.id, self._sender, version)
+        await connection.execute("select pg_notify(%s, %s)", (CHANNEL, told.encode()))
 
 
 def _key_event(action: str, new: NewMasterKey, version: int, **details: object) -> audit.Event:
