@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 import structlog
@@ -32,8 +32,9 @@ _log = structlog.get_logger(__name__)
 class Listener:
     """Listens on `channel`; hands each payload to `on_payload`, in this event loop.
 
-    `on_gap` is called when the connection comes (back) up, before any payload: what was sent meanwhile
-    is lost.
+    `on_gap` is called when the connection is lost, or has given no proof of life for HEARTBEAT_SECONDS,
+    however long it takes until it is given up; and when it comes (back) up, before any payload: what was
+    sent meanwhile is lost. `alive` is false while `on_gap` runs.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Listener:
         self._on_gap = on_gap
         self._heard_at = float("-inf")
         self._task: asyncio.Task[None] | None = None
+        self._watch: asyncio.TimerHandle | None = None
 
     @property
     def alive(self) -> bool:
@@ -72,7 +74,6 @@ class Listener:
             try:
                 await self._listen()
             except (psycopg.Error, TimeoutError, OSError) as error:
-                self._heard_at = float("-inf")
                 _log.warning("listener_lost", channel=self._channel, kind=type(error).__name__)
             await asyncio.sleep(_RECONNECT_SECONDS)
 
@@ -86,11 +87,42 @@ class Listener:
         async with connection:
             await connection.execute(sql.SQL("listen {}").format(sql.Identifier(self._channel)))
             self._on_gap()
-            self._heard_at = clock()
-            while True:
-                async for note in connection.notifies(timeout=_BEAT_SECONDS):
-                    self._on_payload(note.payload)
-                asked = clock()
-                async with asyncio.timeout(_ANSWER_SECONDS):
-                    await connection.execute("select 1")
-                self._heard_at = asked
+            try:
+                await self._follow(connection)
+            finally:
+                # At once: to give up a connection that hangs takes the driver many seconds more.
+                self._lost()
+
+    async def _follow(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        self._proven(clock())
+        while True:
+            async for note in connection.notifies(timeout=_BEAT_SECONDS):
+                self._on_payload(note.payload)
+            asked = clock()
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                await connection.execute("select 1")
+            self._proven(asked)
+
+    def _proven(self, at: float) -> None:
+        """The connection lived after `at`; look again when that proof is too old."""
+        self._heard_at = at
+        if self._watch is not None:
+            self._watch.cancel()
+        self._watch = asyncio.get_running_loop().call_later(
+            max(0.0, at + HEARTBEAT_SECONDS - clock()), self._look
+        )
+
+    def _look(self) -> None:
+        """A loop's clock and ours need not agree to the last digit."""
+        if self.alive:
+            self._proven(self._heard_at)
+        else:
+            self._lost()
+
+    def _lost(self) -> None:
+        """Nothing can be heard from now on. Once for each loss."""
+        self._heard_at = float("-inf")
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+            self._on_gap()

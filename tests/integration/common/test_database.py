@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
-import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from services.common.clock import clock
 from services.common.database import Database, InsecureDatabaseUrlError, require_secure
 from services.common.errors import DeadlineError, UnavailableError
-from services.common.notifications import Listener
+from services.common.notifications import HEARTBEAT_SECONDS, Listener
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from tests.fixtures.database import TestDatabase
 
 END_ALL = (
@@ -108,24 +112,78 @@ async def test_a_listener_knows_when_it_may_have_missed_something(database: Test
         database.execute("select pg_notify('coffer_kms', 'one')")
         assert await heard.get() == "one"
         database.execute(END_ALL)
-        assert await heard.get() == "(gap)"
+        assert await heard.get() == "(gap)", "when it is lost"
+        states.append(listener.alive)
+        assert await heard.get() == "(gap)", "when it is back"
         database.execute("select pg_notify('coffer_kms', 'two')")
         assert await heard.get() == "two"
-    assert states == [False, True]
+    assert states == [False, True, False]
     await listener.stop()
 
 
-async def test_a_stopped_listener_leaves_no_connection(database: TestDatabase) -> None:
-    listener = Listener(
-        database.dsn("coffer_kms"), "coffer_kms", on_payload=print, on_gap=lambda: None
-    )
-    listener.start()
-    while not listener.alive:  # noqa: ASYNC110 - there is nothing to wait on from outside
-        await asyncio.sleep(0.01)
-    await listener.stop()
-    with psycopg.connect(database.admin_dsn) as connection:
-        row = connection.execute(
-            "select count(*) from pg_stat_activity where application_name = 'listen coffer_kms'"
-            " and datname = current_database()"
-        ).fetchone()
-    assert row == (0,)
+async def test_a_connection_that_says_nothing_any_more_is_taken_for_lost_in_time(
+    database: TestDatabase,
+) -> None:
+    """Nothing is closed and nothing comes back: the driver alone would wait for it much longer."""
+    gaps: asyncio.Queue[tuple[bool, float]] = asyncio.Queue()
+    async with relayed(database.dsn("coffer_kms")) as (dsn, flowing):
+        listener = Listener(
+            dsn,
+            "coffer_kms",
+            on_payload=lambda payload: None,
+            on_gap=lambda: gaps.put_nowait((listener.alive, clock())),
+        )
+        listener.start()
+        async with asyncio.timeout(20):
+            await gaps.get()
+            while not listener.alive:  # noqa: ASYNC110 - there is nothing to wait on from outside
+                await asyncio.sleep(0.01)
+            flowing.clear()
+            silent_since = clock()
+            alive, lost_at = await gaps.get()
+        assert not alive
+        assert lost_at - silent_since < HEARTBEAT_SECONDS + 2
+        flowing.set()
+        await listener.stop()
+
+
+@contextlib.asynccontextmanager
+async def relayed(dsn: str) -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """The same database through a relay that hands on nothing while the event is not set."""
+    parts = conninfo_to_dict(dsn)
+    far_host, far_port = str(parts["host"]), int(parts.get("port") or 5432)
+    flowing = asyncio.Event()
+    flowing.set()
+
+    under_way: set[asyncio.Task[None]] = set()
+
+    async def hand_on(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await source.read(65536):
+                await flowing.wait()
+                sink.write(data)
+                await sink.drain()
+            sink.write_eof()
+
+    async def relay(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        if far_host.startswith("/"):
+            far = await asyncio.open_unix_connection(f"{far_host}/.s.PGSQL.{far_port}")
+        else:
+            far = await asyncio.open_connection(far_host, far_port)
+        try:
+            await asyncio.gather(hand_on(source, far[1]), hand_on(far[0], sink))
+        finally:
+            for one in (sink, far[1]):
+                one.close()
+
+    def begin(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        under_way.add(asyncio.create_task(relay(source, sink)))
+
+    async with await asyncio.start_server(begin, "127.0.0.1", 0) as server:
+        host, port = server.sockets[0].getsockname()
+        try:
+            yield make_conninfo(dsn, host=host, port=port), flowing
+        finally:
+            for task in under_way:
+                task.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)

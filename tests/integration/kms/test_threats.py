@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
+import psycopg.conninfo
 import pytest
 
+from services.kms.keys.hierarchy import OpenMasterKey
 from tests.fakes.kms_stand import onboarding, refused, running_kms, until
 
 if TYPE_CHECKING:
@@ -159,6 +162,44 @@ async def test_a_lost_listening_connection_forgets_every_key_and_comes_back(
 
         await until(asked_anew, 10, "the key was asked for anew")
         await until(kms.process.ready, 10, "it listens again")
+
+
+async def test_who_cannot_hear_keeps_no_open_key(
+    database: TestDatabase, pki: TestPki, aws: AwsServer
+) -> None:
+    """Not only unused: gone, also when nobody asks and the database lets nobody in again."""
+    name = psycopg.conninfo.conninfo_to_dict(database.admin_dsn)["dbname"]
+    allow = psycopg.sql.SQL("alter database {} with allow_connections {}")
+
+    def let_in(elsewhere: psycopg.Connection[Any], flag: bool) -> None:
+        elsewhere.execute(allow.format(psycopg.sql.Identifier(str(name)), flag))
+
+    async with running_kms(database, pki, aws) as kms:
+        tenant = database.create_tenant("a")
+        await kms.generate(tenant)
+        assert _open_keys(tenant) == 1
+
+        async def forgotten() -> bool:
+            return not _open_keys(tenant)
+
+        with psycopg.connect(database.admin_dsn, dbname="postgres", autocommit=True) as elsewhere:
+            let_in(elsewhere, False)
+            try:
+                elsewhere.execute(
+                    "select pg_terminate_backend(pid) from pg_stat_activity"
+                    " where application_name = 'listen coffer_kms' and datname = %s",
+                    (name,),
+                )
+                await until(forgotten, 10, "the keys are gone")
+            finally:
+                let_in(elsewhere, True)
+        await until(kms.process.ready, 20, "it listens again")
+
+
+def _open_keys(tenant_id: UUID) -> int:
+    return sum(
+        isinstance(one, OpenMasterKey) and one.tenant_id == tenant_id for one in gc.get_objects()
+    )
 
 
 async def test_no_key_byte_reaches_the_log_or_a_column_in_clear(
