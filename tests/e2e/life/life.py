@@ -110,6 +110,7 @@ class Life:
         read, written = eventually(sealed, "all is refused", seconds=SEALED_SECONDS)
         assert last_success - since < CUSTOMER_TTL_SECONDS
         assert read.code == "tenant_sealed"
+        assert read.reason in (None, reason)
         assert (read.retry_after or 0) >= 1
         assert wire.error_of(written, 503, "tenant_sealed")["reason"] == reason
         assert int(written.headers["retry-after"]) >= 1
