@@ -7,7 +7,7 @@ import json
 import threading
 import time
 import uuid
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +16,9 @@ from devcloud.aws.model import KeyState
 from devcloud.aws.server import AwsServer
 from devcloud.faults import FaultKind
 from devcloud.http import HttpAnswer
+from services.common.clock import clock
 from services.kms.model import KeyFacts, KmsTarget, Reason, WrapError
+from services.kms.providers.aws import sessions
 from services.kms.providers.aws.sessions import SessionKey, SessionMaker
 from tests.contract.kms.sites import servers
 from tests.contract.kms.sites.aws import AwsSite, set_identity
@@ -24,6 +26,7 @@ from tests.contract.kms.sites.site import Operation
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Iterator
+    from datetime import tzinfo
     from pathlib import Path
 
     from devcloud.control import Control
@@ -62,6 +65,10 @@ async def fails(call: Awaitable[object], reason: Reason) -> str:
 
 def facts(site: AwsSite) -> KeyFacts:
     return KeyFacts(site.tenant, KEY_ID)
+
+
+def encrypted(key_arn: str) -> HttpAnswer:
+    return HttpAnswer(200, json.dumps({"CiphertextBlob": "eA==", "KeyId": key_arn}).encode())
 
 
 async def test_a_role_that_does_not_trust_us_is_told_the_line_that_is_missing(
@@ -150,17 +157,41 @@ def test_a_session_of_15_minutes_is_given_up_with_minutes_to_spare(
         maker = SessionMaker(
             sts_endpoint_url=server.url, kms_endpoint_url=server.url, reuse_seconds=reuse
         )
-        asked_at = datetime.now(UTC)
+        asked_at = clock()
         session = maker.make(key)
-        used_for = (session.good_until - asked_at).total_seconds()
+        used_for = session.good_until - asked_at
         assert longest - 10.0 < used_for < longest + 2.0
         session.kms.close()
         maker.close()
 
 
+def test_a_wall_clock_that_is_set_back_makes_no_session_last_longer(
+    site: AwsSite, server: AwsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class SetBack(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> SetBack:
+            return cls.fromtimestamp(time.time() - 600, tz)
+
+    key = SessionKey(
+        site.tenant, site.customer.role_arn, site.customer.external_id, site.customer.region
+    )
+    maker = SessionMaker(
+        sts_endpoint_url=server.url, kms_endpoint_url=server.url, reuse_seconds=0.05
+    )
+    session = maker.make(key)
+    monkeypatch.setattr(sessions, "datetime", SetBack)
+    deadline = time.monotonic() + 10
+    while session.good:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    session.kms.close()
+    maker.close()
+
+
 async def test_a_late_refusal_of_the_old_session_does_not_cost_the_new_one(site: AwsSite) -> None:
     expired = HttpAnswer(400, b'{"__type": "ExpiredTokenException"}')
-    done = HttpAnswer(200, b'{"CiphertextBlob": "eA==", "KeyId": "arn:aws:kms:x"}')
+    done = encrypted(site.customer.key_arn)
     tokens: list[str] = []
     renewed = threading.Event()
 
@@ -178,6 +209,58 @@ async def test_a_late_refusal_of_the_old_session_does_not_cost_the_new_one(site:
         await asyncio.gather(*(key.wrap(facts(site), MASTER_KEY) for _ in range(2)))
     assert len(tokens) == 4
     assert site.count(Operation.LOGIN) == 2
+
+
+async def test_a_customer_who_revoked_old_sessions_but_trusts_us_is_served(site: AwsSite) -> None:
+    refusal = HttpAnswer(400, b'{"__type": "AccessDeniedException"}')
+    done = encrypted(site.customer.key_arn)
+    tokens: list[str] = []
+    revoked: set[str] = set()
+
+    def answer(request: HttpRequest) -> HttpAnswer:
+        tokens.append(request.headers["x-amz-security-token"])
+        return refusal if tokens[-1] in revoked else done
+
+    with servers.scripted(answer) as kms:
+        key = site.provider(kms=kms.url).key(site.tenant, site.target())
+        await key.wrap(facts(site), MASTER_KEY)
+        revoked.update(tokens)
+        await key.wrap(facts(site), MASTER_KEY)
+        assert site.count(Operation.LOGIN) == 2
+
+
+async def test_a_new_session_that_is_denied_is_not_made_once_more(site: AwsSite) -> None:
+    site.deny(Operation.WRAP)
+    await fails(site.key().wrap(facts(site), MASTER_KEY), Reason.ACCESS_DENIED)
+    assert (site.count(Operation.LOGIN), site.count(Operation.WRAP)) == (1, 1)
+    await fails(site.key().wrap(facts(site), MASTER_KEY), Reason.ACCESS_DENIED)
+    assert (site.count(Operation.LOGIN), site.count(Operation.WRAP)) == (2, 3)
+
+
+async def test_a_key_that_nobody_asked_to_wrap_is_told_and_not_stored(site: AwsSite) -> None:
+    arn = site.customer.key_arn
+    place, _, key_id = arn.rpartition(":key/")
+    beside = f"{place}:key/{uuid.uuid4()}"
+    account, region = site.customer.account, site.customer.region
+    strangers = (
+        f"{place.replace(account, '999999999999')}:key/{key_id}",
+        f"{place.replace(region, 'us-east-1')}:key/{key_id}",
+        f"{place.replace('arn:aws:', 'arn:aws-cn:')}:key/{key_id}",
+        site.customer.alias_arn,
+    )
+    used = [arn]
+    with servers.scripted(lambda _request: encrypted(used[0])) as kms:
+        provider = site.provider(kms=kms.url)
+        key = provider.key(site.tenant, site.target())
+        alias = provider.key(site.tenant, site.target(site.customer.alias_arn))
+        assert (await key.wrap(facts(site), MASTER_KEY)).key_ref == arn
+        used[0] = beside
+        assert (await alias.wrap(facts(site), MASTER_KEY)).key_ref == beside
+        for one, answers in ((key, (beside, *strangers)), (alias, strangers)):
+            for used[0] in answers:
+                hint = await fails(one.wrap(facts(site), MASTER_KEY), Reason.ROUNDTRIP_MISMATCH)
+                assert "must not be used" in hint
+                assert one.describe().key_ref in hint
 
 
 async def test_a_role_that_was_deleted_is_a_definite_refusal(site: AwsSite) -> None:

@@ -15,10 +15,13 @@ itself.
 
 Every call carries the EncryptionContext {coffer-tenant, coffer-key}: it is authenticated, shown in
 CloudTrail, and must be the same to decrypt. What Encrypt names as the key (an ARN, also where it was asked
-by alias) is stored and named to Decrypt, so a moved alias changes nothing and no other key is tried.
+by alias) is stored and named to Decrypt, so a moved alias changes nothing and no other key is tried. It must
+be the key that was asked, or behind an alias one of the same account and region.
 
 A session with a role is used again for `reuse_seconds`, at most for four fifths of its life, so that none
-expires under a call; one that AWS no longer takes is made anew, once.
+expires under a call; one that AWS no longer takes, or that is old and denied, is made anew, once.
+
+What AWS refuses to the operator's identity itself, or has no code of AWS's, is no word about a customer's key.
 
 Hosts contacted for a tenant: sts.REGION and kms.REGION under the domain of the partition that the region
 belongs to (the SDK's own table), or what the operator's settings name instead; nothing else that a tenant

@@ -250,3 +250,12 @@ def mismatch(parties: Parties) -> WrapError:
         Reason.ROUNDTRIP_MISMATCH,
         _hint(AwsFault(), Reason.ROUNDTRIP_MISMATCH, Action.DECRYPT, parties),
     )
+
+
+def another_key(parties: Parties) -> WrapError:
+    """What wrapped, by AWS's own word, is not what was asked to."""
+    return WrapError(
+        Reason.ROUNDTRIP_MISMATCH,
+        f"What answered {Action.ENCRYPT} by {parties.caller(Action.ENCRYPT)} for {parties.key_ref} in"
+        f" {parties.region} says that it used another key: what it wrapped must not be used.",
+    )

@@ -39,9 +39,13 @@ class _Making:
 
 @dataclass(slots=True)
 class Progress:
-    """How far one call has come: the step that it waits for."""
+    """How far one call has come: the step that it waits for.
+
+    `reused`: its session was there before, so the customer may have ended it since.
+    """
 
     step: Step
+    reused: bool = False
 
     @property
     def asked(self) -> bool:
@@ -70,7 +74,7 @@ class SessionPool:
             while len(self._made) > MAX_SESSIONS:
                 self.forget(next(iter(self._made)))
         self._made.move_to_end(key)
-        progress.step = making.step
+        progress.step, progress.reused = making.step, making.task.done()
         return await asyncio.shield(making.task)
 
     async def _make(self, key: SessionKey, deadline: float, step: Step) -> Session:

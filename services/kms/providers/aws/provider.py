@@ -8,12 +8,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from services.kms.keys.turns import Turns
-from services.kms.model import KeyDescription, Wrapped
+from services.kms.model import KeyDescription, Reason, Wrapped
 from services.kms.providers.aws.errors import (
     SESSION_CODES,
     Action,
     AwsFault,
     Parties,
+    another_key,
     mismatch,
     reason_of,
     wrap_error,
@@ -143,7 +144,7 @@ class AwsProvider:
                 try:
                     return await self._once(action, session_key, work, deadline, progress)
                 except AwsFailedError as error:
-                    if last or not _again(error, loop.time() - began):
+                    if last or not _again(error, progress, loop.time() - began):
                         raise
                 await asyncio.sleep(random.uniform(*_RETRY_AFTER))  # noqa: S311 - only a delay
         raise not_asked()
@@ -167,16 +168,26 @@ class AwsProvider:
         try:
             return await self._threads.call(tenant_id, lambda: work(session.kms), deadline, step)
         except AwsFailedError as error:
-            if error.fault.code in SESSION_CODES:
+            if _may_be_the_session(error, progress):
                 self._sessions.refused(session_key, session)
             raise
 
 
-def _again(error: AwsFailedError, took: float) -> bool:
+def _again(error: AwsFailedError, progress: Progress, took: float) -> bool:
     """Whether to ask once more: with a new session where that helps, or after a quick failure."""
-    if error.action is not Action.ASSUME_ROLE and error.fault.code in SESSION_CODES:
+    if error.action is not Action.ASSUME_ROLE and _may_be_the_session(error, progress):
         return True
     return not reason_of(error.fault).definite and took < _QUICK_SECONDS
+
+
+def _may_be_the_session(error: AwsFailedError, progress: Progress) -> bool:
+    """Whether KMS refused the session, not what was asked for.
+
+    Where a customer revokes a role's active sessions, an old one is denied everything, like one whose role
+    may not use the key; only a new session tells. One made for this very call has told.
+    """
+    denied = reason_of(error.fault) is Reason.ACCESS_DENIED
+    return error.fault.code in SESSION_CODES or (denied and progress.reused)
 
 
 class AwsKey:
@@ -209,6 +220,8 @@ class AwsKey:
             return _checked(answer["CiphertextBlob"], answer["KeyId"])
 
         answer = await self._provider.call(Action.ENCRYPT, self._session, self._parties, encrypt)
+        if not _may_answer(self._parties.key_ref, answer["key"]):
+            raise another_key(self._parties)
         return Wrapped(answer["bytes"], answer["key"])
 
     async def unwrap(self, facts: KeyFacts, wrapped: Wrapped) -> bytes:
@@ -236,6 +249,12 @@ def _checked(content: object, key: object) -> dict[str, Any]:
     if not isinstance(key, str) or not key.startswith("arn:"):
         raise ValueError("no key ARN in the answer")
     return {"bytes": content, "key": key}
+
+
+def _may_answer(asked: str, answered: str) -> bool:
+    """Whether Encrypt, asked for the one, can have used the other: behind an alias any key beside it."""
+    place, alias, _ = asked.partition(":alias/")
+    return answered.startswith(f"{place}:key/") if alias else answered == asked
 
 
 def _context(facts: KeyFacts) -> dict[str, str]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 from botocore.config import Config
 from botocore.credentials import ReadOnlyCredentials
 
+from services.common.clock import clock
 from services.kms.providers.aws.identity import Identity
 
 if TYPE_CHECKING:
@@ -50,15 +51,15 @@ class SessionKey:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A client with temporary credentials. `good_until` is wall-clock time."""
+    """A client with temporary credentials. `good_until` is of the clock that nobody sets back."""
 
     kms: KMSClient = field(repr=False)
-    good_until: datetime
+    good_until: float
 
     @property
     def good(self) -> bool:
         """Whether to use it for another call."""
-        return datetime.now(UTC) < self.good_until
+        return clock() < self.good_until
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ class SessionMaker:
         kms_endpoint_url: str | None,
         reuse_seconds: float = REUSE_SECONDS,
     ) -> None:
-        self._reuse = timedelta(seconds=reuse_seconds)
+        self._reuse_seconds = reuse_seconds
         self._sts_endpoint_url = sts_endpoint_url
         self._kms_endpoint_url = kms_endpoint_url
         self._config = Config(
@@ -103,7 +104,7 @@ class SessionMaker:
         assert key.role_arn is not None
         sts: STSClient = self._ambient_client("sts", key.region, self._sts_endpoint_url)
         # Before the call: trust may be taken away right after AWS checked it.
-        now = datetime.now(UTC)
+        asked_at, date = clock(), datetime.now(UTC)
         answer = sts.assume_role(
             RoleArn=key.role_arn,
             RoleSessionName=SESSION_NAME,
@@ -111,13 +112,15 @@ class SessionMaker:
             DurationSeconds=SESSION_SECONDS,
         )
         credentials = answer["Credentials"]
-        life = credentials["Expiration"] - now
+        # AWS tells the end as a date; its length is all that the date is needed for.
+        seconds = (credentials["Expiration"] - date).total_seconds()
         signing = ReadOnlyCredentials(
             credentials["AccessKeyId"], credentials["SecretAccessKey"], credentials["SessionToken"]
         )
         with self._lock:
             client: KMSClient = self._client("kms", key.region, self._kms_endpoint_url, signing)
-        return Session(client, now + min(self._reuse, life * (1 - _BEFORE_EXPIRY)))
+        use = min(self._reuse_seconds, seconds * (1 - _BEFORE_EXPIRY))
+        return Session(client, asked_at + use)
 
     def own(self, region: str) -> KMSClient:
         """A client with the process's own identity, for one call. Raises NoIdentityError."""
