@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from devcloud.azure.weather import RETRY_AFTER, Refusal, json_answer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,35 +19,42 @@ TOO_MANY = 429
 SERVER_ERROR = 500
 
 
-@dataclass(slots=True, eq=False)
-class VaultError(Exception):
+class VaultError(Refusal):
     """A Key Vault error answer. `inner` is the code of its innererror, where it has one."""
 
-    status: int
-    code: str
-    message: str
-    inner: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        inner: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        body: dict[str, Any] = {"code": code, "message": message}
+        if inner is not None:
+            body["innererror"] = {"code": inner}
+        # The ledger gets the most exact code there is.
+        super().__init__(inner or code, json_answer(status, {"error": body}, headers))
 
-    @property
-    def outcome(self) -> str:
-        """The most exact code there is, for the ledger."""
-        return self.inner or self.code
 
-
-@dataclass(slots=True, eq=False)
-class LoginError(Exception):
+class LoginError(Refusal):
     """An OAuth error answer of the login; `number` is that of AADSTS."""
 
-    error: str
-    number: int
-    message: str
-    status: int = BAD_REQUEST
-
-    @property
-    def outcome(self) -> str:
-        """As Microsoft numbers it."""
-        return f"AADSTS{self.number}"
+    def __init__(self, error: str, number: int, message: str, status: int = BAD_REQUEST) -> None:
+        trace, correlation = str(uuid.uuid4()), str(uuid.uuid4())
+        stamp = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime())
+        body = {
+            "error": error,
+            "error_description": f"AADSTS{number}: {message} Trace ID: {trace} "
+            f"Correlation ID: {correlation} Timestamp: {stamp}",
+            "error_codes": [number],
+            "timestamp": stamp,
+            "trace_id": trace,
+            "correlation_id": correlation,
+            "error_uri": f"https://login.microsoftonline.com/error?code={number}",
+        }
+        headers = RETRY_AFTER if status == TOO_MANY else None
+        super().__init__(f"AADSTS{number}", json_answer(status, body, headers))
 
 
 def bad_parameter(message: str) -> VaultError:

@@ -7,8 +7,6 @@ authentication and authorization error codes".
 from __future__ import annotations
 
 import hmac
-import time
-import uuid
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,8 +15,6 @@ from devcloud.azure.errors import SERVER_ERROR, TOO_MANY, UNAUTHORIZED, LoginErr
 from devcloud.azure.model import SUFFIXES, App, Caller
 from devcloud.azure.tokens import EXCHANGE_AUDIENCE
 from devcloud.faults import FaultKind
-from devcloud.http import HttpAnswer
-from devcloud.ledger import OK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +22,7 @@ if TYPE_CHECKING:
     from devcloud.azure.cloud import Cloud
     from devcloud.azure.tokens import Tokens
     from devcloud.faults import Faults
-    from devcloud.http import HttpRequest
+    from devcloud.http import HttpAnswer, HttpRequest
     from devcloud.ledger import Ledger, OpenCall
 
 TOKEN_PATH = "/oauth2/v2.0/token"  # noqa: S105 - an address
@@ -56,24 +52,17 @@ class LoginEndpoint:
         path = urlsplit(request.target).path
         tenant_id = path.split("/")[1].lower()
         operation = "Token" if path.endswith(TOKEN_PATH) else "OpenIdConfiguration"
-        with self._ledger.call(operation) as record:
-            try:
-                with self._ledger.occupying(record, tenant_id):
-                    kinds = weather.meet(self._faults, operation, tenant_id)
-                    _refuse_in_bad(kinds)
-                    body = self._done(request, operation, tenant_id, record)
-            except weather.Refusal as refusal:
-                record.outcome = refusal.outcome
-                return refusal.answer
-            except LoginError as error:
-                record.outcome = error.outcome
-                return _refusal(error)
-            record.outcome = OK
-            if FaultKind.GARBAGE in kinds:
-                return HttpAnswer(200, weather.GARBAGE, {"Content-Type": "text/html"})
-            return weather.json_answer(200, body, {"Cache-Control": "no-store, no-cache"})
 
-    def _done(
+        def done() -> weather.Done:
+            with self._ledger.occupying(record, tenant_id):
+                kinds = weather.meet(self._faults, operation, tenant_id)
+                _refuse_in_bad(kinds)
+                return self._told(request, operation, tenant_id, record), kinds
+
+        with self._ledger.call(operation) as record:
+            return weather.answered(record, done, {"Cache-Control": "no-store, no-cache"})
+
+    def _told(
         self, request: HttpRequest, operation: str, tenant_id: str, record: OpenCall
     ) -> dict[str, Any]:
         if not self._cloud.has_tenant(tenant_id):
@@ -226,20 +215,3 @@ def _configuration(host: str, tenant_id: str) -> dict[str, Any]:
         "tenant_region_scope": "EU",
         "cloud_instance_name": "microsoftonline.com",
     }
-
-
-def _refusal(error: LoginError) -> HttpAnswer:
-    trace, correlation = str(uuid.uuid4()), str(uuid.uuid4())
-    stamp = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime())
-    body = {
-        "error": error.error,
-        "error_description": f"AADSTS{error.number}: {error.message} Trace ID: {trace} "
-        f"Correlation ID: {correlation} Timestamp: {stamp}",
-        "error_codes": [error.number],
-        "timestamp": stamp,
-        "trace_id": trace,
-        "correlation_id": correlation,
-        "error_uri": f"https://login.microsoftonline.com/error?code={error.number}",
-    }
-    headers = weather.RETRY_AFTER if error.status == TOO_MANY else None
-    return weather.json_answer(error.status, body, headers)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 from devcloud.azure import weather
@@ -16,15 +16,13 @@ from devcloud.azure.errors import BAD_REQUEST, SERVER_ERROR, TOO_MANY, UNAUTHORI
 from devcloud.azure.login import RESOURCES
 from devcloud.azure.model import Caller
 from devcloud.faults import FaultKind
-from devcloud.http import HttpAnswer
-from devcloud.ledger import OK
 
 if TYPE_CHECKING:
     from devcloud.azure.cloud import Cloud
     from devcloud.azure.model import ManagedIdentity
     from devcloud.azure.tokens import Tokens
     from devcloud.faults import Faults
-    from devcloud.http import HttpRequest
+    from devcloud.http import HttpAnswer, HttpRequest
     from devcloud.ledger import Ledger, OpenCall
 
 PATH = "/msi/token"
@@ -49,19 +47,9 @@ class ManagedIdentityEndpoint:
         """One request. Raises ConnectionDropped where a fault says so."""
         query = {name: v[0] for name, v in parse_qs(urlsplit(request.target).query).items()}
         with self._ledger.call(OPERATION) as record:
-            try:
-                body, kinds = self._done(request, query, record)
-            except weather.Refusal as refusal:
-                record.outcome = refusal.outcome
-                return refusal.answer
-            record.outcome = OK
-            if FaultKind.GARBAGE in kinds:
-                return HttpAnswer(200, weather.GARBAGE, {"Content-Type": "text/html"})
-            return weather.json_answer(200, body)
+            return weather.answered(record, lambda: self._done(request, query, record))
 
-    def _done(
-        self, request: HttpRequest, query: dict[str, str], record: OpenCall
-    ) -> tuple[dict[str, Any], frozenset[FaultKind]]:
+    def _done(self, request: HttpRequest, query: dict[str, str], record: OpenCall) -> weather.Done:
         given = request.headers.get("x-identity-header", "")
         if not hmac.compare_digest(given.encode(), self._cloud.identity_header.encode()):
             raise _refused(UNAUTHORIZED, "The X-IDENTITY-HEADER is missing or wrong.")

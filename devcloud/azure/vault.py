@@ -12,12 +12,17 @@ from urllib.parse import parse_qs, urlsplit
 
 from devcloud.azure import key_operations, weather
 from devcloud.azure.access import require_address, require_permission
-from devcloud.azure.errors import SERVER_ERROR, TOO_MANY, UNAUTHORIZED, VaultError, bad_parameter
+from devcloud.azure.errors import (
+    NOT_FOUND,
+    SERVER_ERROR,
+    TOO_MANY,
+    UNAUTHORIZED,
+    VaultError,
+    bad_parameter,
+)
 from devcloud.azure.model import GET, UNWRAP, WRAP, Caller, Vault
 from devcloud.azure.tokens import TokenRefusedError
 from devcloud.faults import ConnectionDropped, FaultKind
-from devcloud.http import HttpAnswer
-from devcloud.ledger import OK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,7 +30,7 @@ if TYPE_CHECKING:
     from devcloud.azure.cloud import Cloud
     from devcloud.azure.tokens import Tokens
     from devcloud.faults import Faults
-    from devcloud.http import HttpRequest
+    from devcloud.http import HttpAnswer, HttpRequest
     from devcloud.ledger import Ledger, OpenCall
 
 API_VERSIONS = ("7.0", "7.1", "7.2", "7.3", "7.4", "7.5", "7.6", "2025-07-01")
@@ -92,32 +97,21 @@ class VaultEndpoint:
         call = _parsed(vault, request)
         if call is None:
             with self._ledger.call("Unknown"):
-                return _refusal(VaultError(404, "NotFound", "The requested path was not found"))
+                return VaultError(NOT_FOUND, "NotFound", "The requested path was not found").answer
         bearer = _bearer(request)
         operation = "Challenge" if bearer is None else call.operation
-        with self._ledger.call(operation) as record:
-            return self._recorded(call, operation, bearer, record)
 
-    def _recorded(
-        self, call: VaultCall, operation: str, bearer: str | None, record: OpenCall
-    ) -> HttpAnswer:
-        try:
+        def done() -> weather.Done:
             with self._ledger.occupying(record, call.key_url):
                 kinds = weather.meet(self._faults, operation, call.key_url)
                 _refuse_in_bad(kinds)
                 body = self._authenticated(call, bearer, record)
-        except weather.Refusal as refusal:
-            record.outcome = refusal.outcome
-            return refusal.answer
-        except VaultError as error:
-            record.outcome = error.outcome
-            return _refusal(error)
-        record.outcome = OK
-        if FaultKind.GARBAGE in kinds:
-            return HttpAnswer(200, weather.GARBAGE, {"Content-Type": "text/html"})
-        if FaultKind.CORRUPT in kinds and call.operation == "UnwrapKey":
-            body = {**body, "value": _other_bytes(body["value"])}
-        return weather.json_answer(200, body)
+            if FaultKind.CORRUPT in kinds and call.operation == "UnwrapKey":
+                body = {**body, "value": _other_bytes(body["value"])}
+            return body, kinds
+
+        with self._ledger.call(operation) as record:
+            return weather.answered(record, done)
 
     def _authenticated(
         self, call: VaultCall, bearer: str | None, record: OpenCall
@@ -217,10 +211,3 @@ def _json_body(request: HttpRequest) -> Mapping[str, Any]:
 
 def _other_bytes(value: str) -> str:
     return key_operations.encoded(bytes(b ^ 0x5A for b in key_operations.decoded(value)))
-
-
-def _refusal(error: VaultError) -> HttpAnswer:
-    body: dict[str, Any] = {"code": error.code, "message": error.message}
-    if error.inner is not None:
-        body["innererror"] = {"code": error.inner}
-    return weather.json_answer(error.status, {"error": body}, error.headers)
