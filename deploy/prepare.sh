@@ -2,7 +2,8 @@
 # Make the secrets that docker-compose.yml needs, once: sh deploy/prepare.sh
 # Every value is random and differs per installation; nothing that exists is overwritten.
 # The folder is closed to other users (0700). The files in it are 0644, because the containers read
-# them as another account; nobody can reach them from outside a folder that is closed.
+# them as another account; nobody can reach them from outside a folder that is closed. kms.env is read
+# by compose itself, and is 0600.
 set -eu
 umask 077
 folder="$(cd "$(dirname "$0")" && pwd)/secrets"
@@ -43,6 +44,17 @@ openssl rand -base64 32 | put master_key_b64
 openssl genpkey -algorithm ed25519 | put signing_key.pem
 : | put previous_signing_keys.pem
 
+# Who kms is in each cloud; empty: the machine's own role, attached service account or managed identity.
+# One NAME=VALUE a line, values with a $ in '...': AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN;
+# AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE; GOOGLE_APPLICATION_CREDENTIALS; AZURE_FEDERATED_TOKEN_FILE,
+# AZURE_CLIENT_ID; and the variables with client secrets of customers that COFFER_KMS_CLIENT_SECRET_ENV_VARS
+# allows. Files that they name belong into deploy/secrets/clouds/, which kms sees as /run/clouds/. Never an
+# AWS key that can do anything but sts:AssumeRole.
+: | put kms.env
+chmod 0600 "$folder/kms.env"
+mkdir -p "$folder/clouds"
+chmod 0755 "$folder/clouds"
+
 url postgres /pki/postgres/ca.crt | put database_url
 url coffer_kms /pki/kms/ca.crt | put kms_database_url
 url coffer_secrets /pki/secrets/ca.crt | put secrets_database_url
@@ -64,5 +76,6 @@ cat <<TXT
 Keep a copy of deploy/secrets/master_key_b64 somewhere else: without it, what tenants stored before
 they connected a key of their own cannot be opened. And one of deploy/secrets/signing_key.pem: who has
 it can sign receipts in your name.
+Who kms is in the clouds (its AWS role or key, and so on) goes into deploy/secrets/kms.env.
 Next: copy .env.example to .env, fill it in, then: docker compose up --build --detach
 TXT

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
+import stat
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -36,9 +39,19 @@ OPTIONAL = (
     "COFFER_KMS_REFUSED_GCP_PROJECTS",
     "COFFER_KMS_REFUSED_AZURE_TENANTS",
     "COFFER_KMS_REFUSED_AZURE_VAULTS",
+    "COFFER_KMS_CLIENT_SECRET_ENV_VARS",
+)
+CLOUD_IDENTITIES = (
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_ROLE_ARN",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "AZURE_FEDERATED_TOKEN_FILE",
+    "AZURE_CLIENT_ID",
 )
+OF_CLOUDS = "./deploy/secrets/clouds:/run/clouds:ro"
 ONLY_OF_KMS = ("master_key_b64", "master_key_previous_b64", "signing_key", "previous_signing_keys")
 
 
@@ -163,7 +176,8 @@ def test_the_gateway_cannot_reach_the_database(compose: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("name", PROCESSES)
 def test_no_process_can_read_the_identity_of_another(compose: dict[str, Any], name: str) -> None:
-    assert compose["services"][name]["volumes"] == [f"pki-{name}:/pki/{name}:ro"]
+    mounted = [one for one in compose["services"][name]["volumes"] if one != OF_CLOUDS]
+    assert mounted == [f"pki-{name}:/pki/{name}:ro"]
 
 
 def test_only_the_issuer_sees_the_key_of_the_ca(compose: dict[str, Any]) -> None:
@@ -176,8 +190,38 @@ def test_only_kms_holds_the_platform_keys_and_a_cloud_identity(compose: dict[str
     for name, service in compose["services"].items():
         for secret in ONLY_OF_KMS:
             assert (secret in service.get("secrets", [])) is (name == "kms"), name
-        has_cloud = any(key.startswith("AWS_") for key in service.get("environment", {}))
-        assert has_cloud is (name == "kms"), name
+        told = service.get("env_file", [])
+        assert [one["path"] for one in told] == ["./deploy/secrets/kms.env"] * (name == "kms")
+        assert (OF_CLOUDS in service.get("volumes", [])) is (name == "kms"), name
+
+
+def test_every_identity_of_kms_has_a_place_that_nothing_empties(
+    root: Path, compose: dict[str, Any]
+) -> None:
+    """What stands in `environment` wins over the file, also when it is empty."""
+    assert not set(CLOUD_IDENTITIES) & set(compose["services"]["kms"]["environment"])
+    prepare = (root / "deploy" / "prepare.sh").read_text(encoding="utf-8")
+    example = (root / ".env.example").read_text(encoding="utf-8")
+    for name in CLOUD_IDENTITIES:
+        assert name in prepare
+        assert name not in example, "a file that says that no keys are in it"
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="prepare.sh needs openssl")
+def test_prepare_keeps_what_is_secret_to_its_owner_and_what_is_there_as_it_is(
+    root: Path, tmp_path: Path
+) -> None:
+    script = tmp_path / "prepare.sh"
+    script.write_text((root / "deploy" / "prepare.sh").read_text("utf-8"), encoding="utf-8")
+    made = tmp_path / "secrets"
+    for _ in range(2):
+        subprocess.run(["sh", str(script)], check=True, capture_output=True)
+        assert stat.S_IMODE(made.stat().st_mode) == 0o700
+        assert stat.S_IMODE((made / "kms.env").stat().st_mode) == 0o600
+        assert stat.S_IMODE((made / "clouds").stat().st_mode) == 0o755
+        text = (made / "kms.env").read_text("utf-8")
+        (made / "kms.env").write_text("AWS_ACCESS_KEY_ID=x\n", encoding="utf-8")
+    assert text == "AWS_ACCESS_KEY_ID=x\n"
 
 
 def test_postgresql_takes_nothing_but_tls_with_a_password_from_the_network(root: Path) -> None:
