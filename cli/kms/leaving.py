@@ -17,11 +17,11 @@ def offboard(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Go back to the platform's key: from then on the customer's key opens nothing any more.
+    """Go back to the platform's key: new values are under it at once, stored ones move to it.
 
-    A new master key under the platform's key becomes active and everything moves to it. The customer's
-    key stays connected, draining, until nothing needs it: keep the grant until `coffer kms status` says
-    that no key is connected. Needs a step-up token: COFFER_STEP_UP, or the development issuer makes one.
+    The customer's key stays connected, draining, and goes on opening what has not moved yet: keep the grant
+    until `coffer kms status` says that no key is connected. From then on it opens nothing any more. Needs a
+    step-up token: COFFER_STEP_UP, or the development issuer makes one.
 
     Example: coffer kms offboard --watch
 
@@ -30,7 +30,7 @@ def offboard(
     """
     if not yes:
         typer.confirm(
-            "The platform's own key will open this tenant's data from now on. Go on?",
+            "This tenant's data goes back under the platform's own key, which then opens it. Go on?",
             abort=True,
             err=True,
         )

@@ -80,15 +80,18 @@ def _facts(found: dict[str, Any]) -> Iterator[tuple[str, object]]:
 
 def _state(found: dict[str, Any]) -> str:
     config = found["config"]
+    reason, sealed = config["last_verify_error"], config["sealed_since"] is not None
+    advice = _ADVICE.get(reason, "see last error")
     told = []
     if found.get("draining"):
         told.append("draining: on the way back to the platform's key")
-    if config["sealed_since"] is not None:
-        reason = config["last_verify_error"]
-        told.append(
-            f"SEALED, {reason}: {_ADVICE.get(reason, 'see last error')}; it is tried again by itself"
-        )
-    return "; ".join(told) or "usable"
+    elif not sealed:
+        told.append("usable")
+    if sealed:
+        told.append(f"SEALED, {reason}: {advice}; it is tried again by itself")
+    elif reason is not None:
+        told.append(f"last check failed: {reason}, {advice}")
+    return "; ".join(told)
 
 
 def setup(tenant: OtherTenant = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:

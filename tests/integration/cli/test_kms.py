@@ -110,6 +110,21 @@ def test_a_sealed_tenant_is_told_why_and_what_to_do(coffer: Coffer, gateway: Gat
     assert "draining" in coffer("kms", "status").stdout
 
 
+def test_a_key_that_failed_its_last_check_is_not_just_usable(
+    coffer: Coffer, gateway: Gateway
+) -> None:
+    failed = status(last_verify_error="throttled")
+    gateway.answers[f"GET {KMS}"] = [
+        (200, found) for found in (status(), failed, failed | {"draining": True})
+    ]
+    states = [coffer("kms", "status").stdout.splitlines()[0].split(None, 1) for _ in range(3)]
+    warning = "last check failed: throttled, the provider limits the rate: wait, or raise the quota"
+    assert states[0] == ["state", "usable"]
+    assert states[1] == ["state", f"usable; {warning}"]
+    assert states[2][1].startswith("draining: ")
+    assert states[2][1].endswith(f"; {warning}")
+
+
 def test_rotating_sends_a_fresh_step_up_token(coffer: Coffer, gateway: Gateway) -> None:
     done = {"rotated": True, "new_version": 3, "rewrap_lease_id": 7}
     gateway.answers[f"POST {KMS}/rotate"] = (200, done)

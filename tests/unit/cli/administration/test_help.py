@@ -66,6 +66,13 @@ def test_its_help_shows_an_example_and_its_exit_status(name: str) -> None:
     assert {"--json", "--data-dir"} <= options
 
 
+def test_off_boarding_does_not_promise_that_the_old_key_opens_nothing_while_it_drains() -> None:
+    text, _ = commands()["kms offboard"]
+    first, rest = text.split("\n\n", 1)
+    assert "opens nothing" not in first
+    assert "goes on opening what has not moved yet" in " ".join(rest.split())
+
+
 @pytest.mark.parametrize("name", sorted(PROMISED))
 def test_no_command_takes_a_secret_on_the_command_line(name: str) -> None:
     _, options = commands()[name]
