@@ -64,6 +64,7 @@ def test_it_says_when_it_is_ready_and_ends_cleanly_when_told(
             "coffer_kms_provider_calls_total",
             "coffer_kms_cached_master_keys 0.0",
             "coffer_kms_sealed_bindings 0.0",
+            "coffer_kms_refused_versions 0.0",
         ):
             assert name in metrics
         process.send_signal(signal.SIGTERM)
