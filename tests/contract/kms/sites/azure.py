@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 import uuid
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from devcloud.azure.control import AzureControl
 from devcloud.azure.model import UNWRAP, WRAP
 from devcloud.azure.server import AzureServer
-from devcloud.faults import FaultKind
 from services.kms.cloud_settings import AzureSettings
 from services.kms.model import KmsTarget, Reason
 from services.kms.providers.azure import AzureProvider
 from services.kms.validation import Rules
 from tests.contract.kms.sites import servers
+from tests.contract.kms.sites.cloud_site import CloudSite
 from tests.contract.kms.sites.site import Operation
-from tests.fakes.kms_keys import CountingMeter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from uuid import UUID
 
-    from devcloud.azure.control import AzureControl
     from devcloud.azure.seed import Customer
     from devcloud.http import HttpAnswer, HttpRequest
     from services.kms.ports import WrappingKey
@@ -54,26 +51,19 @@ def cloud() -> Iterator[MakeSite]:
         yield lambda **seconds: AzureSite(server, control, **seconds)
 
 
-class AzureSite:
+class AzureSite(CloudSite[AzureControl, AzureProvider]):
     """Implements `Site`; what only Azure has is public too."""
 
     provider_name = "azure"
     authenticates_context = False
+    operations = _OPERATIONS
+    permissions = _PERMISSIONS
     wrong_types = tuple(_WRONG_TYPES)
     redirects = tuple(Operation)
     destroyed = Reason.KEY_NOT_FOUND
 
-    def __init__(
-        self,
-        server: AzureServer,
-        control: AzureControl,
-        *,
-        total_seconds: float = 10.0,
-        reuse_seconds: float = 30.0,
-    ) -> None:
-        self.tenant = uuid.uuid4()
-        self.meter = CountingMeter()
-        self.control = control
+    def __init__(self, server: AzureServer, control: AzureControl, **seconds: float) -> None:
+        super().__init__(control, **seconds)
         self.told = server.announcement()
         self.customer: Customer = control.create_customer()
         self.application_id = self.told["azure_application_id"]
@@ -83,10 +73,6 @@ class AzureSite:
             authority_url=self.told["azure_authority_url"],
             ca_file=Path(self.told["azure_ca_file"]),
         )
-        self._total_seconds = total_seconds
-        self._reuse_seconds = reuse_seconds
-        self._held = contextlib.ExitStack()
-        self._providers: list[AzureProvider] = []
         self._provider = self.provider()
 
     def provider(
@@ -105,7 +91,7 @@ class AzureSite:
             total_seconds=self._total_seconds,
             reuse_seconds=self._reuse_seconds,
         )
-        self._providers.append(provider)
+        self._providers.push_async_callback(provider.close)
         return provider
 
     def target(
@@ -127,12 +113,6 @@ class AzureSite:
 
     # Keys
 
-    def key(self, key_ref: str | None = None, **config: str | None) -> WrappingKey:
-        return self._provider.key(self.tenant, self.target(key_ref, config))
-
-    def key_of(self, tenant: UUID) -> WrappingKey:
-        return self._provider.key(tenant, self.target())
-
     def missing(self) -> WrappingKey:
         return self.key(f"{self.customer.vault_url}/keys/nobody")
 
@@ -142,16 +122,8 @@ class AzureSite:
         made = self.control.create_key(self.vault, name, kty=kty, key_ops=key_ops)
         return self.key(made.url)
 
-    def unreachable(self) -> WrappingKey:
-        port = self._held.enter_context(servers.closed_port())
-        return self._at(f"https://127.0.0.1:{port}")
-
-    def untrusted(self) -> WrappingKey:
-        folder = self._held.enter_context(tempfile.TemporaryDirectory())
-        context, _ = servers.certificate(Path(folder))
-        return self._at(self._held.enter_context(servers.scripted(tls=context)).url)
-
-    def _at(self, url: str) -> WrappingKey:
+    def _at(self, listen: str) -> WrappingKey:
+        url = f"https://{listen}"
         elsewhere = replace(self.endpoints, vault_endpoint_url=url, authority_url=url)
         return self.provider(elsewhere).key(self.tenant, self.target())
 
@@ -165,8 +137,7 @@ class AzureSite:
         self.control.enable(self.customer.key)
         self.control.allow(self.customer.key)
         self.control.consent(self.application_id, self.customer.tenant_id)
-        self.control.clear_faults(self.customer.key)
-        self.control.clear_faults(self.customer.tenant_id)
+        self._clear_faults()
 
     def destroy(self) -> None:
         self.control.delete(self.customer.key)
@@ -178,22 +149,6 @@ class AzureSite:
             self.control.deny(self.customer.key, [_GRANTS[operation]])
 
     # What goes wrong
-
-    def throttle(self, operation: Operation, times: int | None = None) -> None:
-        self.control.throttle(*self._at_fault(operation), times)
-
-    def slow(self, operation: Operation, seconds: float) -> None:
-        resource, name = self._at_fault(operation)
-        self.control.slow(resource, seconds, name)
-
-    def garble(self, operation: Operation) -> None:
-        self.control.break_answers(FaultKind.GARBAGE, *self._at_fault(operation))
-
-    def drop(self, operation: Operation) -> None:
-        self.control.break_answers(FaultKind.DROP, *self._at_fault(operation))
-
-    def corrupt(self) -> None:
-        self.control.break_answers(FaultKind.CORRUPT, *self._at_fault(Operation.UNWRAP))
 
     def redirect(self, operation: Operation, url: str) -> None:
         resource, name = self._at_fault(operation)
@@ -209,19 +164,7 @@ class AzureSite:
     def expire_logins(self) -> None:
         self.control.expire_tokens()
 
-    def _at_fault(self, operation: Operation) -> tuple[str, str]:
-        login = operation is Operation.LOGIN
-        resource = self.customer.tenant_id if login else self.customer.key
-        return resource, _OPERATIONS[operation]
-
     # What is seen
-
-    def count(self, operation: Operation) -> int:
-        resource, name = self._at_fault(operation)
-        return self.control.count(name, resource)
-
-    def permission(self, operation: Operation) -> str:
-        return _PERMISSIONS[operation]
 
     def principal(self, operation: Operation) -> str:
         return f"application {self.application_id}"
@@ -229,7 +172,5 @@ class AzureSite:
     def key_name(self) -> str:
         return self.customer.key
 
-    async def close(self) -> None:
-        for provider in self._providers:
-            await provider.close()
-        self._held.close()
+    def _login_name(self) -> str:
+        return self.customer.tenant_id

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from devcloud.faults import FaultKind
+from devcloud.gcp.control import GcpControl
 from devcloud.gcp.model import ENCRYPTER_DECRYPTER, Purpose, VersionState
 from devcloud.gcp.server import GcpServer
 from services.kms.cloud_settings import GcpSettings
 from services.kms.model import KmsTarget, Reason
 from services.kms.providers.gcp import GcpProvider
 from tests.contract.kms.sites import servers
+from tests.contract.kms.sites.cloud_site import CloudSite
 from tests.contract.kms.sites.site import Operation
-from tests.fakes.kms_keys import CountingMeter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from uuid import UUID
 
-    from devcloud.gcp.control import GcpControl
     from devcloud.gcp.seed import Customer
     from devcloud.http import HttpAnswer, HttpRequest
     from services.kms.ports import WrappingKey
@@ -77,33 +73,22 @@ def settings(server: GcpServer) -> GcpSettings:
     )
 
 
-class GcpSite:
+class GcpSite(CloudSite[GcpControl, GcpProvider]):
     """Implements `Site`; what only Google has is public too."""
 
     provider_name = "gcp"
     authenticates_context = True
+    operations = _OPERATIONS
+    permissions = _PERMISSIONS
     wrong_types = tuple(_WRONG_TYPES)
     redirects: tuple[Operation, ...] = (Operation.LOGIN,)
     destroyed = Reason.KEY_DISABLED
 
-    def __init__(
-        self,
-        server: GcpServer,
-        control: GcpControl,
-        *,
-        total_seconds: float = 10.0,
-        reuse_seconds: float = 30.0,
-    ) -> None:
-        self.tenant = uuid.uuid4()
-        self.meter = CountingMeter()
-        self.control = control
+    def __init__(self, server: GcpServer, control: GcpControl, **seconds: float) -> None:
+        super().__init__(control, **seconds)
         self.customer: Customer = control.create_customer()
         self.principal_email = server.announcement()["gcp_principal"]
         self.settings = settings(server)
-        self._total_seconds = total_seconds
-        self._reuse_seconds = reuse_seconds
-        self._held = contextlib.ExitStack()
-        self._providers: list[GcpProvider] = []
         self._provider = self.provider()
 
     @property
@@ -120,7 +105,7 @@ class GcpSite:
             total_seconds=self._total_seconds,
             reuse_seconds=self._reuse_seconds,
         )
-        self._providers.append(provider)
+        self._providers.push_async_callback(provider.close)
         return provider
 
     def target(
@@ -134,12 +119,6 @@ class GcpSite:
         return KmsTarget("gcp", key_ref or self.customer.key, fields | dict(config or {}))
 
     # Keys
-
-    def key(self, key_ref: str | None = None, **config: str | None) -> WrappingKey:
-        return self._provider.key(self.tenant, self.target(key_ref, config))
-
-    def key_of(self, tenant: UUID) -> WrappingKey:
-        return self._provider.key(tenant, self.target())
 
     def missing(self) -> WrappingKey:
         return self.key(self._allowed("missing"))
@@ -155,15 +134,6 @@ class GcpSite:
         self.control.grant(ring, account, ENCRYPTER_DECRYPTER)
         return f"{ring}/cryptoKeys/{name}"
 
-    def unreachable(self) -> WrappingKey:
-        port = self._held.enter_context(servers.closed_port())
-        return self._at(f"127.0.0.1:{port}")
-
-    def untrusted(self) -> WrappingKey:
-        folder = self._held.enter_context(tempfile.TemporaryDirectory())
-        context, _ = servers.certificate(Path(folder))
-        return self._at(self._held.enter_context(servers.scripted(tls=context)).listen)
-
     def _at(self, listen: str) -> WrappingKey:
         """One where logging in works and the key is elsewhere: that is the connection of its own kind."""
         endpoints = GcpSettings(listen, self.settings.iam_endpoint_url, self.settings.ca_file)
@@ -178,8 +148,7 @@ class GcpSite:
         self.control.enable(self.customer.key)
         self.control.allow(self.customer.key, self.customer.service_account)
         self.control.allow_impersonation(self.customer.service_account, self.principal_email)
-        self.control.clear_faults(self.customer.key)
-        self.control.clear_faults(self.customer.service_account)
+        self._clear_faults()
 
     def destroy(self) -> None:
         self.control.set_state(self.customer.key, VersionState.DESTROYED)
@@ -192,22 +161,6 @@ class GcpSite:
             self.control.deny(self.customer.key, account, [_PERMISSIONS[operation]])
 
     # What goes wrong
-
-    def throttle(self, operation: Operation, times: int | None = None) -> None:
-        self.control.throttle(*self._at_fault(operation), times)
-
-    def slow(self, operation: Operation, seconds: float) -> None:
-        resource, name = self._at_fault(operation)
-        self.control.slow(resource, seconds, name)
-
-    def garble(self, operation: Operation) -> None:
-        self.control.break_answers(FaultKind.GARBAGE, *self._at_fault(operation))
-
-    def drop(self, operation: Operation) -> None:
-        self.control.break_answers(FaultKind.DROP, *self._at_fault(operation))
-
-    def corrupt(self) -> None:
-        self.control.break_answers(FaultKind.CORRUPT, *self._at_fault(Operation.UNWRAP))
 
     def redirect(self, operation: Operation, url: str) -> None:
         assert operation is Operation.LOGIN
@@ -224,19 +177,7 @@ class GcpSite:
     def expire_logins(self) -> None:
         self.control.expire_tokens(self.customer.service_account)
 
-    def _at_fault(self, operation: Operation) -> tuple[str, str]:
-        login = operation is Operation.LOGIN
-        resource = self.customer.service_account if login else self.customer.key
-        return resource, _OPERATIONS[operation]
-
     # What is seen
-
-    def count(self, operation: Operation) -> int:
-        resource, name = self._at_fault(operation)
-        return self.control.count(name, resource)
-
-    def permission(self, operation: Operation) -> str:
-        return _PERMISSIONS[operation]
 
     def principal(self, operation: Operation) -> str:
         login = operation is Operation.LOGIN
@@ -245,7 +186,5 @@ class GcpSite:
     def key_name(self) -> str:
         return self.customer.key
 
-    async def close(self) -> None:
-        for provider in self._providers:
-            await provider.close()
-        self._held.close()
+    def _login_name(self) -> str:
+        return self.customer.service_account
