@@ -23,9 +23,12 @@ Hosts contacted for a tenant: cloudkms.googleapis.com and iamcredentials.googlea
 operator's settings name instead, and no other. Nothing that a tenant says becomes a host; redirects are not
 followed.
 
-Not promised: that Google holds to a change at once. A disabled version may be usable for about a minute, a
-removed grant for some minutes more; a token lives for `tokens.TOKEN_SECONDS` and is used again for
-`reuse_seconds`. Nor that a customer's network rules (VPC Service Controls) can be told from missing roles.
+Not promised: that two tenants of Coffer that name the same key and service account are told apart by
+Google's permissions, as AWS tells them by their external id: both may use it. What was wrapped for one does
+not open for the other, because the authenticated data differ. That Google holds to a change at once. A
+disabled version may be usable for about a minute, a removed grant for some minutes more; a token lives for
+`tokens.TOKEN_SECONDS` and is used again for `reuse_seconds`. Nor that a customer's network rules (VPC
+Service Controls) can be told from missing roles.
 
 The SDK's asynchronous client is used: a call that hangs holds a stream and no thread, and can be cancelled.
 google-auth is synchronous and runs in threads.
