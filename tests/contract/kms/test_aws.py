@@ -82,6 +82,7 @@ async def test_a_role_that_does_not_trust_us_is_told_the_line_that_is_missing(
         site.customer.role_arn,
         site.principal_arn,
         f'"sts:ExternalId": "coffer-{site.tenant}"',
+        "itself lacks sts:AssumeRole",
     ):
         assert part in hint
 

@@ -21,7 +21,8 @@ be the key that was asked, or behind an alias one of the same account and region
 A session with a role is used again for `reuse_seconds`, at most for four fifths of its life, so that none
 expires under a call; one that AWS no longer takes, or that is old and denied, is made anew, once.
 
-What AWS refuses to the operator's identity itself, or has no code of AWS's, is no word about a customer's key.
+What AWS refuses to the operator's identity itself, or what has no code of AWS's, is no word about a
+customer's key.
 
 Hosts contacted for a tenant: sts.REGION and kms.REGION under the domain of the partition that the region
 belongs to (the SDK's own table), or what the operator's settings name instead; nothing else that a tenant

@@ -212,7 +212,8 @@ def _trust_hint(parties: Parties) -> str:
     return (
         f"The trust policy of {parties.role_arn} must allow sts:AssumeRole to {parties.platform}, with"
         f' "Condition": {{"StringEquals": {{"sts:ExternalId": "{parties.external_id}"}}}}. The role must'
-        f" exist. Without it {parties.key_ref} cannot be used."
+        f" exist. Without it {parties.key_ref} cannot be used. If all that is so, ask the platform's"
+        f" operator: AWS says the same where {parties.platform} itself lacks sts:AssumeRole on the role."
     )
 
 
