@@ -15,22 +15,21 @@ from devcloud.azure.model import AccessModel
 from devcloud.azure.server import AzureServer
 from devcloud.http import HttpAnswer
 from services.kms.cloud_settings import AzureSettings
-from services.kms.model import KeyFacts, Reason, WrapError, Wrapped
+from services.kms.model import Reason, Wrapped
 from services.kms.validation import OPERATOR, Rules
 from tests.contract.kms.sites import servers
+from tests.contract.kms.sites.asking import MASTER_KEY, facts, fails
 from tests.contract.kms.sites.azure import AzureSite
 from tests.contract.kms.sites.site import Operation
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Iterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from devcloud.azure.control import AzureControl
     from devcloud.azure.control_model import AppInfo
     from services.kms.ports import WrappingKey
 
-MASTER_KEY = bytes(range(32))
-KEY_ID = uuid.UUID(int=7)
 VARIABLE = "ACME_CLIENT_SECRET"
 
 
@@ -51,17 +50,6 @@ async def site(server: AzureServer, control: AzureControl) -> AsyncIterator[Azur
     made = AzureSite(server, control)
     yield made
     await made.close()
-
-
-async def fails(call: Awaitable[object], reason: Reason) -> str:
-    with pytest.raises(WrapError) as caught:
-        await call
-    assert caught.value.reason is reason, caught.value.hint
-    return caught.value.hint
-
-
-def facts(site: AzureSite) -> KeyFacts:
-    return KeyFacts(site.tenant, KEY_ID)
 
 
 async def works(key: WrappingKey, site: AzureSite) -> None:

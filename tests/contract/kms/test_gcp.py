@@ -14,26 +14,23 @@ import pytest
 
 from devcloud.faults import FaultKind
 from devcloud.gcp.model import VersionState
-from devcloud.gcp.server import GcpServer
 from services.common.errors import UnavailableError
-from services.kms.model import KeyFacts, Reason, WrapError
-from tests.contract.kms.sites.gcp import GcpSite, set_identity
+from services.kms.model import Reason, WrapError
+from tests.contract.kms.sites.asking import MASTER_KEY, facts, fails
+from tests.contract.kms.sites.gcp import GcpSite, running
 from tests.contract.kms.sites.site import Operation
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from devcloud.gcp.control import GcpControl
-
-MASTER_KEY = bytes(range(32))
-KEY_ID = uuid.UUID(int=7)
+    from devcloud.gcp.server import GcpServer
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[GcpServer]:
-    with GcpServer.seeded() as running, pytest.MonkeyPatch.context() as env:
-        set_identity(env, running)
-        yield running
+    with running() as started:
+        yield started
 
 
 @pytest.fixture(scope="module")
@@ -47,17 +44,6 @@ async def site(server: GcpServer, control: GcpControl) -> AsyncIterator[GcpSite]
     made = GcpSite(server, control)
     yield made
     await made.close()
-
-
-async def fails(call: Awaitable[object], reason: Reason) -> str:
-    with pytest.raises(WrapError) as caught:
-        await call
-    assert caught.value.reason is reason, caught.value.hint
-    return caught.value.hint
-
-
-def facts(site: GcpSite) -> KeyFacts:
-    return KeyFacts(site.tenant, KEY_ID)
 
 
 async def eventually(true: Callable[[], bool]) -> None:

@@ -46,13 +46,16 @@ _WRONG_TYPES = {
 @contextlib.contextmanager
 def cloud() -> Iterator[MakeSite]:
     """The stand-in, and its metadata server as this process's machine."""
-    with (
-        GcpServer.seeded() as server,
-        server.control() as control,
-        pytest.MonkeyPatch.context() as env,
-    ):
-        set_identity(env, server)
+    with running() as server, server.control() as control:
         yield lambda **seconds: GcpSite(server, control, **seconds)
+
+
+@contextlib.contextmanager
+def running() -> Iterator[GcpServer]:
+    """The stand-in alone, and this process as its operator."""
+    with GcpServer.seeded() as server, pytest.MonkeyPatch.context() as env:
+        set_identity(env, server)
+        yield server
 
 
 def set_identity(env: pytest.MonkeyPatch, server: GcpServer) -> None:
