@@ -324,7 +324,8 @@ async def test_no_vault_of_a_refused_tenant_is_used_whatever_the_configuration_s
         config["azure_tenant_id"] = config["azure_tenant_id"] or "operator.example"
     target = site.target(site.told["azure_operator_key"], config)
     # The SDK, which keeps challenges for the whole process, knows this one already.
-    own = site.provider(environ={}).key(OPERATOR, site.target(target.kms_key_ref, {}))
+    plain = site.target(target.kms_key_ref, {"azure_tenant_id": None})
+    own = site.provider(environ={}).key(OPERATOR, plain)
     kid = (await own.wrap(facts(site), MASTER_KEY)).key_ref
     before = site.control.count("Token", refused)
     key = provider.key(site.tenant, target)
