@@ -13,34 +13,31 @@ from typing import TYPE_CHECKING
 import pytest
 
 from devcloud.aws.model import KeyState
-from devcloud.aws.server import AwsServer
 from devcloud.faults import FaultKind
 from devcloud.http import HttpAnswer
 from services.common.clock import clock
-from services.kms.model import KeyFacts, KmsTarget, Reason, WrapError
+from services.kms.model import KmsTarget, Reason
 from services.kms.providers.aws import sessions
 from services.kms.providers.aws.sessions import SessionKey, SessionMaker
 from tests.contract.kms.sites import servers
-from tests.contract.kms.sites.aws import AwsSite, set_identity
+from tests.contract.kms.sites.asking import KEY_ID, MASTER_KEY, facts, fails
+from tests.contract.kms.sites.aws import AwsSite, running
 from tests.contract.kms.sites.site import Operation
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Iterator
+    from collections.abc import AsyncIterator, Iterator
     from datetime import tzinfo
     from pathlib import Path
 
+    from devcloud.aws.server import AwsServer
     from devcloud.control import Control
     from devcloud.http import HttpRequest
-
-MASTER_KEY = bytes(range(32))
-KEY_ID = uuid.UUID(int=7)
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[AwsServer]:
-    with AwsServer.seeded() as running, pytest.MonkeyPatch.context() as env:
-        set_identity(env, running)
-        yield running
+    with running() as started:
+        yield started
 
 
 @pytest.fixture(scope="module")
@@ -54,17 +51,6 @@ async def site(server: AwsServer, control: Control) -> AsyncIterator[AwsSite]:
     made = AwsSite(server, control)
     yield made
     await made.close()
-
-
-async def fails(call: Awaitable[object], reason: Reason) -> str:
-    with pytest.raises(WrapError) as caught:
-        await call
-    assert caught.value.reason is reason, caught.value.hint
-    return caught.value.hint
-
-
-def facts(site: AwsSite) -> KeyFacts:
-    return KeyFacts(site.tenant, KEY_ID)
 
 
 def encrypted(key_arn: str) -> HttpAnswer:

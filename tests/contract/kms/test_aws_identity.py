@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
@@ -13,10 +12,11 @@ from botocore.exceptions import ClientError
 
 from devcloud.aws.server import AwsServer
 from devcloud.http import HttpAnswer
-from services.kms.model import KeyFacts, Reason, WrapError
+from services.kms.model import Reason, WrapError
 from services.kms.providers.aws.errors import Action, reason_of
 from services.kms.providers.aws.sdk import AwsFailedError, Step, Threads
 from tests.contract.kms.sites import servers
+from tests.contract.kms.sites.asking import MASTER_KEY, facts
 from tests.contract.kms.sites.aws import AwsSite, set_identity
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from devcloud.control import Control
     from devcloud.http import HttpRequest
 
-MASTER_KEY = bytes(range(32))
-KEY_ID = uuid.UUID(int=7)
 TOKEN = "a.token.of.kubernetes"
 REFUSALS = (
     ("AccessDenied", 403),
@@ -113,10 +111,6 @@ def web_identity(
         monkeypatch.setenv("AWS_DEFAULT_REGION", site.customer.region)
         monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
         yield script
-
-
-def facts(site: AwsSite) -> KeyFacts:
-    return KeyFacts(site.tenant, KEY_ID)
 
 
 async def is_our_trouble(call: Awaitable[object]) -> None:

@@ -45,13 +45,16 @@ _WRONG_TYPES = {
 @contextlib.contextmanager
 def cloud() -> Iterator[MakeSite]:
     """The stand-in, and the operator's credentials in this process's environment."""
-    with (
-        AwsServer.seeded() as server,
-        server.control() as control,
-        pytest.MonkeyPatch.context() as env,
-    ):
-        set_identity(env, server)
+    with running() as server, server.control() as control:
         yield lambda **seconds: AwsSite(server, control, **seconds)
+
+
+@contextlib.contextmanager
+def running() -> Iterator[AwsServer]:
+    """The stand-in alone, and this process as its operator."""
+    with AwsServer.seeded() as server, pytest.MonkeyPatch.context() as env:
+        set_identity(env, server)
+        yield server
 
 
 def set_identity(env: pytest.MonkeyPatch, server: AwsServer) -> None:
