@@ -40,7 +40,7 @@ from services.kms.providers.platform import PlatformKey
 from services.kms.rpc import KmsServicer
 from services.kms.service import TenantKmsService
 from services.kms.settings import Settings
-from services.kms.store import PlatformStore, Revocations, Store
+from services.kms.store import Counting, PlatformStore, Revocations, Store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,7 +103,8 @@ class Process:
             sealed=lambda: len(seals),
             refused=lambda: seals.refused,
         )
-        store = Store(self._database, sender)
+        counting = Counting(settings.database_connections)
+        store = Store(self._database, sender, counting)
         self._master_keys = MasterKeys(
             store, wrapping, self._cache, seals, lifetimes=settings.lifetimes, clock=clock
         )
@@ -132,7 +133,12 @@ class Process:
         servicer = KmsServicer(
             tenant_kms,
             DataKeys(store, self._master_keys),
-            Revoking(Revocations(self._database, sender), store, self._master_keys, self._papers),
+            Revoking(
+                Revocations(self._database, sender, counting),
+                store,
+                self._master_keys,
+                self._papers,
+            ),
             self._papers,
             Rekeying(PlatformStore(self._database), wrapping, clock=clock),
         )

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from services.common.errors import (
-    DeadlineError,
     KmsVerifyFailedError,
     NoKmsConfigError,
     TenantSealedError,
@@ -19,6 +18,7 @@ from services.kms import validation
 from services.kms.keys.announcements import Announcement, Kind
 from services.kms.keys.turns import Turns
 from services.kms.lifecycle.connecting import ATTEMPTS, Connecting, busy
+from services.kms.lifecycle.describing import Describing
 from services.kms.lifecycle.offboarding import Offboarding, draining
 from services.kms.lifecycle.proving import Proving
 from services.kms.lifecycle.unsealing import Unsealing
@@ -81,6 +81,7 @@ class TenantKmsService:
         self.setup = setup
         # One change of a tenant at a time in this process, so that a crowd does not conflict.
         self._turns = Turns(1)
+        self._describing = Describing(store, drains)
         self._proving = Proving(wrapping, clock=clock)
         self._connecting = Connecting(
             store,
@@ -111,10 +112,8 @@ class TenantKmsService:
 
         A binding that was drained is left here, if nobody has done it yet: what is shown is in use.
         """
-        found = await self._store.describe(call.tenant)
+        found = await self._describing.describe(call.tenant)
         if found is None:
-            raise NoKmsConfigError
-        if found.drained and await self._left(call):
             raise NoKmsConfigError
         binding = found.binding
         if binding.draining:
@@ -167,13 +166,6 @@ class TenantKmsService:
                 if done is not None:
                     return done
         raise busy()
-
-    async def _left(self, call: Call) -> bool:
-        """Leave the drained binding; not now, if others hold the ring for so long: looking must work."""
-        try:
-            return await self._drains.finish(call.tenant)
-        except DeadlineError:
-            return False
 
     async def _try_rotate(self, call: Call) -> Activated | None:
         binding = await self._store.current(call.tenant)

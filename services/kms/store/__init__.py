@@ -4,8 +4,9 @@ Every transaction is held to its tenant. Lock order: key ring, ring row, binding
 A change takes the ring in a statement of its own, so that the next one sees what its last holder committed.
 """
 
+from services.kms.store.counting import Counting
 from services.kms.store.platform_keys import PlatformStore
 from services.kms.store.revocations import Revocations
 from services.kms.store.store import Store
 
-__all__ = ["PlatformStore", "Revocations", "Store"]
+__all__ = ["Counting", "PlatformStore", "Revocations", "Store"]

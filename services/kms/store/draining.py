@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from services.kms.store.counting import allow_counting
 from services.kms.store.ring import one
 
 if TYPE_CHECKING:
@@ -14,20 +15,26 @@ if TYPE_CHECKING:
 
     from services.common.database import Connection
 
-# With `case`, so that nothing is counted where the answer is known.
-_VERSION_NEEDED: Final = """
-    select case when exists (select from kms.master_key k
+_IS_ACTIVE: Final = """
+    select exists (select from kms.master_key k
         where k.tenant_id = %(tenant)s and k.version = %(version)s and k.status = 'active')
-    then true else exists (select from secrets.census(%(tenant)s) c
-        where c.key_version = %(version)s and c.data_keys > 0) end
 """
-_BINDING_NEEDED: Final = """
-    select case when exists (select from kms.key_ring r
+_IS_CURRENT: Final = """
+    select exists (select from kms.key_ring r
         where r.tenant_id = %(tenant)s and r.current_binding_id = %(binding)s)
-    then true else exists (select from kms.master_key k join secrets.census(%(tenant)s) c
+"""
+# With `case`, so that nothing is counted where the answer is known.
+_VERSION_NEEDED: Final = f"""
+    select case when ({_IS_ACTIVE}) then true else exists (
+        select from secrets.census(%(tenant)s) c
+        where c.key_version = %(version)s and c.data_keys > 0) end
+"""  # noqa: S608 - constants
+_BINDING_NEEDED: Final = f"""
+    select case when ({_IS_CURRENT}) then true else exists (
+        select from kms.master_key k join secrets.census(%(tenant)s) c
         on c.key_version = k.version and c.data_keys > 0
         where k.tenant_id = %(tenant)s and k.binding_id = %(binding)s) end
-"""
+"""  # noqa: S608 - constants
 _NEWEST_UNDER: Final = """
     select max(k.version) from kms.master_key k
     where k.tenant_id = %s and k.binding_id = %s and k.status <> 'revoked'
@@ -41,17 +48,25 @@ _DRAINED: Final = """
 """
 
 
-_COUNT_TIMEOUT: Final = "60s"
-"""A census counts all data keys of a tenant."""
+async def is_active(connection: Connection, tenant_id: UUID, version: int) -> bool:
+    """Whether a version is active. Counts nothing."""
+    return await _true(connection, _IS_ACTIVE, tenant=tenant_id, version=version)
+
+
+async def is_current(connection: Connection, tenant_id: UUID, binding_id: UUID) -> bool:
+    """Whether a binding is current. Counts nothing."""
+    return await _true(connection, _IS_CURRENT, tenant=tenant_id, binding=binding_id)
 
 
 async def version_needed(connection: Connection, tenant_id: UUID, version: int) -> bool:
     """Whether a version is active, or wraps a stored data key. False for one that does not exist."""
+    await allow_counting(connection)
     return await _true(connection, _VERSION_NEEDED, tenant=tenant_id, version=version)
 
 
 async def binding_needed(connection: Connection, tenant_id: UUID, binding_id: UUID) -> bool:
     """Whether a binding is current, or one of its versions wraps a stored data key."""
+    await allow_counting(connection)
     return await _true(connection, _BINDING_NEEDED, tenant=tenant_id, binding=binding_id)
 
 
@@ -73,6 +88,7 @@ async def drained(connection: Connection, tenant_id: UUID) -> bool:
 
     Final if the ring is held: no data key can then be stored under a version that is not active.
     """
+    await allow_counting(connection)
     return await _true(connection, _DRAINED, tenant=tenant_id)
 
 
@@ -96,7 +112,6 @@ async def rings(connection: Connection, limit: int) -> list[UUID]:
 
 
 async def _true(connection: Connection, query: str, **values: object) -> bool:
-    await connection.execute("select set_config('statement_timeout', %s, true)", (_COUNT_TIMEOUT,))
     cursor = await connection.execute(query.encode(), values)
     row = await cursor.fetchone()
     return row is not None and bool(row[0])

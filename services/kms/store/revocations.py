@@ -11,6 +11,7 @@ from services.common.errors import KeyActiveError, KeyInUseError, NotFoundError
 from services.kms.keys.announcements import CHANNEL, Announcement, Kind
 from services.kms.model import Erasure, KeyStatus, WrapMethod
 from services.kms.store import ring
+from services.kms.store.counting import Counting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,16 +55,18 @@ class _Version:
 class Revocations:
     """Implements RevocationStore. `sender` names this process in announcements."""
 
-    def __init__(self, database: Database, sender: str) -> None:
+    def __init__(self, database: Database, sender: str, counting: Counting | None = None) -> None:
+        """`counting` is the process's, for all who count."""
         self._database = database
         self._sender = sender
+        self._counting = counting or Counting()
 
     async def erase(
         self, call: Call, version: int, *, force: bool, sign: Callable[[Erasure], str]
     ) -> str:
         """See RevocationStore."""
         tenant_id = call.tenant
-        async with self._database.tenant(tenant_id) as connection:
+        async with self._counting.place(tenant_id), self._database.tenant(tenant_id) as connection:
             tenant = await find_tenant(connection, tenant_id)
             if tenant is None:
                 raise NotFoundError("No such tenant.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from services.common import audit
@@ -17,8 +18,10 @@ from services.kms.model import (
     TenantKms,
 )
 from services.kms.store import draining, ring, rows, seals
+from services.kms.store.counting import Counting
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from uuid import UUID
 
     from services.common.database import Connection, Database
@@ -29,9 +32,11 @@ if TYPE_CHECKING:
 class Store:
     """Implements KeyStore, BindingStore and Registry. `sender` names this process in announcements."""
 
-    def __init__(self, database: Database, sender: str) -> None:
+    def __init__(self, database: Database, sender: str, counting: Counting | None = None) -> None:
+        """`counting` is the process's, for all who count."""
         self._database = database
         self._sender = sender
+        self._counting = counting or Counting()
 
     async def active_version(self, tenant_id: UUID) -> int | None:
         """See KeyStore."""
@@ -163,7 +168,7 @@ class Store:
 
     async def finish_draining(self, call: Call, tenant_id: UUID) -> Binding | None:
         """See BindingStore."""
-        async with self._database.tenant(tenant_id) as connection:
+        async with self._counted(tenant_id) as connection:
             # A first look that keeps nobody waiting: while the ring is held, nothing is written.
             if not await draining.drained(connection, tenant_id):
                 return None
@@ -191,11 +196,17 @@ class Store:
     async def version_needed(self, tenant_id: UUID, version: int) -> bool:
         """See KeyStore."""
         async with self._database.tenant(tenant_id) as connection:
+            if await draining.is_active(connection, tenant_id, version):
+                return True
+        async with self._counted(tenant_id) as connection:
             return await draining.version_needed(connection, tenant_id, version)
 
     async def binding_needed(self, tenant_id: UUID, binding_id: UUID) -> bool:
         """See KeyStore."""
         async with self._database.tenant(tenant_id) as connection:
+            if await draining.is_current(connection, tenant_id, binding_id):
+                return True
+        async with self._counted(tenant_id) as connection:
             return await draining.binding_needed(connection, tenant_id, binding_id)
 
     async def newest_under(self, tenant_id: UUID, binding_id: UUID) -> int | None:
@@ -205,7 +216,7 @@ class Store:
 
     async def describe(self, tenant_id: UUID) -> TenantKms | None:
         """See BindingStore."""
-        async with self._database.tenant(tenant_id) as connection:
+        async with self._counted(tenant_id) as connection:
             cursor = await connection.execute(rows.DESCRIBE.encode(), (tenant_id, tenant_id))
             found = await cursor.fetchall()
         return rows.status(found) if found else None
@@ -228,6 +239,12 @@ class Store:
     async def consume_step_up(self, tenant_id: UUID, step_up: StepUp | None) -> None:
         """See Registry."""
         await consume_step_up(self._database, tenant_id, step_up)
+
+    @contextlib.asynccontextmanager
+    async def _counted(self, tenant_id: UUID) -> AsyncIterator[Connection]:
+        """A transaction that may run a census."""
+        async with self._counting.place(tenant_id), self._database.tenant(tenant_id) as connection:
+            yield connection
 
     async def _announce(
         self, connection: Connection, kind: Kind, binding: Binding, version: int | None = None
