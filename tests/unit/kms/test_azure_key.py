@@ -200,6 +200,8 @@ FEDERATED = {"AZURE_FEDERATED_TOKEN_FILE": "/token"}
         ({}, {}, IdentityKind.MANAGED, None, True),
         ({}, {"AZURE_CLIENT_ID": APP}, IdentityKind.MANAGED, APP, True),
         ({"client_id": SETUP}, {}, IdentityKind.MANAGED, None, True),
+        ({"client_id": APP}, {"AZURE_CLIENT_ID": APP}, IdentityKind.MANAGED, APP, True),
+        ({"client_id": SETUP}, {"AZURE_CLIENT_ID": APP}, IdentityKind.MANAGED, APP, True),
         ({}, FEDERATED, IdentityKind.FEDERATED, SETUP, True),
         ({"client_id": SETUP.upper()}, FEDERATED, IdentityKind.FEDERATED, SETUP.upper(), True),
         ({"client_id": APP}, FEDERATED, IdentityKind.FEDERATED, APP, False),
@@ -230,6 +232,7 @@ def test_a_customer_does_not_choose_among_the_identities_of_the_host() -> None:
     assert identities.of(TENANT, KEY, chosen).refused == errors.HOSTS_IDENTITY
     operators = identities.of(OPERATOR, KEY, chosen)
     assert (operators.client_id, operators.refused) == (APP, None)
+    assert identities.of(OPERATOR, KEY, {}).client_id == SETUP
 
 
 def test_a_variable_is_allowed_to_its_tenant_only() -> None:

@@ -68,13 +68,13 @@ class Identities:
                 refused = NOT_ALLOWED
         elif kind is IdentityKind.FEDERATED:
             client_id = client_id or platform
-        elif tenant_id != OPERATOR:
-            # The identities of the host are the operator's: a customer's word chooses none of them.
-            refused = None if own else HOSTS_IDENTITY
-            client_id = client_id if refused else self.environ.get(CLIENT_ID)
-            own = True
+        elif tenant_id == OPERATOR:
+            client_id, own = client_id or self.environ.get(CLIENT_ID), True
+        elif own or _same(client_id, self.environ.get(CLIENT_ID)):
+            client_id, own = self.environ.get(CLIENT_ID), True
         else:
-            own = True
+            # The identities of the host are the operator's: a customer's word chooses none of them.
+            refused = HOSTS_IDENTITY
         tenant = config.get("azure_tenant_id")
         return Parties(key, kind, tenant, client_id, own, env_var, refused)
 
