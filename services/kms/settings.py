@@ -25,12 +25,14 @@ from services.kms.service import SetupFacts
 from services.kms.validation import Rules, forms
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 PREFIX: Final = "COFFER_KMS"
 _DAY: Final = 86_400.0
 _ENV_VAR: Final = re.compile(r"[A-Z][A-Z0-9_]{0,127}")
+_ACCOUNT: Final = re.compile(r"\d{12}")
+_PROJECT: Final = re.compile(rf"{forms.GCP_PROJECT}|\d{{6,20}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,35 +171,41 @@ def _lifetimes(reader: Reader) -> Lifetimes:
 
 
 def _rules(reader: Reader) -> Rules:
-    vaults = reader.names(f"{PREFIX}_REFUSED_AZURE_VAULTS")
+    """A name of another form would be compared with nothing, and refuse nothing: it stops the process."""
     return Rules(
-        refused_aws_accounts=frozenset(reader.names(f"{PREFIX}_REFUSED_AWS_ACCOUNTS")),
+        refused_aws_accounts=_refused(
+            reader, "AWS_ACCOUNTS", _ACCOUNT.fullmatch, "account ids of 12 digits"
+        ),
         refused_gcp_projects=_projects(reader),
-        refused_azure_tenants=_tenants(reader),
-        refused_azure_vaults=frozenset(name.lower() for name in vaults),
+        refused_azure_tenants=_refused(
+            reader, "AZURE_TENANTS", forms.is_uuid, "ids of tenants, UUIDs and not domains"
+        ),
+        refused_azure_vaults=_refused(
+            reader,
+            "AZURE_VAULTS",
+            forms.AZURE_HOST.fullmatch,
+            "host names of vaults, as mine.vault.azure.net",
+        ),
         client_secret_env_vars=_env_vars(reader),
     )
 
 
+def _refused(reader: Reader, of: str, good: Callable[[str], object], form: str) -> frozenset[str]:
+    name = f"{PREFIX}_REFUSED_{of}"
+    found = frozenset(one.lower() for one in reader.names(name))
+    if not all(map(good, found)):
+        raise SettingsError(f"{name} must be {form}")
+    return found
+
+
 def _projects(reader: Reader) -> frozenset[str]:
-    name = f"{PREFIX}_REFUSED_GCP_PROJECTS"
-    projects = frozenset(one.lower() for one in reader.names(name))
+    projects = _refused(reader, "GCP_PROJECTS", _PROJECT.fullmatch, "ids of projects")
     if projects and all(one.isdigit() for one in projects):
         raise SettingsError(
-            f"{name} must name projects by their ids: a project of which only the number is listed can still"
-            " be named by its id"
+            f"{PREFIX}_REFUSED_GCP_PROJECTS must be ids of projects: one of which only the number is"
+            " listed can still be named by its id"
         )
     return projects
-
-
-def _tenants(reader: Reader) -> frozenset[str]:
-    name = f"{PREFIX}_REFUSED_AZURE_TENANTS"
-    tenants = frozenset(one.lower() for one in reader.names(name))
-    if not all(map(forms.is_uuid, tenants)):
-        raise SettingsError(
-            f"{name} must be the ids of tenants, UUIDs: a domain cannot be compared"
-        )
-    return tenants
 
 
 def _env_vars(reader: Reader) -> dict[UUID, frozenset[str]]:

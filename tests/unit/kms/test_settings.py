@@ -126,7 +126,10 @@ def test_no_cloud_is_asked_without_tls_beyond_this_machine(
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("COFFER_KMS_REFUSED_AWS_ACCOUNTS", "1111-2222-3333"),
         ("COFFER_KMS_REFUSED_GCP_PROJECTS", "123456789012"),
+        ("COFFER_KMS_REFUSED_GCP_PROJECTS", "projects/mine"),
+        ("COFFER_KMS_REFUSED_AZURE_VAULTS", "https://mine.vault.azure.net"),
         ("COFFER_KMS_REFUSED_AZURE_TENANTS", f"{TENANT},operator.onmicrosoft.com"),
     ],
 )
