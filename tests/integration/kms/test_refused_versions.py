@@ -58,7 +58,7 @@ class Turned:
             self.new = made[0].data_keys[0]
             return {reply.key_version for reply in made} == {2}
 
-        await until(moved, 5, "version 2 is used by both")
+        await until(moved, 10, "version 2 is used by both")
         for kms in self.both:
             assert await self.opens(kms, self.old)
 
@@ -114,16 +114,18 @@ async def test_a_disabled_old_version_seals_nobody_and_no_process_flaps(it: Turn
     async def dropped() -> bool:
         return not await it.opens(two, it.old)
 
-    await until(dropped, 2, "the other one heard of it, long before the TTL")
+    await until(dropped, 10, "the other one heard of it, long before the TTL")
     before, began = await it.decrypts(), time.monotonic()
-    while time.monotonic() - began < 5 * RETRY:
+    calls = 0
+    while calls < 2 * len(it.both):
+        assert time.monotonic() - began < 20, "each tries again, and asks for the newest"
         for kms in it.both:
             assert (await kms.generate(it.tenant)).key_version == 2
             assert await it.opens(kms, it.new)
             assert not await it.opens(kms, it.old)
+        calls = await it.decrypts() - before
     tries = (time.monotonic() - began) / (0.9 * RETRY) + 1
-    calls = await it.decrypts() - before
-    assert 0 < calls <= len(it.both) * 2 * tries
+    assert calls <= 2 * tries * len(it.both)
     # A rewrap moves what it can, and is told what has to wait.
     packed = it.new.id + it.new.wrapped + it.old.id + it.old.wrapped
     moved = await one.rewrap(it.tenant, packed)
@@ -131,7 +133,7 @@ async def test_a_disabled_old_version_seals_nobody_and_no_process_flaps(it: Turn
     assert not await it.sealed()
     await it.set_cloud(v1=VersionState.ENABLED)
     for kms in it.both:
-        await until(lambda k=kms: it.opens(k, it.old), 5, "open again by itself")  # type: ignore[misc]
+        await until(lambda k=kms: it.opens(k, it.old), 10, "open again by itself")  # type: ignore[misc]
     moved = await two.rewrap(it.tenant, packed)
     assert not moved.failures
     assert len(moved.packed) == 2 * WRAPPED_DATA_KEY_BYTES
@@ -149,11 +151,11 @@ async def test_a_disabled_key_seals_and_is_tried_with_its_newest_version(it: Tur
     async def dropped() -> bool:
         return not await it.opens(two, it.new)
 
-    await until(dropped, 2, "sealed in the other one, long before the TTL")
+    await until(dropped, 10, "sealed in the other one, long before the TTL")
     assert not await it.opens(one, it.new)
     await it.set_cloud(v2=VersionState.ENABLED)
     for kms in it.both:
-        await until(lambda k=kms: it.opens(k, it.new), 5, "unsealed")  # type: ignore[misc]
+        await until(lambda k=kms: it.opens(k, it.new), 10, "unsealed")  # type: ignore[misc]
     for _ in range(10):
         for kms in it.both:
             assert not await it.opens(kms, it.old)
