@@ -163,8 +163,7 @@ class KeyStore(Protocol):
     async def version_needed(self, tenant_id: UUID, version: int) -> bool:
         """Whether a version is active, or a stored data key hangs on it.
 
-        Once a version that was active is not needed it never is again; data keys that are not stored yet
-        may still ask for it.
+        Once a version that was active is not needed it never is again.
         """
         ...
 

@@ -58,7 +58,7 @@ async def serve(settings: Settings, certificates: Certificates, stop: asyncio.Ev
     kms = KmsClient(channel)
     pool = DataKeyPool(kms, observation, max_stock=settings.data_key_stock)
     store = PostgresSecrets(database)
-    creator = Creator(store, kms, pool, observation)
+    creator = Creator(store, pool, observation)
     service = SecretsService(
         store=store,
         pool=pool,

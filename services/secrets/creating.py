@@ -1,15 +1,17 @@
-"""Writing groups of new secrets under a master-key version that is active when they commit."""
+"""Writing groups of new secrets under a master-key version that is active when they commit.
+
+What was sealed under a retired version is given back, to be sealed anew. Nobody is asked to open its data
+key: the version may be of a cloud that the tenant has left, which is called only for what is stored.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from services.common.errors import InternalError, UnavailableError
 from services.secrets.acting import act_for
 from services.secrets.grouping import DATABASE_PLACES, Grouping
-from services.secrets.model import KeyFault, Refused, StaleKeyVersionError, WrappedKey
+from services.secrets.model import Refused, StaleKeyVersionError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,18 +21,7 @@ if TYPE_CHECKING:
     from services.secrets.data_keys import DataKeyPool
     from services.secrets.grouping import GroupLimits
     from services.secrets.model import NewSecret
-    from services.secrets.ports import Kms, Observer, Secrets
-
-_TRIES = 2
-"""A rotation between two tries is rare; between three it does not happen by chance."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Placed:
-    """An item and its place in the group."""
-
-    index: int
-    secret: NewSecret
+    from services.secrets.ports import Observer, Secrets
 
 
 class Creator:
@@ -39,16 +30,13 @@ class Creator:
     def __init__(
         self,
         store: Secrets,
-        kms: Kms,
         pool: DataKeyPool,
         observer: Observer,
         limits: GroupLimits | None = None,
     ) -> None:
         self._store = store
-        self._kms = kms
         self._pool = pool
         self._observer = observer
-        # Never held while kms is asked, as in `accessing`.
         self._places = asyncio.Semaphore(DATABASE_PLACES)
         self._groups: Grouping[NewSecret, datetime | Refused] = Grouping(
             self._serve, weigh=lambda secret: secret.value.size, limits=limits
@@ -68,48 +56,16 @@ class Creator:
         calls = [secret.call for secret in secrets]
         act_for(calls)
         self._observer.grouped("create", calls)
-        outcomes: list[datetime | Refused | Exception] = [InternalError()] * len(secrets)
-        placed = [_Placed(index, secret) for index, secret in enumerate(secrets)]
-        if len({secret.value.key.key_version for secret in secrets}) > 1:
-            placed = await self._rewrapped(tenant_id, placed, outcomes)
-        for attempt in range(_TRIES):
-            if not placed:
-                break
-            try:
-                async with self._places:
-                    made = await self._store.create(
-                        tenant_id,
-                        placed[0].secret.value.key.key_version,
-                        [item.secret for item in placed],
-                    )
-            except StaleKeyVersionError:
-                self._pool.drop(tenant_id)
-                if attempt + 1 == _TRIES:
-                    raise UnavailableError("The tenant's keys are being rotated.") from None
-                placed = await self._rewrapped(tenant_id, placed, outcomes)
-            else:
-                for item, outcome in zip(placed, made, strict=True):
-                    outcomes[item.index] = outcome
-                break
+        outcomes: list[datetime | Refused | Exception] = [Refused.STALE_KEY] * len(secrets)
+        # Versions only grow: whatever is active, an older one than another's is not.
+        newest = max(secret.value.key.key_version for secret in secrets)
+        fresh = [at for at, one in enumerate(secrets) if one.value.key.key_version == newest]
+        try:
+            async with self._places:
+                made = await self._store.create(tenant_id, newest, [secrets[at] for at in fresh])
+        except StaleKeyVersionError:
+            self._pool.drop(tenant_id)
+            return outcomes
+        for at, outcome in zip(fresh, made, strict=True):
+            outcomes[at] = outcome
         return outcomes
-
-    async def _rewrapped(
-        self,
-        tenant_id: UUID,
-        placed: Sequence[_Placed],
-        outcomes: list[datetime | Refused | Exception],
-    ) -> list[_Placed]:
-        """The data keys in hand under the version that is active now; what cannot be moved is lost."""
-        packed = b"".join(
-            item.secret.value.key.id.bytes + item.secret.value.key.wrapped for item in placed
-        )
-        answer = await self._kms.rewrap(tenant_id, packed)
-        moved = []
-        for item, result in zip(placed, answer.results, strict=True):
-            if isinstance(result, KeyFault):
-                outcomes[item.index] = Refused.KEY_LOST
-                continue
-            key = WrappedKey(item.secret.value.key.id, result, answer.key_version)
-            value = replace(item.secret.value, key=key)
-            moved.append(_Placed(item.index, replace(item.secret, value=value)))
-        return moved

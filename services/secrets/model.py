@@ -200,8 +200,8 @@ class Refused(enum.Enum):
     PLAN_LIMIT = enum.auto()
     NO_COLLECTION = enum.auto()
     NO_ENVIRONMENT = enum.auto()
-    KEY_LOST = enum.auto()
-    """The version of its data key is not active and cannot be opened: seal it under another."""
+    STALE_KEY = enum.auto()
+    """The version of its data key is not active: seal it under another."""
 
 
 @dataclass(frozen=True, slots=True)

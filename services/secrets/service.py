@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
@@ -55,6 +56,10 @@ if TYPE_CHECKING:
 
 _PUT_TRIES: Final = 8
 """How often another writer or a rotation may come first before we give up."""
+_KEY_TRIES: Final = 8
+"""How often a rotation may."""
+_KEY_PAUSE_SECONDS: Final = 0.02
+"""One kms process hears of a rotation in another a moment later; each further try waits so much longer."""
 _WRITES_EACH: Final = 2
 """New values and deletions of one tenant in the database at a time; an audit chain is written in a row."""
 _WRITES_WAITING: Final = 512
@@ -171,19 +176,26 @@ class SecretsService:
     async def _create(
         self, call: Call, draft: Draft, payload: Payload, environment: Environment
     ) -> tuple[NewSecret, datetime | Refused]:
-        """Seal and write; once more when what was sealed for or with is not there any more."""
-        secret = await self._sealed(call, draft, payload, environment)
-        made = await self._creator.create(call.tenant, secret)
+        """Seal and write; begin again when what was sealed for or with is not there any more."""
+        secret, made = await self._try_create(call, draft, payload, environment)
         if made is Refused.NO_ENVIRONMENT:
             self._environments.forget(call.tenant)
             found = await self._environments.find(call.tenant, draft.environment)
-            if found is None:
+            if found is not None:
+                secret, made = await self._try_create(call, draft, payload, found)
+        return secret, made
+
+    async def _try_create(
+        self, call: Call, draft: Draft, payload: Payload, environment: Environment
+    ) -> tuple[NewSecret, datetime | Refused]:
+        """With another data key each time; the first may be of before a rotation."""
+        for attempt in range(_KEY_TRIES):
+            await asyncio.sleep(_KEY_PAUSE_SECONDS * max(0, attempt - 1))
+            secret = await self._sealed(call, draft, payload, environment)
+            made = await self._creator.create(call.tenant, secret)
+            if made is not Refused.STALE_KEY:
                 return secret, made
-            environment = found
-        elif made is not Refused.KEY_LOST:
-            return secret, made
-        secret = await self._sealed(call, draft, payload, environment)
-        return secret, await self._creator.create(call.tenant, secret)
+        raise UnavailableError("The tenant's keys are being rotated.")
 
     async def _sealed(
         self, call: Call, draft: Draft, payload: Payload, environment: Environment
@@ -263,8 +275,6 @@ def _refusal(refused: Refused, draft: Draft) -> CofferError:
         return ValidationError.of("collection_id", values.NO_COLLECTION)
     if refused is Refused.NO_ENVIRONMENT:
         return ValidationError.of("environment", values.NO_ENVIRONMENT)
-    if refused is Refused.KEY_LOST:
-        return UnavailableError("The tenant's keys are being rotated.")
     if refused is Refused.PLAN_LIMIT:
         return PlanLimitError("The tenant's plan allows no more secrets.")
     return ConflictError(f"There is a secret with the name {draft.name} already.")

@@ -222,7 +222,7 @@ async def test_a_key_that_nothing_needs_any_more_is_let_go_without_a_word_to_its
     await world.settle()
     assert old.unwraps == 2
     assert world.cache.get(tenant, 1) is None
-    # And it opens for who still asks: a data key that is not stored yet.
+    # And it opens for who asks all the same.
     await world.master_keys.open(tenant, 1)
     assert old.unwraps == 3
 

@@ -7,9 +7,13 @@ from collections import Counter
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
+import pytest
+
+from services.common.errors import UnavailableError
 from services.secrets.creating import Creator
 from services.secrets.data_keys import DataKeyPool
 from services.secrets.model import (
+    CreateRequest,
     NewValue,
     PutRequest,
     SentPayload,
@@ -60,7 +64,7 @@ async def test_one_tenants_writes_do_not_take_all_of_the_database() -> None:
     service = SecretsService(
         store=store,
         pool=pool,
-        creator=Creator(store, kms, pool, Watching()),
+        creator=Creator(store, pool, Watching()),
         certificates=InlineCertificates(),
         certificate_readers=2,
     )
@@ -74,3 +78,40 @@ async def test_one_tenants_writes_do_not_take_all_of_the_database() -> None:
     store.gate.set()
     await asyncio.gather(*puts, *deletes, quiet)
     await pool.aclose()
+
+
+def creating() -> tuple[MemorySecrets, MemoryKms, SecretsService]:
+    store, kms = MemorySecrets(), MemoryKms()
+    pool = DataKeyPool(kms, Watching())
+    service = SecretsService(
+        store=store,
+        pool=pool,
+        creator=Creator(store, pool, Watching()),
+        certificates=InlineCertificates(),
+        certificate_readers=2,
+    )
+    return store, kms, service
+
+
+def named(name: str) -> CreateRequest:
+    return CreateRequest(name=name, payload=SentPayload(value="v"))
+
+
+async def test_a_rotation_between_seal_and_write_costs_another_key_and_no_value() -> None:
+    store, kms, service = creating()
+    store.gate.clear()
+    made = [asyncio.create_task(service.create(a_call(BUSY), named(f"S{n}"))) for n in range(10)]
+    await settle()
+    store.active = kms.key_version = 2
+    store.gate.set()
+    await asyncio.gather(*made)
+    assert len(store.names) == 10
+    assert not kms.rewrapped
+
+
+async def test_a_version_that_never_becomes_active_ends_in_unavailable() -> None:
+    store, _, service = creating()
+    store.active = 99
+    with pytest.raises(UnavailableError):
+        await service.create(a_call(BUSY), named("ONE"))
+    assert len(store.groups) < 20
