@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from devcloud.azure.server import AzureServer
 from devcloud.customers import Clouds
 from devcloud.gcp.server import GcpServer
-from services.kms.cloud_settings import AzureSettings, GcpSettings
 from services.kms.service import SetupFacts
+from tests.fakes.cloud_operators import (
+    azure_settings,
+    be_operator_of_azure,
+    be_operator_of_gcp,
+    gcp_settings,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +31,8 @@ class ThreeClouds:
 
     customers: Clouds
     settings: dict[str, Any]
+    gcp: GcpServer
+    azure: AzureServer
 
 
 @contextlib.contextmanager
@@ -37,27 +43,15 @@ def three_clouds(aws: AwsServer, env: pytest.MonkeyPatch) -> Iterator[ThreeCloud
         AzureServer.seeded() as azure,
         Clouds(aws.control(), gcp.control(), azure.control()) as customers,
     ):
-        google, microsoft = gcp.announcement(), azure.announcement()
-        env.setenv("GCE_METADATA_HOST", google["gcp_metadata_host"])
-        env.setenv("CLOUDSDK_CONFIG", "/nowhere")
-        env.setenv("AZURE_FEDERATED_TOKEN_FILE", microsoft["azure_federated_token_file"])
-        for name in ("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_QUOTA_PROJECT"):
-            env.delenv(name, raising=False)
+        be_operator_of_gcp(env, gcp)
+        be_operator_of_azure(env, azure)
         settings = {
             "setup": SetupFacts(
                 aws_principal_arn=aws.announcement()["aws_principal_arn"],
-                gcp_principal=google["gcp_principal"],
-                azure_application_id=microsoft["azure_application_id"],
+                gcp_principal=gcp.announcement()["gcp_principal"],
+                azure_application_id=azure.announcement()["azure_application_id"],
             ),
-            "gcp": GcpSettings(
-                google["gcp_kms_endpoint"],
-                google["gcp_iam_endpoint_url"],
-                Path(google["gcp_ca_file"]),
-            ),
-            "azure": AzureSettings(
-                microsoft["azure_vault_endpoint_url"],
-                microsoft["azure_authority_url"],
-                Path(microsoft["azure_ca_file"]),
-            ),
+            "gcp": gcp_settings(gcp),
+            "azure": azure_settings(azure),
         }
-        yield ThreeClouds(customers, settings)
+        yield ThreeClouds(customers, settings, gcp, azure)

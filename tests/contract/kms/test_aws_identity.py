@@ -17,7 +17,8 @@ from services.kms.providers.aws.errors import Action, reason_of
 from services.kms.providers.aws.sdk import AwsFailedError, Step, Threads
 from tests.contract.kms.sites import servers
 from tests.contract.kms.sites.asking import MASTER_KEY, facts
-from tests.contract.kms.sites.aws import AwsSite, set_identity
+from tests.contract.kms.sites.aws import AwsSite
+from tests.fakes.cloud_operators import be_operator_of_aws
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Iterator
@@ -51,7 +52,7 @@ async def site(
     server: AwsServer, control: Control, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[AwsSite]:
     """A tenant whose cloud is well, at a platform that has no identity yet."""
-    set_identity(monkeypatch, server)
+    be_operator_of_aws(monkeypatch, server)
     for name in (
         "AWS_ACCESS_KEY_ID",
         "AWS_SECRET_ACCESS_KEY",
@@ -153,7 +154,7 @@ async def test_an_identity_that_comes_late_is_found(
     own = site.key(role_arn=None, external_id=None)
     for key in (site.key(), own):
         await is_our_trouble(key.wrap(facts(site), MASTER_KEY))
-    set_identity(monkeypatch, server)
+    be_operator_of_aws(monkeypatch, server)
     await site.key().wrap(facts(site), MASTER_KEY)
     with pytest.raises(WrapError) as caught:  # it is asked now, and this key is not the operator's
         await own.wrap(facts(site), MASTER_KEY)

@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from devcloud.aws.server import AwsServer
+from tests.fakes.cloud_operators import be_operator_of_aws
 from tests.fakes.kms_stand import KmsStand, running_kms
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+    from devcloud.control import Control
     from tests.fixtures.database import TestDatabase
     from tests.fixtures.pki import TestPki
 
@@ -18,13 +20,14 @@ if TYPE_CHECKING:
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsServer]:
     """A stand-in cloud, and the operator's credentials in this process's environment."""
     with AwsServer.seeded() as server:
-        told = server.announcement()
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", told["aws_access_key_id"])
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", told["aws_secret_access_key"])
-        monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        for name in ("AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_ENDPOINT_URL"):
-            monkeypatch.delenv(name, raising=False)
+        be_operator_of_aws(monkeypatch, server)
         yield server
+
+
+@pytest.fixture
+def cloud(aws: AwsServer) -> Iterator[Control]:
+    with aws.control() as control:
+        yield control
 
 
 @pytest.fixture

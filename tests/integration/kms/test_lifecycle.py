@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psycopg
-import pytest
 from coffer.kms.v1 import kms_pb2
 
 from devcloud.aws.model import KeyState
@@ -30,12 +29,6 @@ if TYPE_CHECKING:
     from tests.fakes.kms_stand import KmsStand
     from tests.fixtures.database import TestDatabase
     from tests.fixtures.pki import TestPki
-
-
-@pytest.fixture
-def cloud(aws: AwsServer) -> Any:
-    with aws.control() as control:
-        yield control
 
 
 # Unseal

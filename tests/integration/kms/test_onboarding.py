@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import pytest
 from coffer.kms.v1 import kms_pb2
 
 from devcloud.faults import FaultKind
@@ -23,12 +22,6 @@ if TYPE_CHECKING:
     from tests.fixtures.pki import TestPki
 
 TABLES = ("kms.key_ring", "kms.binding", "kms.master_key", "rewrap.lease", "audit.event")
-
-
-@pytest.fixture
-def cloud(kms: KmsStand) -> Any:
-    with kms.aws.control() as control:
-        yield control
 
 
 def everything(kms: KmsStand) -> dict[str, list[str]]:

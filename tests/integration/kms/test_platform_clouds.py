@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import uuid
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from coffer.kms.v1 import kms_pb2
 
-from devcloud.azure.server import AzureServer
-from devcloud.gcp.server import GcpServer
-from services.kms.cloud_settings import AzureSettings, GcpSettings, OperatorKeySettings
-from services.kms.service import SetupFacts
+from services.kms.cloud_settings import OperatorKeySettings
 from tests.fakes.kms_stand import called, refused, running_kms, until
+from tests.fakes.three_clouds import three_clouds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,29 +39,26 @@ class Clouds:
 
     def rotate(self, provider: str) -> None:
         """A new version of the operator's key."""
-        control: Any = {"gcp": self.gcp, "azure": self.azure}[provider]
-        control.rotate(self.keys[provider].kms_key_ref)
+        self._control(provider).rotate(self.keys[provider].kms_key_ref)
 
     def disable(self, provider: str) -> None:
-        control: Any = {"gcp": self.gcp, "azure": self.azure}[provider]
-        control.disable(self.keys[provider].kms_key_ref)
+        self._control(provider).disable(self.keys[provider].kms_key_ref)
 
     def enable(self, provider: str) -> None:
-        control: Any = {"gcp": self.gcp, "azure": self.azure}[provider]
-        control.enable(self.keys[provider].kms_key_ref)
+        self._control(provider).enable(self.keys[provider].kms_key_ref)
+
+    def _control(self, provider: str) -> GcpControl | AzureControl:
+        return self.gcp if provider == "gcp" else self.azure
 
 
 @pytest.fixture
 def clouds(aws: AwsServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clouds]:
-    with contextlib.ExitStack() as held:
-        gcp = held.enter_context(GcpServer.seeded())
-        azure = held.enter_context(AzureServer.seeded())
-        google, microsoft = gcp.announcement(), azure.announcement()
-        monkeypatch.setenv("GCE_METADATA_HOST", google["gcp_metadata_host"])
-        monkeypatch.setenv("CLOUDSDK_CONFIG", "/nowhere")
-        monkeypatch.setenv("AZURE_FEDERATED_TOKEN_FILE", microsoft["azure_federated_token_file"])
-        for name in ("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_QUOTA_PROJECT"):
-            monkeypatch.delenv(name, raising=False)
+    with (
+        three_clouds(aws, monkeypatch) as running,
+        running.gcp.control() as gcp,
+        running.azure.control() as azure,
+    ):
+        google, microsoft = running.gcp.announcement(), running.azure.announcement()
         with aws.control() as control:
             arn = control.create_key(account="111122223333", region=REGION).arn
         azure_config = {
@@ -80,24 +73,9 @@ def clouds(aws: AwsServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clouds]:
                     "azure", microsoft["azure_operator_key"], azure_config
                 ),
             },
-            settings={
-                "setup": SetupFacts(
-                    gcp_principal=google["gcp_principal"],
-                    azure_application_id=microsoft["azure_application_id"],
-                ),
-                "gcp": GcpSettings(
-                    google["gcp_kms_endpoint"],
-                    google["gcp_iam_endpoint_url"],
-                    Path(google["gcp_ca_file"]),
-                ),
-                "azure": AzureSettings(
-                    microsoft["azure_vault_endpoint_url"],
-                    microsoft["azure_authority_url"],
-                    Path(microsoft["azure_ca_file"]),
-                ),
-            },
-            gcp=held.enter_context(gcp.control()),
-            azure=held.enter_context(azure.control()),
+            settings=running.settings,
+            gcp=gcp,
+            azure=azure,
         )
 
 

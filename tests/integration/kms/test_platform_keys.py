@@ -17,7 +17,7 @@ from services.kms.cloud_settings import OperatorKeySettings
 from tests.fakes.kms_stand import called, onboarding, refused, running_kms, until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
     from uuid import UUID
 
     from devcloud.aws.server import AwsServer
@@ -28,12 +28,6 @@ if TYPE_CHECKING:
 
 OLD, NEW = bytes(range(32)), bytes(range(1, 33))
 STRANGERS = ("gateway", "secrets", "rewrap", "kms", "consumer/dev")
-
-
-@pytest.fixture
-def cloud(aws: AwsServer) -> Iterator[Control]:
-    with aws.control() as control:
-        yield control
 
 
 @pytest.fixture

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any
-
-import pytest
+from typing import TYPE_CHECKING
 
 from devcloud.aws.model import KeyState
 from tests.fakes.kms_life import (
@@ -28,12 +26,6 @@ if TYPE_CHECKING:
     from tests.fixtures.pki import TestPki
 
 MANY = 3_000
-
-
-@pytest.fixture
-def cloud(aws: AwsServer) -> Any:
-    with aws.control() as control:
-        yield control
 
 
 async def test_a_replaced_cloud_key_opens_what_hangs_on_it_and_is_then_never_asked_again(

@@ -48,12 +48,6 @@ async def pair(
         yield one, other
 
 
-@pytest.fixture
-def cloud(aws: AwsServer) -> Any:
-    with aws.control() as control:
-        yield control
-
-
 @dataclass
 class Owner:
     """A tenant, its KMS customer, and data keys made under its versions."""

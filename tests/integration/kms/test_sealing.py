@@ -17,13 +17,13 @@ from services.common.errors import CofferError
 from services.common.identity import Call
 from services.kms.model import Reason
 from services.kms.store import Store
-from tests.fakes.kms_stand import onboarding, refused, running_kms, until
+from tests.fakes.kms_life import connected
+from tests.fakes.kms_stand import refused, running_kms, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from uuid import UUID
 
-    from devcloud.aws.seed import Customer
     from devcloud.aws.server import AwsServer
     from devcloud.control import Control
     from tests.fakes.kms_stand import KmsStand
@@ -40,19 +40,6 @@ async def kms(database: TestDatabase, pki: TestPki, aws: AwsServer) -> AsyncIter
         yield stand
 
 
-@pytest.fixture
-def cloud(aws: AwsServer) -> Any:
-    with aws.control() as control:
-        yield control
-
-
-async def onboarded(kms: KmsStand, cloud: Control) -> tuple[UUID, Customer]:
-    tenant = kms.database.create_tenant(f"t-{uuid.uuid4().hex[:8]}")
-    customer = await kms.cloud(cloud.create_customer, external_id=f"coffer-{tenant}")
-    await kms.put(tenant, onboarding(customer))
-    return tenant, customer
-
-
 async def is_sealed(kms: KmsStand, tenant: UUID) -> bool:
     try:
         await kms.generate(tenant)
@@ -66,7 +53,7 @@ async def is_sealed(kms: KmsStand, tenant: UUID) -> bool:
 async def test_a_disabled_key_seals_within_the_ttl_and_enabling_it_unseals(
     kms: KmsStand, cloud: Control
 ) -> None:
-    tenant, customer = await onboarded(kms, cloud)
+    tenant, customer = await connected(kms, cloud)
     key = (await kms.generate(tenant)).data_keys[0]
     await kms.cloud(cloud.disable, customer.key_arn)
     disabled = last_served = time.monotonic()
@@ -104,8 +91,8 @@ async def test_a_sealed_tenant_costs_no_cloud_calls_and_no_other_tenant_anything
     database: TestDatabase, pki: TestPki, aws: AwsServer, cloud: Control
 ) -> None:
     async with running_kms(database, pki, aws, customer_ttl=1.0, sealed_retry=30.0) as kms:
-        sealed, customer = await onboarded(kms, cloud)
-        other, _ = await onboarded(kms, cloud)
+        sealed, customer = await connected(kms, cloud)
+        other, _ = await connected(kms, cloud)
         await kms.cloud(cloud.disable, customer.key_arn)
         await until(lambda: is_sealed(kms, sealed), 1.5, "sealed")
         calls = await kms.cloud(cloud.count, "Decrypt", customer.key_arn)
@@ -118,8 +105,8 @@ async def test_a_sealed_tenant_costs_no_cloud_calls_and_no_other_tenant_anything
 
 
 async def test_a_slow_cloud_of_one_tenant_slows_no_other(kms: KmsStand, cloud: Control) -> None:
-    slow, customer = await onboarded(kms, cloud)
-    other, _ = await onboarded(kms, cloud)
+    slow, customer = await connected(kms, cloud)
+    other, _ = await connected(kms, cloud)
     await kms.cloud(cloud.slow, customer.key_arn, 3.0)
     kms.process.forget_all()
     waiting = [asyncio.create_task(kms.verify(slow)) for _ in range(30)]
@@ -138,7 +125,7 @@ async def test_throttling_serves_until_the_ttl_and_seals_only_then(
     kms: KmsStand, cloud: Control
 ) -> None:
     started = time.monotonic()
-    tenant, customer = await onboarded(kms, cloud)
+    tenant, customer = await connected(kms, cloud)
     await kms.generate(tenant)
     await kms.cloud(cloud.throttle, customer.key_arn)
     refreshes = await kms.cloud(cloud.count, "Decrypt", customer.key_arn)
@@ -162,7 +149,7 @@ async def test_a_refusal_seen_by_one_process_stops_the_others_at_once(
         running_kms(database, pki, aws, customer_ttl=300.0, sealed_retry=0.3) as one,
         running_kms(database, pki, aws, customer_ttl=300.0, sealed_retry=0.3) as two,
     ):
-        tenant, customer = await onboarded(one, cloud)
+        tenant, customer = await connected(one, cloud)
         await two.generate(tenant)
         await one.cloud(cloud.disable, customer.key_arn)
         one.process.forget_all()
@@ -180,7 +167,7 @@ async def test_a_refusal_after_silence_stops_the_other_processes_too(
         running_kms(database, pki, aws, customer_ttl=300.0, sealed_retry=0.3) as one,
         running_kms(database, pki, aws, customer_ttl=300.0, sealed_retry=0.3) as two,
     ):
-        tenant, customer = await onboarded(one, cloud)
+        tenant, customer = await connected(one, cloud)
         await two.generate(tenant)
         await one.cloud(cloud.throttle, customer.key_arn)
         one.process.forget_all()
@@ -197,7 +184,7 @@ async def test_a_refusal_after_silence_stops_the_other_processes_too(
 
 
 async def test_a_proof_older_than_a_refusal_does_not_unseal(kms: KmsStand, cloud: Control) -> None:
-    tenant, _ = await onboarded(kms, cloud)
+    tenant, _ = await connected(kms, cloud)
     call = Call(actor="service:kms", request_id=str(uuid.uuid4()))
     async with opened(Database(kms.database.dsn("coffer_kms"), name="test")) as database:
         store = Store(database, "test")
@@ -220,7 +207,7 @@ async def test_a_verified_key_unseals_and_until_then_the_reason_stays(
     database: TestDatabase, pki: TestPki, aws: AwsServer, cloud: Control
 ) -> None:
     async with running_kms(database, pki, aws, sealed_retry=30.0) as kms:
-        tenant, customer = await onboarded(kms, cloud)
+        tenant, customer = await connected(kms, cloud)
         await kms.cloud(cloud.deny, customer.key_arn, ["kms:Decrypt"])
         kms.process.forget_all()
         assert await is_sealed(kms, tenant)
@@ -243,7 +230,7 @@ async def test_a_tenant_sealed_before_a_restart_is_unsealed_though_nobody_asks(
     database: TestDatabase, pki: TestPki, aws: AwsServer, cloud: Control
 ) -> None:
     async with running_kms(database, pki, aws) as before:
-        tenant, customer = await onboarded(before, cloud)
+        tenant, customer = await connected(before, cloud)
         await before.cloud(cloud.disable, customer.key_arn)
         before.process.forget_all()
         assert await is_sealed(before, tenant)
@@ -261,7 +248,7 @@ async def test_a_tenant_sealed_before_a_restart_is_unsealed_though_nobody_asks(
 async def test_only_kms_may_look_for_sealed_bindings_and_sees_ids_only(
     kms: KmsStand, cloud: Control
 ) -> None:
-    tenant, customer = await onboarded(kms, cloud)
+    tenant, customer = await connected(kms, cloud)
     await kms.cloud(cloud.disable, customer.key_arn)
     await until(lambda: is_sealed(kms, tenant), TTL + 2, "sealed")
     ids = kms.database.rows("select tenant_id, id, 1::bigint from kms.binding")
@@ -280,7 +267,7 @@ async def test_only_kms_may_look_for_sealed_bindings_and_sees_ids_only(
 async def test_a_change_whose_caller_was_cancelled_in_commit_is_taken_note_of(
     kms: KmsStand, cloud: Control, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tenant, _ = await onboarded(kms, cloud)
+    tenant, _ = await connected(kms, cloud)
     assert (await kms.generate(tenant)).key_version == 1
     rotate = Store.rotate
 
@@ -319,7 +306,7 @@ async def test_a_new_version_in_one_process_is_used_by_the_others_at_once(
         running_kms(database, pki, aws) as one,
         running_kms(database, pki, aws) as two,
     ):
-        tenant, _ = await onboarded(one, cloud)
+        tenant, _ = await connected(one, cloud)
         assert (await two.generate(tenant)).key_version == 1
         await one.rotate(tenant)
 
@@ -333,7 +320,7 @@ async def test_500_requests_at_once_are_one_kms_call(
     database: TestDatabase, pki: TestPki, aws: AwsServer, cloud: Control
 ) -> None:
     async with running_kms(database, pki, aws) as kms:
-        tenant, customer = await onboarded(kms, cloud)
+        tenant, customer = await connected(kms, cloud)
         key = (await kms.generate(tenant)).data_keys[0]
         await kms.cloud(cloud.slow, customer.key_arn, 0.3)
         kms.process.forget_all()
@@ -350,7 +337,7 @@ async def test_500_requests_at_once_are_one_kms_call(
 async def test_keys_in_use_are_refreshed_before_they_end_and_no_more_often(
     kms: KmsStand, cloud: Control
 ) -> None:
-    tenant, customer = await onboarded(kms, cloud)
+    tenant, customer = await connected(kms, cloud)
     await kms.cloud(cloud.reset_ledger)
     started = time.monotonic()
     while time.monotonic() - started < 2.5 * TTL:
@@ -364,7 +351,7 @@ async def test_keys_in_use_are_refreshed_before_they_end_and_no_more_often(
 
 async def test_an_expired_session_is_made_anew(kms: KmsStand, cloud: Control) -> None:
     await kms.cloud(cloud.set_session_lifetime, 1.0)
-    tenant, customer = await onboarded(kms, cloud)
+    tenant, customer = await connected(kms, cloud)
 
     async def made_anew() -> bool:
         kms.process.forget_all()

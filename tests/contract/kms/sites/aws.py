@@ -16,6 +16,7 @@ from services.kms.providers.aws import AwsProvider
 from tests.contract.kms.sites import servers
 from tests.contract.kms.sites.cloud_site import CloudSite
 from tests.contract.kms.sites.site import Operation
+from tests.fakes.cloud_operators import be_operator_of_aws
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -53,18 +54,8 @@ def cloud() -> Iterator[MakeSite]:
 def running() -> Iterator[AwsServer]:
     """The stand-in alone, and this process as its operator."""
     with AwsServer.seeded() as server, pytest.MonkeyPatch.context() as env:
-        set_identity(env, server)
+        be_operator_of_aws(env, server)
         yield server
-
-
-def set_identity(env: pytest.MonkeyPatch, server: AwsServer) -> None:
-    """Let this process be the operator of the stand-in."""
-    told = server.announcement()
-    env.setenv("AWS_ACCESS_KEY_ID", told["aws_access_key_id"])
-    env.setenv("AWS_SECRET_ACCESS_KEY", told["aws_secret_access_key"])
-    env.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    for name in ("AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_ENDPOINT_URL"):
-        env.delenv(name, raising=False)
 
 
 class AwsSite(CloudSite[Control, AwsProvider]):

@@ -11,19 +11,20 @@ from typing import TYPE_CHECKING
 from devcloud.azure.control import AzureControl
 from devcloud.azure.model import UNWRAP, WRAP
 from devcloud.azure.server import AzureServer
-from services.kms.cloud_settings import AzureSettings
 from services.kms.model import KmsTarget, Reason
 from services.kms.providers.azure import AzureProvider
 from services.kms.validation import Rules
 from tests.contract.kms.sites import servers
 from tests.contract.kms.sites.cloud_site import CloudSite
 from tests.contract.kms.sites.site import Operation
+from tests.fakes.cloud_operators import azure_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from devcloud.azure.seed import Customer
     from devcloud.http import HttpAnswer, HttpRequest
+    from services.kms.cloud_settings import AzureSettings
     from services.kms.ports import WrappingKey
     from tests.contract.kms.sites.site import MakeSite
 
@@ -68,11 +69,7 @@ class AzureSite(CloudSite[AzureControl, AzureProvider]):
         self.customer: Customer = control.create_customer()
         self.application_id = self.told["azure_application_id"]
         self.environ = {"AZURE_FEDERATED_TOKEN_FILE": self.told["azure_federated_token_file"]}
-        self.endpoints = AzureSettings(
-            vault_endpoint_url=self.told["azure_vault_endpoint_url"],
-            authority_url=self.told["azure_authority_url"],
-            ca_file=Path(self.told["azure_ca_file"]),
-        )
+        self.endpoints = azure_settings(server)
         self._provider = self.provider()
 
     def provider(

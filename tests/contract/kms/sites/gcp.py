@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +16,7 @@ from services.kms.providers.gcp import GcpProvider
 from tests.contract.kms.sites import servers
 from tests.contract.kms.sites.cloud_site import CloudSite
 from tests.contract.kms.sites.site import Operation
+from tests.fakes.cloud_operators import be_operator_of_gcp, gcp_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -54,26 +54,8 @@ def cloud() -> Iterator[MakeSite]:
 def running() -> Iterator[GcpServer]:
     """The stand-in alone, and this process as its operator."""
     with GcpServer.seeded() as server, pytest.MonkeyPatch.context() as env:
-        set_identity(env, server)
+        be_operator_of_gcp(env, server)
         yield server
-
-
-def set_identity(env: pytest.MonkeyPatch, server: GcpServer) -> None:
-    """Let this process be the operator of the stand-in."""
-    env.setenv("GCE_METADATA_HOST", server.announcement()["gcp_metadata_host"])
-    env.setenv("CLOUDSDK_CONFIG", "/nowhere")  # whoever runs the tests may be logged in
-    for name in ("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_QUOTA_PROJECT", "NO_GCE_CHECK"):
-        env.delenv(name, raising=False)
-
-
-def settings(server: GcpServer) -> GcpSettings:
-    """The operator's settings that lead to the stand-in."""
-    told = server.announcement()
-    return GcpSettings(
-        kms_endpoint=told["gcp_kms_endpoint"],
-        iam_endpoint_url=told["gcp_iam_endpoint_url"],
-        ca_file=Path(told["gcp_ca_file"]),
-    )
 
 
 class GcpSite(CloudSite[GcpControl, GcpProvider]):
@@ -91,7 +73,7 @@ class GcpSite(CloudSite[GcpControl, GcpProvider]):
         super().__init__(control, **seconds)
         self.customer: Customer = control.create_customer()
         self.principal_email = server.announcement()["gcp_principal"]
-        self.settings = settings(server)
+        self.settings = gcp_settings(server)
         self._provider = self.provider()
 
     @property
