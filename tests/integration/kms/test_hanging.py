@@ -100,6 +100,7 @@ async def test_a_tenant_first_seen_is_served_at_once_while_those_of_its_cloud_ha
         assert max(seconds for _, _, seconds in given_up) < GIVEN_UP_SECONDS
 
 
+@pytest.mark.slow
 async def test_30_onboardings_of_a_key_that_hangs_keep_nobody_from_connecting_theirs(
     database: TestDatabase, pki: TestPki, aws: AwsServer, clouds: ThreeClouds
 ) -> None:
