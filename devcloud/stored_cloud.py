@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import secrets
 import threading
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from devcloud.snapshots import Snapshots
 
 
@@ -26,17 +25,22 @@ class Stored(Protocol):
 World = TypeVar("World", bound=Stored)
 
 
-class StoredCloud(Generic[World]):
+class StoredCloud(ABC, Generic[World]):
     """The world of one stand-in. Safe for use by many threads.
 
     A change is made under `_lock` and is durable when `_save` returns. Construction reads the
-    snapshot; where there is none, `begin` makes an empty world with the control token it is given.
+    snapshot, or begins an empty world where there is none.
     """
 
-    def __init__(self, snapshots: Snapshots[World], begin: Callable[[str], World]) -> None:
+    def __init__(self, snapshots: Snapshots[World]) -> None:
         self._snapshots = snapshots
         self._lock = threading.RLock()
-        self._world = snapshots.load() or begin(secrets.token_urlsafe(32))
+        self._world = snapshots.load() or self._empty(secrets.token_urlsafe(32))
+
+    @staticmethod
+    @abstractmethod
+    def _empty(control_token: str) -> World:
+        """A world with secrets of its own and nothing else."""
 
     @property
     def control_token(self) -> str:

@@ -16,8 +16,6 @@ from devcloud.stored_cloud import StoredCloud, UnknownThingError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from devcloud.snapshots import Snapshots
-
 KEY_BYTES = 32
 _MATERIAL_ID_BYTES = 32
 _ID_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
@@ -25,13 +23,11 @@ _ID_LENGTH = 16
 
 
 class Cloud(StoredCloud[World]):
-    """All accounts of one stand-in. Safe for use by many threads.
+    """All accounts of one stand-in; see `StoredCloud`."""
 
-    Construction reads the snapshot, or begins an empty world where there is none.
-    """
-
-    def __init__(self, snapshots: Snapshots[World]) -> None:
-        super().__init__(snapshots, _empty)
+    @staticmethod
+    def _empty(control_token: str) -> World:
+        return World(session_key=secrets.token_bytes(KEY_BYTES), control_token=control_token)
 
     @property
     def session_key(self) -> bytes:
@@ -177,10 +173,6 @@ class Cloud(StoredCloud[World]):
             self._world.keys[key.arn] = key
             self._save()
             return key
-
-
-def _empty(control_token: str) -> World:
-    return World(session_key=secrets.token_bytes(KEY_BYTES), control_token=control_token)
 
 
 def visible(key: Key | None) -> Key | None:

@@ -27,8 +27,6 @@ from devcloud.stored_cloud import StoredCloud, UnknownThingError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from devcloud.snapshots import Snapshots
-
 RSA_OPS = ("encrypt", "decrypt", "sign", "verify", "wrapKey", "unwrapKey")
 EC_OPS = ("sign", "verify")
 _RSA_BITS = (2048, 3072, 4096)
@@ -36,13 +34,15 @@ _NAME = re.compile(r"[0-9a-zA-Z-]{1,127}", re.ASCII)
 
 
 class Cloud(StoredCloud[World]):
-    """All tenants of one stand-in. Safe for use by many threads.
+    """All tenants of one stand-in; see `StoredCloud`."""
 
-    Construction reads the snapshot, or begins an empty world where there is none.
-    """
-
-    def __init__(self, snapshots: Snapshots[World]) -> None:
-        super().__init__(snapshots, _empty)
+    @staticmethod
+    def _empty(control_token: str) -> World:
+        return World(
+            token_key=secrets.token_bytes(32),
+            control_token=control_token,
+            identity_header=secrets.token_urlsafe(24),
+        )
 
     @property
     def token_key(self) -> bytes:
@@ -224,14 +224,6 @@ class Cloud(StoredCloud[World]):
             self._world.apps[app.client_id] = app
             self._save()
             return app
-
-
-def _empty(control_token: str) -> World:
-    return World(
-        token_key=secrets.token_bytes(32),
-        control_token=control_token,
-        identity_header=secrets.token_urlsafe(24),
-    )
 
 
 def _new_private(kty: str, bits: int) -> PrivateKey:

@@ -16,20 +16,16 @@ from devcloud.stored_cloud import StoredCloud, UnknownThingError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from devcloud.snapshots import Snapshots
-
 KEY_BYTES = 32
 _UNIQUE_ID_DIGITS = 21
 
 
 class Cloud(StoredCloud[World]):
-    """All projects of one stand-in. Safe for use by many threads.
+    """All projects of one stand-in; see `StoredCloud`."""
 
-    Construction reads the snapshot, or begins an empty world where there is none.
-    """
-
-    def __init__(self, snapshots: Snapshots[World]) -> None:
-        super().__init__(snapshots, _empty)
+    @staticmethod
+    def _empty(control_token: str) -> World:
+        return World(token_key=secrets.token_bytes(KEY_BYTES), control_token=control_token)
 
     @property
     def token_key(self) -> bytes:
@@ -186,10 +182,6 @@ class Cloud(StoredCloud[World]):
         self._world.keys[key.name] = key
         self._save()
         return key
-
-
-def _empty(control_token: str) -> World:
-    return World(token_key=secrets.token_bytes(KEY_BYTES), control_token=control_token)
 
 
 def _new_version(number: int) -> Version:
