@@ -40,11 +40,11 @@ _NEWEST_UNDER: Final = """
     where k.tenant_id = %s and k.binding_id = %s and k.status <> 'revoked'
 """
 _DRAINED: Final = """
-    select case when r.draining then not exists (
+    select case when r.draining and not exists (
         select from kms.master_key k join secrets.census(%(tenant)s) c
         on c.key_version = k.version and c.data_keys > 0
-        where k.tenant_id = %(tenant)s and k.binding_id is not null) end
-    from kms.key_ring r where r.tenant_id = %(tenant)s
+        where k.tenant_id = %(tenant)s and k.binding_id is not null) then r.current_binding_id end
+    from kms.key_ring r where r.tenant_id = %(tenant)s and r.draining
 """
 
 
@@ -83,13 +83,18 @@ async def begin(connection: Connection, tenant_id: UUID) -> None:
     )
 
 
-async def drained(connection: Connection, tenant_id: UUID) -> bool:
-    """Whether the ring is draining and no stored data key needs any customer's key.
+async def drained(connection: Connection, tenant_id: UUID) -> UUID | None:
+    """The binding that is being left, if no stored data key needs any customer's key.
 
-    Final if the ring is held: no data key can then be stored under a version that is not active.
+    Final for as long as that binding is current and draining: then the active version is the platform's.
+    Who stores a data key holds the ring shared, and who retires a version exclusively, so what was stored
+    under the customers' versions was there to be counted, and nothing is added. A binding that is made
+    current is always a new one.
     """
     await allow_counting(connection)
-    return await _true(connection, _DRAINED, tenant=tenant_id)
+    cursor = await connection.execute(_DRAINED.encode(), {"tenant": tenant_id})
+    row = await cursor.fetchone()
+    return None if row is None else row[0]
 
 
 async def leave(connection: Connection, tenant_id: UUID, binding_id: UUID) -> None:

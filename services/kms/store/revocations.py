@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -11,7 +12,7 @@ from services.common.errors import KeyActiveError, KeyInUseError, NotFoundError
 from services.kms.keys.announcements import CHANNEL, Announcement, Kind
 from services.kms.model import Erasure, KeyStatus, WrapMethod
 from services.kms.store import ring
-from services.kms.store.counting import Counting
+from services.kms.store.counting import Counting, allow_counting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,22 +67,25 @@ class Revocations:
     ) -> str:
         """See RevocationStore."""
         tenant_id = call.tenant
-        async with self._counting.place(tenant_id), self._database.tenant(tenant_id) as connection:
+        # Without the ring, for which the tenant's writers wait. None means none for ever, see `_count`.
+        needed = await self._count(tenant_id, version)
+        if needed and not force:
+            raise KeyInUseError(version, needed)
+        async with contextlib.AsyncExitStack() as held:
+            if needed:
+                await held.enter_async_context(self._counting.place(tenant_id))
+            connection = await held.enter_async_context(self._database.tenant(tenant_id))
             tenant = await find_tenant(connection, tenant_id)
             if tenant is None:
                 raise NotFoundError("No such tenant.")
-            # Held exclusively: nothing is stored under any version until the commit, so the census is exact.
             await ring.take_ring(connection, tenant_id)
             found = await _find(connection, tenant_id, version)
             if found.status is KeyStatus.REVOKED:
                 row = await ring.one(connection, _RECEIPT, tenant_id, version)
                 assert row is not None
                 return str(row[0])
-            if found.status is KeyStatus.ACTIVE:
-                raise KeyActiveError(version)
-            data_keys = await _census(connection, tenant_id, version)
-            if data_keys and not force:
-                raise KeyInUseError(version, data_keys)
+            # Some may have been moved away since; while the ring is held nothing is, so this is exact.
+            data_keys = await _census(connection, tenant_id, version) if needed else 0
             erasure = await _erase(connection, call, tenant, found, data_keys)
             receipt = sign(erasure)
             await connection.execute(_KEEP, (tenant_id, version, erasure.key_id, receipt))
@@ -89,6 +93,23 @@ class Revocations:
             await connection.execute("select pg_notify(%s, %s)", (CHANNEL, told.encode()))
             await audit.append(connection, tenant_id, call, [_event(erasure)])
         return receipt
+
+    async def _count(self, tenant_id: UUID, version: int) -> int:
+        """How many data keys a version wraps, 0 for an erased one. Raises NotFoundError, KeyActiveError.
+
+        Of a version that was seen retired the number only falls. Whoever stores a data key holds the ring
+        shared, and whoever retires a version exclusively: so what had been stored under it is committed
+        before it is seen retired, and after that `kms.hold_active` refuses. Nor does it become active again.
+        """
+        async with self._counting.place(tenant_id), self._database.tenant(tenant_id) as connection:
+            if await find_tenant(connection, tenant_id) is None:
+                raise NotFoundError("No such tenant.")
+            found = await _find(connection, tenant_id, version)
+            if found.status is KeyStatus.ACTIVE:
+                raise KeyActiveError(version)
+            if found.status is KeyStatus.REVOKED:
+                return 0
+            return await _census(connection, tenant_id, version)
 
     async def receipt(self, tenant_id: UUID, version: int) -> str | None:
         """See RevocationStore."""
@@ -106,6 +127,7 @@ async def _find(connection: Connection, tenant_id: UUID, version: int) -> _Versi
 
 
 async def _census(connection: Connection, tenant_id: UUID, version: int) -> int:
+    await allow_counting(connection)
     row = await ring.one(connection, _CENSUS, tenant_id, version)
     return 0 if row is None else int(row[0])
 

@@ -168,15 +168,17 @@ class Store:
 
     async def finish_draining(self, call: Call, tenant_id: UUID) -> Binding | None:
         """See BindingStore."""
+        # Counted without the ring, for which the tenant's writers wait; it holds for as long as this binding
+        # is the one that is being left.
         async with self._counted(tenant_id) as connection:
-            # A first look that keeps nobody waiting: while the ring is held, nothing is written.
-            if not await draining.drained(connection, tenant_id):
-                return None
+            drained = await draining.drained(connection, tenant_id)
+        if drained is None:
+            return None
+        async with self._database.tenant(tenant_id) as connection:
             await ring.take_ring(connection, tenant_id)
-            if not await draining.drained(connection, tenant_id):
-                return None
             left = await ring.current(connection, tenant_id)
-            assert left is not None, "the table has a check that says so"
+            if left is None or left.id != drained or not left.draining:
+                return None
             await draining.leave(connection, tenant_id, left.id)
             await self._announce(connection, Kind.REPLACED, left)
             event = audit.Event(
