@@ -18,6 +18,7 @@ from services.kms.keys.announcements import Announcement, Kind
 from services.kms.keys.cache import REFRESH_AT, CachedKey
 from services.kms.keys.proofs import Minted, mint
 from services.kms.keys.refusals import Refusals, own_call
+from services.kms.keys.tries import PATIENCE_SECONDS
 from services.kms.model import KeyStatus, Reason, UnknownVersionError, WrapError, WrapMethod
 
 if TYPE_CHECKING:
@@ -72,8 +73,11 @@ class Lifetimes:
         return CachedKey(key, binding_id, asked_at, asked_at + life - reuse, refresh_at=refresh_at)
 
 
-_FlightName = tuple["UUID", int, int, int]
-"""Tenant, version, and the cache's mark of its keys: what began before an invalidation is not joined."""
+_FlightName = tuple["UUID", int, int, int, bool]
+"""Tenant, version, and the cache's mark of its keys: what began before an invalidation is not joined.
+
+And whether what is known not to be usable is tried again: no request waits for that.
+"""
 
 
 @dataclass(slots=True)
@@ -196,6 +200,10 @@ class MasterKeys:
         """
         await self._fly(tenant_id, version, ahead=True)
 
+    async def retry(self, tenant_id: UUID, version: int) -> None:
+        """As `renew`, of what requests are refused without asking: none of them joins and waits for this."""
+        await self._fly(tenant_id, version, ahead=True, apart=True)
+
     async def try_now(self, call: Call, tenant_id: UUID, version: int) -> bool:
         """Ask the provider anew, joining nothing that was sent before, and lift the seal on behalf of `call`.
 
@@ -211,9 +219,11 @@ class MasterKeys:
         for first in self._firsts.values():
             first.cancel()
 
-    async def _fly(self, tenant_id: UUID, version: int, *, ahead: bool = False) -> CachedKey:
+    async def _fly(
+        self, tenant_id: UUID, version: int, *, ahead: bool = False, apart: bool = False
+    ) -> CachedKey:
         """Join the load that is under way, or begin one. A caller that gives up stops nobody else's."""
-        name = (tenant_id, version, *self._cache.mark(tenant_id)[:2])
+        name = (tenant_id, version, *self._cache.mark(tenant_id)[:2], apart)
         flight = self._flights.get(name)
         if flight is None:
             load = asyncio.create_task(self._load(tenant_id, version, ahead=ahead))
@@ -273,6 +283,9 @@ class MasterKeys:
         if binding is None:
             return
         if not ahead:
+            # Nothing of it is open any more: who asks now learns whether it is to be sealed.
+            if self._seals.spares(binding.id) and not self._cache.lives(binding.id):
+                self._seals.forget(binding.id)
             self._seals.admit(binding, version)
         elif (
             binding.sealed_since is not None
@@ -289,7 +302,10 @@ class MasterKeys:
             if not hierarchy.is_this_key(master_key, row.tenant_id, row.id, row.check_value):
                 raise WrapError(Reason.ROUNDTRIP_MISMATCH, "The KMS gave back another key.")
         except WrapError as error:
+            took = self._clock() - asked_at
             await self._refusals.note(lookup, error.reason, asked_at, ahead=ahead)
+            if lookup.binding is not None and took >= PATIENCE_SECONDS:
+                self._seals.lingered(lookup.binding.id)
             raise
         binding_id = lookup.binding.id if lookup.binding else None
         key = hierarchy.OpenMasterKey(master_key, row.tenant_id, row.version)

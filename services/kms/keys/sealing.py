@@ -42,6 +42,8 @@ class Ailing:
     asked: bool
     """Whether a request has asked for it since it was last tried."""
     alone: bool = False
+    slow: bool = False
+    """Whether the last answer about it was long in coming."""
 
 
 class Seals:
@@ -54,6 +56,7 @@ class Seals:
         jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._retry_seconds = retry_seconds
+        self._pause_seconds = min(PAUSE_SECONDS, retry_seconds)
         self._clock = clock
         self._jitter = jitter
         self._known: dict[UUID, Ailing] = {}
@@ -104,9 +107,17 @@ class Seals:
         asked: bool = True,
     ) -> None:
         """It could not be used just now; `asked` says whether a request wanted it."""
-        wait = self._retry_seconds if sealed else min(PAUSE_SECONDS, self._retry_seconds)
-        retry_at = self._after(wait)
-        self._known[binding.id] = Ailing(binding, version, reason, sealed, retry_at, asked)
+        known = self._known.get(binding.id)
+        retry_at = self._after(self._retry_seconds if sealed else self._pause_seconds)
+        self._known[binding.id] = Ailing(
+            binding,
+            version,
+            reason,
+            sealed,
+            retry_at,
+            asked,
+            slow=known is not None and known.slow,
+        )
 
     def refuse(self, binding: Binding, version: int, reason: Reason, *, asked: bool) -> None:
         """One version was refused just now; its binding may be as good as ever. `asked`: see `add`."""
@@ -119,6 +130,7 @@ class Seals:
             retry_at=self._after(self._retry_seconds),
             asked=asked or (known is not None and known.asked),
             alone=True,
+            slow=known is not None and known.slow,
         )
 
     def forget(self, binding_id: UUID) -> None:
@@ -140,6 +152,17 @@ class Seals:
         """Whether it is tried already."""
         return binding_id in self._known
 
+    def spares(self, binding_id: UUID) -> bool:
+        """Whether it is left alone because it did not answer, without being sealed."""
+        known = self._known.get(binding_id)
+        return known is not None and not known.sealed
+
+    def lingered(self, binding_id: UUID) -> None:
+        """Its cloud was long in answering, or has not answered."""
+        known = self._known.get(binding_id)
+        if known is not None:
+            known.slow = True
+
     def hurry(self, binding_id: UUID) -> None:
         """Make it due now, and its versions that were refused alone."""
         for ailing in self._all():
@@ -147,10 +170,10 @@ class Seals:
                 ailing.retry_at = self._clock()
                 ailing.asked = True
 
-    def due(self, limit: int) -> list[Ailing]:
-        """Those to be tried now, longest due first, at most `limit`; each is put off, so that it is not due
-        again at once.
+    def due(self, limit: int, slow: int = 0) -> list[Ailing]:
+        """Those to be tried now, longest due first, at most `limit`, and `slow` of those that were slow last.
 
+        Each is put off, so that it is not due again while it is tried; then `tried` is to be told.
         A replaced binding that nobody asks for is forgotten: its customer has moved away. So is a version
         refused alone: it may be lost for good, and who asks for it again asks its provider.
         """
@@ -164,10 +187,24 @@ class Seals:
             else:
                 due.append(ailing)
         due.sort(key=lambda ailing: ailing.retry_at)
-        for ailing in due[: max(0, limit)]:
+        quick = [ailing for ailing in due if not ailing.slow][: max(0, limit)]
+        chosen = quick + [ailing for ailing in due if ailing.slow][: max(0, slow)]
+        for ailing in chosen:
             ailing.retry_at = now + self._retry_seconds
             ailing.asked = False
-        return due[: max(0, limit)]
+        return chosen
+
+    def tried(self, ailing: Ailing, *, slow: bool) -> None:
+        """A try has ended. What is not sealed by now waits no longer than after a request's."""
+        if ailing.alone:
+            known = self._refused.get((ailing.binding.tenant_id, ailing.version))
+        else:
+            known = self._known.get(ailing.binding.id)
+        if known is None:
+            return
+        known.slow = slow
+        if not known.sealed and not known.alone:
+            known.retry_at = min(known.retry_at, self._after(self._pause_seconds))
 
     def _all(self) -> list[Ailing]:
         return [*self._known.values(), *self._refused.values()]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from services.common.defects import describe
 from services.common.errors import CofferError, KeyRevokedError, TenantSealedError
+from services.kms.keys.tries import PATIENCE_SECONDS, Tries
 from services.kms.model import UnknownVersionError
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 REFRESHES: Final = 256
 """Refreshes under way at once."""
-RETRIES: Final = 16
-"""Tries of sealed bindings under way at once: hanging ones must not fill what requests need."""
 SEARCH_SECONDS: Final = 60.0
 """How often the database is searched for bindings that nobody here knows to be sealed; also at start."""
 MAX_FOUND: Final = 1_000
@@ -54,7 +53,7 @@ class Tending:
         self._lifetimes = lifetimes
         self._clock = clock
         self._refreshes: set[asyncio.Task[None]] = set()
-        self._retries: set[asyncio.Task[None]] = set()
+        self._tries = Tries(clock)
         self._searches: set[asyncio.Task[None]] = set()
         self._search_at = float("-inf")
 
@@ -67,8 +66,9 @@ class Tending:
                 self.tend()
                 await asyncio.sleep(tick)
         finally:
-            for task in (*self._refreshes, *self._retries, *self._searches):
+            for task in (*self._refreshes, *self._searches):
                 task.cancel()
+            self._tries.cancel()
             self._master_keys.close()
 
     def tend(self) -> None:
@@ -79,8 +79,9 @@ class Tending:
             life = entry.expires_at - entry.asked_at
             entry.refresh_at = self._clock() + life * _REFRESH_RETRY
             _start(self._refreshes, self._refresh(tenant_id, version))
-        for ailing in self._seals.due(RETRIES - len(self._retries)):
-            _start(self._retries, self._retry(ailing))
+        for ailing in self._seals.due(*self._tries.free()):
+            task = asyncio.create_task(_guarded(self._retry(ailing)))
+            self._tries.begin(task, slow=ailing.slow)
         if self._clock() >= self._search_at and not self._searches:
             self._search_at = self._clock() + SEARCH_SECONDS
             _start(self._searches, self._search())
@@ -128,13 +129,13 @@ class Tending:
             _log.info("a master key was not refreshed: %s", type(error).__name__)
 
     async def _retry(self, ailing: Ailing) -> None:
-        binding = ailing.binding
+        binding, began_at = ailing.binding, self._clock()
         try:
             # It may have been replaced, and its last data key moved away, since it was read.
             if await self._store.binding_needed(binding.tenant_id, binding.id):
                 version = await self._version_to_try(ailing)
                 if version is not None:
-                    await self._master_keys.renew(binding.tenant_id, version)
+                    await self._master_keys.retry(binding.tenant_id, version)
             self._seals.drop(ailing)
         except TenantSealedError as error:
             _log.info("binding %s still cannot be used: %s", binding.id, error.reason)
@@ -143,6 +144,8 @@ class Tending:
             self._search_at = float("-inf")  # with another of its versions it is to be tried still
         except CofferError as error:
             _log.warning("binding %s could not be tried: %s", binding.id, error.code)
+        finally:
+            self._seals.tried(ailing, slow=self._clock() - began_at >= PATIENCE_SECONDS)
 
     async def _version_to_try(self, ailing: Ailing) -> int | None:
         """Of a sealed binding the newest: who unseals by hand, and every other process, tries that too."""
