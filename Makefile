@@ -5,9 +5,10 @@
 PYTHON ?= python3
 # Arguments passed on: make test ARGS="-k onboarding -x"
 ARGS ?=
-# Test processes. Each has its own PostgreSQL, so more than four only fight over the disk.
+# Test processes: one more than there are cores, because many tests wait for something. Each has its own
+# PostgreSQL, so more than four only fight over the disk.
 CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
-WORKERS ?= $(shell if [ $(CORES) -gt 4 ]; then echo 4; elif [ $(CORES) -lt 2 ]; then echo 2; else echo $(CORES); fi)
+WORKERS ?= $(shell if [ $(CORES) -ge 4 ]; then echo 4; elif [ $(CORES) -lt 2 ]; then echo 2; else echo $$(($(CORES) + 1)); fi)
 
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import psutil
+import pytest
 
 from cli.local.devcloud import ready_file
 from devcloud.customers import PROVIDERS, CloudCustomer, Clouds
@@ -141,6 +142,7 @@ def check_hanging(requests: list[Request], tenants: int) -> None:
     assert len(sealed) == tenants
 
 
+@pytest.mark.slow
 def test_24_tenants_whose_clouds_hang_keep_no_neighbour_waiting_and_come_back_by_themselves(
     stack: RunningStack,
 ) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from devcloud.aws.model import KeyState
+from services.common.errors import CofferError
 from tests.e2e.contract import wire
 from tests.fixtures.eventually import eventually
 from tests.fixtures.stack import CUSTOMER_TTL_SECONDS, running_stack
@@ -29,6 +30,15 @@ def unseal(tenant: TenantUser) -> httpx.Response:
 
 def leave(tenant: TenantUser) -> httpx.Response:
     return tenant.call("DELETE", KMS, headers=tenant.step_up())
+
+
+def sealed(tenant: TenantUser, name: str) -> bool:
+    """Whether a value is refused because the key cannot be used."""
+    try:
+        tenant.value(name)
+    except CofferError as error:
+        return error.code == "tenant_sealed"
+    return False
 
 
 def left(tenant: TenantUser) -> bool:
@@ -92,6 +102,7 @@ def test_leaving_answers_as_documented_and_ends_by_itself(tenant: TenantUser) ->
     no_token = wire.error_of(tenant.call("DELETE", KMS), 403, "step_up_required")
     assert no_token["reason"] == "missing"
     tenant.stack.cloud.disable(customer.key_arn)  # so that the rewrap has to wait
+    eventually(lambda: sealed(tenant, "S000"), "sealed", seconds=LEFT_SECONDS)
 
     answer = leave(tenant)
     assert answer.status_code == 200, answer.text

@@ -105,6 +105,7 @@ class Vault:
         )
 
 
+@pytest.mark.slow
 def test_a_kill_of_any_process_in_the_middle_of_a_rewrap_loses_and_repeats_nothing() -> None:
     with running_stack(IMPATIENT) as stack:
         vault = Vault(stack, FEW, FEW_PER_SECOND)

@@ -10,6 +10,8 @@ import stat
 import subprocess
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from cli.demo.folder import demo_folder
 
 if TYPE_CHECKING:
@@ -103,6 +105,7 @@ def test_ctrl_c_half_way_stops_and_removes_everything(demos: Demos) -> None:
     assert "Traceback" not in running.progress
 
 
+@pytest.mark.slow
 def test_what_a_killed_demo_left_is_ended_by_the_next(demos: Demos) -> None:
     running = demos.start()
     running.wait_for("create a tenant")
@@ -115,6 +118,7 @@ def test_what_a_killed_demo_left_is_ended_by_the_next(demos: Demos) -> None:
     assert not running.left_folders()
 
 
+@pytest.mark.slow
 def test_a_demo_that_is_alive_is_left_alone(demos: Demos) -> None:
     running = demos.start("--secrets", "50000")
     running.wait_for("strings over REST")
@@ -124,6 +128,7 @@ def test_a_demo_that_is_alive_is_left_alone(demos: Demos) -> None:
     assert running.process.poll() is None
 
 
+@pytest.mark.slow
 def test_the_step_that_did_not_hold_is_named(demos: Demos) -> None:
     running = demos.start(COFFER_LOG_LEVEL="loud")
     assert running.wait() == 1
