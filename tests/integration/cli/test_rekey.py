@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from cli.connection import Stack
 from cli.local.credentials import Credentials, GrpcTargets
 from cli.local.directory import DataDirectory
 from cli.local.files import private_folder
+from cli.local.ports import PortReservations
 from tests.fakes.kms_stand import signing_key_pem
 from tests.fakes.platform_rows import opened_by, store_platform_keys
 from tests.fixtures.eventually import eventually
@@ -92,10 +92,13 @@ class Kms:
 
 
 @pytest.fixture
-def kms(database: TestDatabase, pki: TestPki, tmp_path: Path) -> Kms:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return Kms(database, pki, tmp_path, probe.getsockname()[1])
+def kms(database: TestDatabase, pki: TestPki, tmp_path: Path) -> Iterator[Kms]:
+    ports = PortReservations()  # held, so that no other test gets it while no kms runs
+    try:
+        ports.reserve(["kms"], wanted={})
+        yield Kms(database, pki, tmp_path, int(ports["kms"].address.rpartition(":")[2]))
+    finally:
+        ports.close()
 
 
 def operator(kms: Kms, who: str = "operator") -> Coffer:
