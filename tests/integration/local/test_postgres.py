@@ -17,11 +17,11 @@ from cli.local.records import ProcessRecords
 from cli.local.scratch import ScratchPostgres, scratch_postgres
 from cli.local.sockets import SocketFolder
 from cli.local.supervisor import Supervisor
+from tests.fixtures.eventually import eventually
 
 PASSWORD = "a pass/word@with:marks"
 NOBODY = Account("nobody", 65534, 65534)
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root hands the server to an account")from tests.fixtures.eventually import eventually
-
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root hands the server to an account")
 
 
 def ignore(event: object) -> None:
