@@ -252,6 +252,11 @@ async def test_only_kms_may_look_for_sealed_bindings_and_sees_ids_only(
     await kms.cloud(cloud.disable, customer.key_arn)
     await until(lambda: is_sealed(kms, tenant), TTL + 2, "sealed")
     ids = kms.database.rows("select tenant_id, id, 1::bigint from kms.binding")
+
+    async def written_down() -> bool:
+        return bool(kms.database.rows("select from kms.binding where sealed_since is not null"))
+
+    await until(written_down, 5.0, "the seal is written down")
     query = "select * from kms.sealed_bindings(10)"
     with psycopg.connect(kms.database.dsn("coffer_kms")) as connection:
         assert connection.execute(query).fetchall() == ids
