@@ -8,6 +8,7 @@ client certificate.
 from __future__ import annotations
 
 import re
+import uuid
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -82,6 +83,11 @@ class Call:
     step_up: StepUp | None = None
     deadline: float | None = None
     step_up_fault: CofferError | None = None
+
+    @classmethod
+    def of_service(cls, name: str) -> Call:
+        """What a service does when nobody asked for it."""
+        return cls(f"service:{name}", str(uuid.uuid4()))
 
     def acting(self, actor: str) -> Call:
         """The same call of a known actor that brings no tenant."""

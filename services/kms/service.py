@@ -7,7 +7,7 @@ binding it started from is still the current one.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from services.common.errors import (
     KmsVerifyFailedError,
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
         SealedWatch,
         WrappingKeys,
     )
-
-_SELF: Final = "self"
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +179,6 @@ class TenantKmsService:
         minted = await self._proving.mint(call.tenant, binding.target)
         done = await self._store.rotate(call, binding, minted.new)
         if done is not None:
-            self._master_keys.heard(Announcement(Kind.ROTATED, call.tenant, binding.id, _SELF))
+            self._master_keys.heard(Announcement(Kind.ROTATED, call.tenant, binding.id))
             self._master_keys.keep_new(mark, minted, done.version, binding.id)
         return done

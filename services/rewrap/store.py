@@ -6,7 +6,6 @@ statement that finds neither as expected changes nothing, and says so.
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING, Any, Final
 
 from services.common import audit
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 
 CHANNEL: Final = "coffer_rewrap"
 """Where leases are announced, as `<tenant>:<lease>`; `rewrap.issue_lease` does so too."""
-_ACTOR: Final = "service:rewrap"
 _COUNT_TIMEOUT: Final = "120s"
 """For the census: exact over all of a tenant's data keys, about 1 s per million."""
 _UNMOVABLE: Final = (
@@ -193,7 +191,7 @@ class PostgresLeaseStore:
                     "failed": failed,
                 },
             )
-            call = Call(actor=_ACTOR, request_id=str(uuid.uuid4()))
+            call = Call.of_service("rewrap")
             await audit.append(connection, ref.tenant_id, call, [event])
         return Settled(verdict)
 

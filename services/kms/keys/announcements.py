@@ -8,6 +8,8 @@ from typing import Final
 from uuid import UUID
 
 CHANNEL: Final = "coffer_kms"
+OWN: Final = "self"
+"""The sender of what a process tells itself, and does not send."""
 _NOBODY: Final = "-"
 _PARTS: Final = 5
 
@@ -39,7 +41,7 @@ class Announcement:
     kind: Kind
     tenant_id: UUID
     binding_id: UUID | None
-    sender: str
+    sender: str = OWN
     version: int | None = None
 
     def encode(self) -> str:

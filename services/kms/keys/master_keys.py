@@ -17,7 +17,7 @@ from services.kms.keys import hierarchy
 from services.kms.keys.announcements import Announcement, Kind
 from services.kms.keys.cache import REFRESH_AT, CachedKey
 from services.kms.keys.proofs import Minted, mint
-from services.kms.keys.refusals import Refusals, own_call
+from services.kms.keys.refusals import Refusals
 from services.kms.keys.tries import PATIENCE_SECONDS
 from services.kms.model import KeyStatus, Reason, UnknownVersionError, WrapError, WrapMethod
 
@@ -246,7 +246,9 @@ class MasterKeys:
 
     async def _load(self, tenant_id: UUID, version: int, *, ahead: bool) -> CachedKey:
         try:
-            return (await self._ask(tenant_id, version, ahead=ahead, call=own_call()))[0]
+            return (await self._ask(tenant_id, version, ahead=ahead, call=Call.of_service("kms")))[
+                0
+            ]
         except WrapError as error:
             raise TenantSealedError(reason=error.reason) from None
 
@@ -361,4 +363,4 @@ def _present_call() -> Call:
     try:
         return current_call()
     except LookupError:
-        return own_call()
+        return Call.of_service("kms")

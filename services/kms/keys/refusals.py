@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -85,7 +84,7 @@ class Refusals:
             return
         self._seals.add(binding, version, reason, sealed=True, asked=not ahead)
         _log.warning("binding %s is sealed: %s", binding.id, reason)
-        await self._store.seal(own_call(), binding, reason)
+        await self._store.seal(Call.of_service("kms"), binding, reason)
 
     async def _alone(
         self, binding: Binding, version: int, reason: Reason, asked_at: float, *, asked: bool
@@ -159,8 +158,3 @@ class Refusals:
         except (CofferError, UnknownVersionError):
             return Reason.UNREACHABLE
         return None
-
-
-def own_call() -> Call:
-    """On whose behalf kms seals and unseals when nobody asked for it."""
-    return Call(actor="service:kms", request_id=str(uuid.uuid4()))

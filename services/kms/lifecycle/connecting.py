@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 ATTEMPTS: Final = 4
 """The first, and three more when another change came between (DESIGN section 3)."""
-_SELF: Final = "self"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +101,7 @@ class Connecting:
         )
         if done is not None:
             unheard = self._master_keys.mark(call.tenant) == mark
-            self._master_keys.heard(Announcement(Kind.REPLACED, call.tenant, binding.id, _SELF))
+            self._master_keys.heard(Announcement(Kind.REPLACED, call.tenant, binding.id))
             if unheard:
                 mark = self._master_keys.mark(call.tenant)
                 self._master_keys.keep_new(mark, minted, done.version, binding.id)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import uuid
 from typing import TYPE_CHECKING, Final
 
 from services.common.defects import describe
@@ -32,7 +31,6 @@ _REST: Final = 20.0
 """A look counts the tenant's data keys: so many times as long as it took, the ring is left alone."""
 _JITTER: Final = 0.1
 _TICK_SECONDS: Final = 0.5
-_SELF: Final = "self"
 
 _log = logging.getLogger(__name__)
 
@@ -53,11 +51,11 @@ class Draining:
 
     async def finish(self, tenant_id: UUID) -> bool:
         """See DrainWatch."""
-        left = await self._store.finish_draining(_own_call(), tenant_id)
+        left = await self._store.finish_draining(Call.of_service("kms"), tenant_id)
         if left is None:
             return False
         self._look_at.pop(tenant_id, None)
-        self._master_keys.heard(Announcement(Kind.REPLACED, tenant_id, left.id, _SELF))
+        self._master_keys.heard(Announcement(Kind.REPLACED, tenant_id, left.id))
         _log.info("binding %s was drained", left.id)
         return True
 
@@ -89,9 +87,8 @@ class Draining:
             return
         binding = await self._store.current(tenant_id)
         if binding is None or not binding.draining:
-            self._look_at.pop(
-                tenant_id, None
-            )  # another process left it, or a key was connected again
+            # Another process left it, or a key was connected again.
+            self._look_at.pop(tenant_id, None)
             return
         rest = max(SOONEST_SECONDS, _REST * (self._clock() - began))
         self._look_at[tenant_id] = self._clock() + min(SEARCH_SECONDS, rest) * _about_one()
@@ -99,7 +96,3 @@ class Draining:
 
 def _about_one() -> float:
     return random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - spreads load, hides nothing
-
-
-def _own_call() -> Call:
-    return Call(actor="service:kms", request_id=str(uuid.uuid4()))

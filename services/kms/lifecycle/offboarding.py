@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from services.kms.model import Activated
     from services.kms.ports import BindingStore, Clock, DrainWatch, Registry, WrappingKeys
 
-_SELF: Final = "self"
 DRAINING: Final = "draining"
 
 
@@ -72,7 +71,7 @@ class Offboarding:
         minted = await self._mint(call)
         done = await self._store.offboard(call, minted.new)
         if done is not None:
-            self._master_keys.heard(Announcement(Kind.ROTATED, call.tenant, None, _SELF))
+            self._master_keys.heard(Announcement(Kind.ROTATED, call.tenant, None))
             self._master_keys.keep_new(mark, minted, done.version, None)
         return done
 

@@ -6,7 +6,7 @@ versions whose binding was replaced long ago. The keys in memory go with the ann
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from services.common.errors import NotFoundError, ValidationError
 from services.kms.keys.announcements import Announcement, Kind
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from services.kms.keys.master_keys import MasterKeys
     from services.kms.model import Erasure
     from services.kms.ports import Registry, RevocationStore, Signer
-
-_SELF: Final = "self"
 
 
 class Revoking:
@@ -53,7 +51,7 @@ class Revoking:
         await self._registry.consume_step_up(call.tenant, call.step_up)
         receipt = await self._store.erase(call, version, force=force, sign=self._sign)
         # At once, and not with the echo: who has the answer must not be served from this process's cache.
-        told = Announcement(Kind.REVOKED, call.tenant, None, _SELF, version)
+        told = Announcement(Kind.REVOKED, call.tenant, None, version=version)
         self._master_keys.heard(told)
         return receipt
 
