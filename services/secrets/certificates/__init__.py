@@ -4,15 +4,15 @@
 No database, no gRPC, no clock: time is passed in.
 """
 
+from services.secrets.certificates.facts.metadata import CertificateMetadata, CertificateWarning
 from services.secrets.certificates.material import CertificateMaterial
-from services.secrets.certificates.metadata import CertificateMetadata, CertificateWarning
 from services.secrets.certificates.read import SUPPORTED_TYPES, read_certificate
-from services.secrets.certificates.reader import (
+from services.secrets.certificates.refusal import CertificateRefused
+from services.secrets.certificates.workers.reader import (
     CertificateReader,
     CertificateReaderFailed,
     CertificateReaderUnavailable,
 )
-from services.secrets.certificates.refusal import CertificateRefused
 
 __all__ = [
     "SUPPORTED_TYPES",

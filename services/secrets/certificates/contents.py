@@ -1,21 +1,28 @@
-"""What every reader of a format (PEM today; PKCS#7, PKCS#12, DER later) hands over."""
+"""What every reader of a format hands over, and how it is asked."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cryptography import x509
-
-from services.secrets.certificates.keys import OpenedKey
+from services.secrets.certificates.encodings.transfer import Opened
+from services.secrets.certificates.facts.certificate import Certificate
+from services.secrets.certificates.keys.encryption import KeyEncryption
+from services.secrets.certificates.keys.opening import OpenedKey
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """At least one certificate, in the order in which they came, and the private key if
-    `certificate_content` itself held one. Nothing in it is secret."""
+    """Certificates in the order in which they came, and the private keys that stood beside them.
 
-    certificates: tuple[x509.Certificate, ...]
-    key: OpenedKey | None
+    Without a certificate there is exactly one key (certificate_type `key`). `encryptions` are those of
+    the container itself, such as of a PKCS#12; a key's own is its own. `is_ber`: the container was not DER.
+    """
+
+    certificates: tuple[Certificate, ...]
+    keys: tuple[OpenedKey, ...] = ()
+    encryptions: tuple[KeyEncryption, ...] = ()
+    is_ber: bool = False
 
 
-ContentReader = Callable[[str, bytes | None], Contents]
-"""(`certificate_content`, passphrase) to Contents; raises CertificateRefused and nothing else."""
+ContentReader = Callable[[Opened, bytes | None], Contents]
+"""(`certificate_content` without its transfer encoding, passphrase in UTF-8) to Contents; raises
+CertificateRefused and nothing else."""

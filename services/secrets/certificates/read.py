@@ -8,13 +8,15 @@ import warnings
 from datetime import datetime
 from typing import Final
 
-from services.secrets.certificates.bundle import assemble
+from services.secrets.certificates import normal_form
 from services.secrets.certificates.contents import ContentReader
-from services.secrets.certificates.findings import findings
-from services.secrets.certificates.keys import OpenedKey, open_key, private_key_block
+from services.secrets.certificates.encodings.transfer import open_transfer
+from services.secrets.certificates.facts.bundle import assemble
+from services.secrets.certificates.facts.findings import findings
+from services.secrets.certificates.facts.metadata import LeafFacts
+from services.secrets.certificates.formats.pem import read_pem
+from services.secrets.certificates.keys.opening import OpenedKey, open_key, private_key_block
 from services.secrets.certificates.material import CertificateMaterial
-from services.secrets.certificates.metadata import LeafFacts
-from services.secrets.certificates.pem import read_pem
 from services.secrets.certificates.refusal import CertificateRefused
 from services.secrets.certificates.sent import Sent, check_sent
 
@@ -52,17 +54,25 @@ def read_sent(sent: Sent, now: datetime) -> CertificateMaterial:
 
 
 def _read(sent: Sent, now: datetime) -> CertificateMaterial:
-    contents = _READERS[sent.certificate_type](sent.content.decode(), sent.passphrase)
-    key = _key(sent, contents.key)
-    bundle = assemble(contents.certificates, key.public_key if key else None)
+    opened = open_transfer(sent.content.decode())
+    contents = _READERS[sent.certificate_type](opened, sent.passphrase)
+    key = _key(sent, contents.keys[0] if contents.keys else None)
+    parsed = [certificate.parsed for certificate in contents.certificates]
+    bundle = assemble(parsed, key.public_key if key else None)
     metadata = LeafFacts(bundle.leaf).describe(
         has_private_key=key is not None,
         has_passphrase=sent.passphrase is not None,
         chain_length=len(bundle.certificates),
         warnings=findings(bundle, key.encryption if key else None, now),
     )
+    path = [contents.certificates[at].der for at in bundle.path]
     return CertificateMaterial(
-        sent.certificate_type, sent.content, sent.private_key, sent.passphrase, metadata
+        sent.certificate_type,
+        sent.content,
+        sent.private_key,
+        sent.passphrase,
+        normal_form.write(path, key.pkcs8 if key else None),
+        metadata,
     )
 
 

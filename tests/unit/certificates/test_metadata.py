@@ -13,7 +13,7 @@ from cryptography.x509.oid import ExtensionOID, NameOID, ObjectIdentifier
 
 from services.common.rpc.channel import MAX_MESSAGE_BYTES
 from services.secrets.certificates import CertificateMetadata, read_certificate
-from services.secrets.certificates.metadata import MAX_NAMES, MAX_TEXT_BYTES
+from services.secrets.certificates.facts.metadata import MAX_NAMES, MAX_TEXT_BYTES
 from services.secrets.model import SecretRow
 from services.secrets.rpc import replies
 from tests.fakes.certificates import NOW, Issued, issue, key_pem, patched, rsa_key

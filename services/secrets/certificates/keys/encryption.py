@@ -8,8 +8,8 @@ RFC 7914; the traditional form of OpenSSL's PEM_read_bio_PrivateKey).
 from dataclasses import dataclass
 from typing import Final
 
-from services.secrets.certificates import der
-from services.secrets.certificates.armor import PemBlock
+from services.secrets.certificates.encodings import der
+from services.secrets.certificates.encodings.armor import PemBlock
 from services.secrets.certificates.limits import (
     MAX_KDF_ITERATIONS,
     MAX_SCRYPT_BYTES,

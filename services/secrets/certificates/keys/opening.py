@@ -6,23 +6,28 @@ key, which is a denial of service, and a sender who crafts a bad key harms nobod
 No operation is ever performed with a stored key.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
-from services.secrets.certificates import der
-from services.secrets.certificates.armor import PemBlock, PemFault, scan
-from services.secrets.certificates.encryption import (
+from services.secrets.certificates.encodings import der
+from services.secrets.certificates.encodings.armor import PemBlock, PemFault, scan
+from services.secrets.certificates.encodings.looks_like import looks_like
+from services.secrets.certificates.keys.encryption import (
     EncryptionRefused,
     KeyEncryption,
     encryption_of,
 )
 from services.secrets.certificates.limits import MAX_RSA_PRIVATE_BITS
-from services.secrets.certificates.looks_like import looks_like
 from services.secrets.certificates.refusal import CertificateRefused, Field
 
 _KNOWN_ALGORITHMS: Final = frozenset(
@@ -44,10 +49,11 @@ _UNSUPPORTED: Final = ("Unknown key encryption algorithm", "Key encrypted with u
 
 @dataclass(frozen=True, slots=True)
 class OpenedKey:
-    """What is known of a private key that was opened: nothing secret."""
+    """A private key that was opened. `pkcs8` is its plain PKCS#8 in DER, and is the only secret in it."""
 
     public_key: PublicKeyTypes
     encryption: KeyEncryption | None
+    pkcs8: bytes = field(repr=False)
 
 
 def private_key_block(text: str) -> PemBlock:
@@ -99,7 +105,8 @@ def open_key(block: PemBlock, passphrase: bytes | None, field: Field) -> OpenedK
     else:
         key = _open_encrypted(data, passphrase, encryption, field)
     _check(key, field)
-    return OpenedKey(key.public_key(), encryption)
+    pkcs8 = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    return OpenedKey(key.public_key(), encryption, pkcs8)
 
 
 def _open_plain(block: PemBlock, data: bytes, field: Field) -> PrivateKeyTypes:

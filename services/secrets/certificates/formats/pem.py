@@ -2,26 +2,27 @@
 
 from typing import Final
 
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-
-from services.secrets.certificates.armor import PemBlock, PemFault, scan
 from services.secrets.certificates.contents import Contents
-from services.secrets.certificates.keys import OpenedKey, open_key
+from services.secrets.certificates.encodings.armor import PemBlock, PemFault, scan
+from services.secrets.certificates.encodings.looks_like import NOTHING_KNOWN, looks_like
+from services.secrets.certificates.encodings.transfer import Opened
+from services.secrets.certificates.facts.certificate import Certificate, load_certificate
+from services.secrets.certificates.keys.opening import open_key
 from services.secrets.certificates.limits import MAX_DECODED_BYTES
-from services.secrets.certificates.looks_like import NOTHING_KNOWN, looks_like
 from services.secrets.certificates.refusal import CertificateRefused, Reason
 
+_FIELD: Final = "certificate_content"
 _MISLEADING: Final = frozenset({"TRUSTED CERTIFICATE", "OPENSSH PRIVATE KEY", "PKCS7", "CMS"})
 """Blocks that hold a certificate or key which the metadata would then keep quiet about."""
 
 
-def read_pem(text: str, passphrase: bytes | None) -> Contents:
+def read_pem(opened: Opened, passphrase: bytes | None) -> Contents:
     """Every CERTIFICATE block in order, and the one private key if there is one.
 
     Parameters, requests and revocation lists beside them are kept in the text and not looked at.
     Raises CertificateRefused.
     """
+    text = opened.text or ""
     try:
         blocks = scan(text)
     except PemFault as fault:
@@ -39,7 +40,7 @@ def read_pem(text: str, passphrase: bytes | None) -> Contents:
     certificates = tuple(
         _certificate(block, number, len(found)) for number, block in enumerate(found, start=1)
     )
-    return Contents(certificates, _key(keys, passphrase))
+    return Contents(certificates, tuple(open_key(key, passphrase, _FIELD) for key in keys))
 
 
 def _refuse_too_much(blocks: list[PemBlock]) -> None:
@@ -53,17 +54,13 @@ def _refuse_too_much(blocks: list[PemBlock]) -> None:
         )
 
 
-def _key(blocks: list[PemBlock], passphrase: bytes | None) -> OpenedKey | None:
-    return open_key(blocks[0], passphrase, "certificate_content") if blocks else None
-
-
-def _certificate(block: PemBlock, number: int, total: int) -> x509.Certificate:
+def _certificate(block: PemBlock, number: int, total: int) -> Certificate:
     which = "The certificate" if total == 1 else f"Certificate {number} of {total}"
     try:
-        return x509.load_der_x509_certificate(block.decoded())
+        return load_certificate(block.decoded())
     except PemFault as fault:
         raise _refused(fault.reason, fault.message) from None
-    except (ValueError, TypeError, x509.InvalidVersion, UnsupportedAlgorithm):
+    except ValueError:
         raise _refused(
             "malformed",
             f"{which} (line {block.line}) is valid base64 but no X.509 certificate: it was cut or "

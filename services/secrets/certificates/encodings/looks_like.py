@@ -9,8 +9,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from services.secrets.certificates import der
-from services.secrets.certificates.armor import PemBlock
+from services.secrets.certificates.encodings import der
+from services.secrets.certificates.encodings.armor import PemBlock
 
 NOTHING_KNOWN: Final = "nothing Coffer recognises"
 

@@ -12,11 +12,11 @@ from queue import SimpleQueue
 from typing import Final
 
 from services.secrets.certificates.material import CertificateMaterial
-from services.secrets.certificates.process import WorkerDied, WorkerOutOfTime, WorkerProcess
 from services.secrets.certificates.read import SUPPORTED_TYPES
 from services.secrets.certificates.refusal import CertificateRefused, Field
 from services.secrets.certificates.sent import check_sent
-from services.secrets.certificates.worker import Answer, Broken, Job
+from services.secrets.certificates.workers.process import WorkerDied, WorkerOutOfTime, WorkerProcess
+from services.secrets.certificates.workers.worker import Answer, Broken, Job
 
 CPU_SECONDS: Final = 2.0
 """Processor time for one job; the dearest material within the limits takes about 1 s."""

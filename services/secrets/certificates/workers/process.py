@@ -6,7 +6,7 @@ import signal
 import sys
 from typing import Final
 
-from services.secrets.certificates.worker import Answer, Job, Ready, run
+from services.secrets.certificates.workers.worker import Answer, Job, Ready, run
 
 START_SECONDS: Final = 60.0
 """For the interpreter and its imports; about 0.3 s on an idle machine."""

@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 
 from cryptography import x509
 
-from services.secrets.certificates.algorithms import has_weak_signature, is_weak_key
-from services.secrets.certificates.bundle import Bundle, is_self_signed, is_surely_ca
-from services.secrets.certificates.encryption import KeyEncryption
+from services.secrets.certificates.facts.algorithms import has_weak_signature, is_weak_key
+from services.secrets.certificates.facts.bundle import Bundle, is_self_signed, is_surely_ca
+from services.secrets.certificates.facts.metadata import UNREADABLE, CertificateWarning
+from services.secrets.certificates.keys.encryption import KeyEncryption
 from services.secrets.certificates.limits import EXPIRES_SOON_DAYS, MIN_RSA_BITS
-from services.secrets.certificates.metadata import UNREADABLE, CertificateWarning
 
 Test = Callable[[x509.Certificate], bool]
 

@@ -14,8 +14,8 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
-from services.secrets.certificates.algorithms import has_weak_signature
-from services.secrets.certificates.metadata import UNREADABLE, is_ca
+from services.secrets.certificates.facts.algorithms import has_weak_signature
+from services.secrets.certificates.facts.metadata import UNREADABLE, is_ca
 from services.secrets.certificates.refusal import CertificateRefused
 
 Certificates = Sequence[x509.Certificate]

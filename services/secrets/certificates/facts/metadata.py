@@ -14,8 +14,8 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 
-from services.secrets.certificates.algorithms import describe_key, signature_name
-from services.secrets.certificates.names import display_name, storable
+from services.secrets.certificates.facts.algorithms import describe_key, signature_name
+from services.secrets.certificates.facts.names import display_name, storable
 
 WarningCode = Literal[
     "expired",

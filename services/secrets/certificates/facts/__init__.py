@@ -1,0 +1,1 @@
+"""What can be said about certificates that were read: names, dates, keys, the chain, warnings."""

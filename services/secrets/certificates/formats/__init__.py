@@ -1,0 +1,1 @@
+"""One reader for each kind of file that certificates and keys come in; all hand over `Contents`."""
