@@ -15,12 +15,14 @@ class Contents:
 
     Without a certificate there is exactly one key (certificate_type `key`). `encryptions` are those of
     the container itself, such as of a PKCS#12; a key's own is its own. `is_ber`: the container was not DER.
+    `is_unordered`: the format keeps no order (a PKCS#7's SET), so that none can be wrong.
     """
 
     certificates: tuple[Certificate, ...]
     keys: tuple[OpenedKey, ...] = ()
     encryptions: tuple[KeyEncryption, ...] = ()
     is_ber: bool = False
+    is_unordered: bool = False
 
 
 ContentReader = Callable[[Opened, bytes | None], Contents]

@@ -60,6 +60,8 @@ class CertificateWarning:
 class CertificateMetadata:
     """The facts about the leaf, and about the whole of what was sent. All of it is public.
 
+    A private key alone has `key_algorithm` and `key_size`; the rest is null, empty or 0.
+
     Warnings were true at the moment of reading; they do not change as the certificate ages.
     `chain_length` counts the certificates that were sent, the leaf included.
     """
@@ -71,7 +73,7 @@ class CertificateMetadata:
     has_passphrase: bool
     not_before: datetime | None
     serial_number: str | None
-    sha256_fingerprint: str
+    sha256_fingerprint: str | None
     dns_names: tuple[str, ...]
     ip_addresses: tuple[str, ...]
     key_algorithm: str | None
