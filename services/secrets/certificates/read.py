@@ -9,12 +9,13 @@ from datetime import datetime
 from typing import Final
 
 from services.secrets.certificates import normal_form
-from services.secrets.certificates.contents import ContentReader
+from services.secrets.certificates.contents import ContentReader, Contents
 from services.secrets.certificates.encodings.transfer import open_transfer
 from services.secrets.certificates.facts.bundle import assemble
 from services.secrets.certificates.facts.findings import findings
-from services.secrets.certificates.facts.metadata import LeafFacts
+from services.secrets.certificates.facts.metadata import CertificateMetadata, LeafFacts
 from services.secrets.certificates.formats.pem import read_pem
+from services.secrets.certificates.keys.encryption import KeyEncryption
 from services.secrets.certificates.keys.opening import OpenedKey, open_key, private_key_block
 from services.secrets.certificates.material import CertificateMaterial
 from services.secrets.certificates.refusal import CertificateRefused
@@ -56,35 +57,48 @@ def read_sent(sent: Sent, now: datetime) -> CertificateMaterial:
 def _read(sent: Sent, now: datetime) -> CertificateMaterial:
     opened = open_transfer(sent.content.decode())
     contents = _READERS[sent.certificate_type](opened, sent.passphrase)
-    key = _key(sent, contents.keys[0] if contents.keys else None)
+    keys = _keys(sent, contents.keys)
     parsed = [certificate.parsed for certificate in contents.certificates]
-    bundle = assemble(parsed, key.public_key if key else None)
+    bundle = assemble(parsed, keys)
+    key = bundle.key
     metadata = LeafFacts(bundle.leaf).describe(
         has_private_key=key is not None,
         has_passphrase=sent.passphrase is not None,
         chain_length=len(bundle.certificates),
-        warnings=findings(bundle, key.encryption if key else None, now),
+        warnings=findings(
+            bundle,
+            _encryptions(contents, keys),
+            now,
+            is_ber=contents.is_ber,
+            is_unordered=contents.is_unordered,
+        ),
     )
     path = [contents.certificates[at].der for at in bundle.path]
-    return CertificateMaterial(
-        sent.certificate_type,
-        sent.content,
-        sent.private_key,
-        sent.passphrase,
-        normal_form.write(path, key.pkcs8 if key else None),
-        metadata,
-    )
+    return _material(sent, normal_form.write(path, key.pkcs8 if key else None), metadata)
 
 
-def _key(sent: Sent, inside: OpenedKey | None) -> OpenedKey | None:
+def _keys(sent: Sent, inside: tuple[OpenedKey, ...]) -> tuple[OpenedKey, ...]:
+    """The keys that may be the leaf's: the one of the field `private_key` rules."""
     if sent.private_key is None:
         return inside
     block = private_key_block(sent.private_key.decode())
     key = open_key(block, sent.passphrase, "private_key")
-    if inside is not None and inside.public_key != key.public_key:
+    if inside and all(other.public_key != key.public_key for other in inside):
         raise CertificateRefused(
             "private_key",
             "key_mismatch",
             "private_key is not the key that certificate_content holds. Send one of the two only.",
         )
-    return key
+    return (key,)
+
+
+def _encryptions(contents: Contents, keys: tuple[OpenedKey, ...]) -> list[KeyEncryption]:
+    """Of the container, and of every private key that is stored."""
+    of_keys = (key.encryption for key in (*contents.keys, *keys))
+    return [*contents.encryptions, *(found for found in of_keys if found is not None)]
+
+
+def _material(sent: Sent, normal: bytes, metadata: CertificateMetadata) -> CertificateMaterial:
+    return CertificateMaterial(
+        sent.certificate_type, sent.content, sent.private_key, sent.passphrase, normal, metadata
+    )

@@ -1,7 +1,7 @@
 """Which of several certificates is meant, whether the key is its key, and how the chain holds.
 
 Whatever the container (PEM, PKCS#7, PKCS#12...), the reader of that format hands over certificates
-in the order in which they came, and the public half of the private key if there was one.
+in the order in which they came, and the private keys that came along.
 RFC 8446 section 4.4.2: the leaf comes first and each certificate certifies the one before it.
 """
 
@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
 from services.secrets.certificates.facts.algorithms import has_weak_signature
 from services.secrets.certificates.facts.metadata import UNREADABLE, is_ca
+from services.secrets.certificates.keys.opening import OpenedKey
 from services.secrets.certificates.refusal import CertificateRefused
 
 Certificates = Sequence[x509.Certificate]
@@ -32,12 +33,13 @@ class Bundle:
 
     `path` runs from the leaf towards the root as far as the issuers are present; every link was
     verified where the signature algorithm is known here. `path_is_rooted` tells that it ends in a
-    self-signed certificate. Extra certificates are not an error.
+    self-signed certificate. Extra certificates are not an error. `key` is the leaf's, if there is one.
     """
 
     certificates: tuple[x509.Certificate, ...]
     path: tuple[int, ...]
     path_is_rooted: bool
+    key: OpenedKey | None
 
     @property
     def leaf_at(self) -> int:
@@ -50,12 +52,12 @@ class Bundle:
         return self.certificates[self.leaf_at]
 
 
-def assemble(certificates: Certificates, key: PublicKeyTypes | None) -> Bundle:
+def assemble(certificates: Certificates, keys: Sequence[OpenedKey]) -> Bundle:
     """Finds the leaf and follows its issuers. `certificates` is not empty.
 
-    The leaf is the first certificate; if the key is not the first one's, it is the later end-entity
-    certificate that the key belongs to. Without a key, a first certificate that is a CA above the
-    only end-entity certificate of the file gives way to that one.
+    With keys, the leaf is the first end-entity certificate that one of them belongs to; the first
+    certificate of the file, and those of a file of CAs only, may be a CA. Without a key it is the first
+    certificate, unless that is a CA above the only end-entity certificate of the file.
     Raises CertificateRefused (`key_mismatch`, or `unsupported_algorithm` when the only candidate's
     key cannot be read and so not be compared).
     """
@@ -63,8 +65,9 @@ def assemble(certificates: Certificates, key: PublicKeyTypes | None) -> Bundle:
     for at, certificate in enumerate(certificates):
         if (name := _subject(certificate)) is not None:
             by_subject[name].append(at)
-    if key is not None:
-        leaf_at = _leaf_of_key(certificates, key)
+    key = None
+    if keys:
+        leaf_at, key = _leaf_of_key(certificates, keys)
         path = _path(certificates, by_subject, leaf_at)
     else:
         path = _path(certificates, by_subject, 0)
@@ -72,7 +75,7 @@ def assemble(certificates: Certificates, key: PublicKeyTypes | None) -> Bundle:
         if below:
             from_below = _path(certificates, by_subject, below)
             path = from_below if 0 in from_below else path
-    return Bundle(tuple(certificates), tuple(path), is_self_signed(certificates[path[-1]]))
+    return Bundle(tuple(certificates), tuple(path), is_self_signed(certificates[path[-1]]), key)
 
 
 def is_self_signed(certificate: x509.Certificate) -> bool:
@@ -91,18 +94,22 @@ def is_surely_ca(certificate: x509.Certificate) -> bool:
         return False
 
 
-def _leaf_of_key(certificates: Certificates, key: PublicKeyTypes) -> int:
-    matches = [at for at, certificate in enumerate(certificates) if _key_of(certificate) == key]
-    if matches[:1] == [0]:
-        return 0
-    leaves = [at for at in matches if not is_surely_ca(certificates[at])]
-    if leaves:
-        return leaves[0]
+def _leaf_of_key(certificates: Certificates, keys: Sequence[OpenedKey]) -> tuple[int, OpenedKey]:
+    matches = [
+        (at, key)
+        for at, certificate in enumerate(certificates)
+        if (key := _owner(certificate, keys)) is not None
+    ]
+    end_entities = [match for match in matches if not is_surely_ca(certificates[match[0]])]
+    if end_entities:
+        return end_entities[0]
+    if matches and (matches[0][0] == 0 or all(map(is_surely_ca, certificates))):
+        return matches[0]
     if matches:
         raise CertificateRefused(
             "private_key",
             "key_mismatch",
-            f"The private key belongs to certificate {matches[0] + 1} of the file, which is a CA, "
+            f"The private key belongs to certificate {matches[0][0] + 1} of the file, which is a CA, "
             "and not to the first one. Send the certificate of this key first.",
         )
     if _key_of(certificates[0]) is None:
@@ -118,6 +125,12 @@ def _leaf_of_key(certificates: Certificates, key: PublicKeyTypes) -> int:
         "The private key does not belong to the certificate. Send the key that the certificate "
         "was requested with.",
     )
+
+
+def _owner(certificate: x509.Certificate, keys: Sequence[OpenedKey]) -> OpenedKey | None:
+    """The first of the keys whose public half the certificate certifies."""
+    public = _key_of(certificate)
+    return next((key for key in keys if key.public_key == public), None)
 
 
 def _key_of(certificate: x509.Certificate) -> PublicKeyTypes | None:

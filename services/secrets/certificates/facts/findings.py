@@ -4,7 +4,7 @@ Each code appears once, whatever the number of certificates it holds for, so tha
 not bury its reader. Positions in messages count from 1, as people do.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 
 from cryptography import x509
@@ -19,18 +19,38 @@ Test = Callable[[x509.Certificate], bool]
 
 
 def findings(
-    bundle: Bundle, encryption: KeyEncryption | None, now: datetime
+    bundle: Bundle,
+    encryptions: Iterable[KeyEncryption],
+    now: datetime,
+    *,
+    is_ber: bool = False,
+    is_unordered: bool = False,
 ) -> tuple[CertificateWarning, ...]:
     """All warnings but `unreadable_field`, in a fixed order. `now` is aware. Raises nothing."""
-    found = [*_dates(bundle, now), *_strength(bundle), *_chain(bundle)]
-    if encryption is not None and encryption.is_legacy:
+    found = [*_dates(bundle, now), *_strength(bundle), *_chain(bundle, is_unordered)]
+    found += legacy_encryption(encryptions)
+    if is_ber:
         found.append(
             CertificateWarning(
-                "legacy_encryption",
-                f"The private key is protected by {encryption.name}, which is easily broken today.",
+                "ber_encoding",
+                "The file is encoded in BER, not in DER as its standard asks: some programs cannot "
+                "read it as it was sent.",
             )
         )
     return tuple(found)
+
+
+def legacy_encryption(encryptions: Iterable[KeyEncryption]) -> list[CertificateWarning]:
+    """One warning that names each method once, or none."""
+    names = dict.fromkeys(found.name for found in encryptions if found.is_legacy)
+    if not names:
+        return []
+    return [
+        CertificateWarning(
+            "legacy_encryption",
+            f"What was sent is protected by {', '.join(names)}, which is easily broken today.",
+        )
+    ]
 
 
 def _dates(bundle: Bundle, now: datetime) -> Iterator[CertificateWarning]:
@@ -73,12 +93,12 @@ def _relies_on_weak_signature(bundle: Bundle) -> Test:
     return test
 
 
-def _chain(bundle: Bundle) -> Iterator[CertificateWarning]:
+def _chain(bundle: Bundle, is_unordered: bool) -> Iterator[CertificateWarning]:
     if is_self_signed(bundle.leaf):
         yield CertificateWarning(
             "self_signed", "The certificate is self-signed: only who knows it will trust it."
         )
-    if bundle.path != tuple(range(len(bundle.path))):
+    if not is_unordered and bundle.path != tuple(range(len(bundle.path))):
         yield CertificateWarning(
             "chain_out_of_order",
             "The certificates are not in the order that servers need: the leaf first, then each "
