@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import botocore.loaders
 import pytest
 
 from tests.contract.kms.sites.clouds import CLOUDS
+from tests.fixtures.cloud_sdk import one_reading_of_the_sdk
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -15,13 +15,7 @@ if TYPE_CHECKING:
     from tests.contract.kms.sites.site import MakeSite, Site
 
 
-@pytest.fixture(scope="session", autouse=True)
-def one_reading_of_the_sdk() -> Iterator[None]:
-    """Each of the many AWS providers would read boto3's descriptions of services anew: 0.1 s of CPU each."""
-    loader = botocore.loaders.create_loader()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("botocore.session.create_loader", lambda _paths=None: loader)
-        yield
+__all__ = ["one_reading_of_the_sdk"]
 
 
 @pytest.fixture(scope="module", params=CLOUDS)

@@ -7,6 +7,7 @@ import pytest
 from devcloud.aws.server import AwsServer
 from tests.fakes.cloud_operators import be_operator_of_aws
 from tests.fakes.kms_stand import KmsStand, running_kms
+from tests.fixtures.cloud_sdk import one_reading_of_the_sdk
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from devcloud.control import Control
     from tests.fixtures.database import TestDatabase
     from tests.fixtures.pki import TestPki
+
+__all__ = ["one_reading_of_the_sdk"]
 
 
 @pytest.fixture
