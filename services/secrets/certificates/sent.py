@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from services.secrets.certificates.encodings.transfer import NO_CONTENT
 from services.secrets.certificates.limits import (
     MAX_CONTENT_BYTES,
     MAX_PASSPHRASE_BYTES,
@@ -43,7 +44,7 @@ def check_sent(
         _encode_optional(private_key),
         encode(passphrase, "passphrase", MAX_PASSPHRASE_BYTES) if passphrase else None,
     )
-    if not content.strip("\ufeff \t\r\n"):
+    if not content.strip(NO_CONTENT):
         raise CertificateRefused(
             "certificate_content", "empty", "certificate_content is empty: send the certificate."
         )
@@ -53,8 +54,8 @@ def check_sent(
 def _encode_optional(private_key: str | None) -> bytes | None:
     if private_key is None:
         return None
-    if not private_key.strip("\ufeff \t\r\n"):
+    if not private_key.strip(NO_CONTENT):
         raise CertificateRefused(
-            "private_key", "empty", "private_key is empty: send a PEM private key or leave it out."
+            "private_key", "empty", "private_key is empty: send a private key or leave it out."
         )
     return encode(private_key, "private_key", MAX_PRIVATE_KEY_BYTES)
