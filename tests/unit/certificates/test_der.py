@@ -56,7 +56,7 @@ def test_lengths_and_tags_that_lie_are_refused(broken: str) -> None:
 def test_a_member_of_another_type_than_the_structure_has_is_refused() -> None:
     text = der.element(tlv(0x0C, b"a"))
     for reading in (text.members, text.octets, text.integer, text.oid):
-        with pytest.raises(ValueError, match="^(not an|another)"):
+        with pytest.raises(ValueError, match=r"^(not an|another)"):
             reading()
 
 
