@@ -18,9 +18,16 @@ if TYPE_CHECKING:
     from services.common.sensitive import SecretBytes
 
 SecretType = Literal["string", "certificate"]
-FieldName = Literal["value", "content", "private_key", "passphrase"]
-FIELDS: Final[tuple[FieldName, ...]] = ("value", "content", "private_key", "passphrase")
-"""Every field that a value version can have; each is sealed by itself."""
+FieldName = Literal["value", "content", "private_key", "passphrase", "normal_form"]
+FIELDS: Final[tuple[FieldName, ...]] = (
+    "value",
+    "content",
+    "private_key",
+    "passphrase",
+    "normal_form",
+)
+"""Every field that a value version can have; each is sealed by itself. `normal_form` is made of the three
+before it, which are kept as they were sent; what was stored before there was one has none."""
 
 Metadata = dict[str, object]
 """The `metadata` object of the wire contract, as JSON: what was read from a certificate."""
@@ -130,12 +137,20 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
+class CertificateFacts:
+    """What is kept in clear of a certificate. `expires_at` is the leaf's, if it has one that can be read."""
+
+    certificate_type: str
+    metadata: Metadata
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Payload:
     """The plaintext fields of one value version, and what is known about them in clear."""
 
     fields: Mapping[FieldName, bytes] = field(repr=False)
-    certificate_type: str | None = None
-    metadata: Metadata | None = None
+    certificate: CertificateFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +204,14 @@ class NewSecret:
     draft: Draft
     environment: Environment
     value: SealedValue
-    certificate_type: str | None
-    metadata: Metadata | None
+    certificate: CertificateFacts | None
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When it expires: by its own expiry, else by its certificate's."""
+        if self.draft.expires_at is not None or self.certificate is None:
+            return self.draft.expires_at
+        return self.certificate.expires_at
 
 
 class Refused(enum.Enum):
@@ -213,8 +234,7 @@ class NewValue:
     environment: Environment
     replaces: int
     value: SealedValue
-    certificate_type: str | None
-    metadata: Metadata | None
+    certificate: CertificateFacts | None
 
 
 # What is shown ----------------------------------------------------------------------------------
@@ -222,7 +242,10 @@ class NewValue:
 
 @dataclass(frozen=True, slots=True)
 class SecretRow:
-    """A secret without its value. `value_version` is the base environment's."""
+    """A secret without its value. `value_version` is the base environment's.
+
+    `expires_at` is what was given, else that of the base environment's certificate.
+    """
 
     id: UUID
     name: str
@@ -242,7 +265,10 @@ class SecretRow:
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentValue:
-    """That a secret has a value in an environment."""
+    """That a secret has a value in an environment.
+
+    `expires_at_override` is there when the value expires at another time than the row says.
+    """
 
     environment_name: str
     value_version: int
@@ -294,7 +320,11 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class SealedAnswer:
-    """A granted value as it is stored. `expires_at` is the environment's, or else the secret's."""
+    """A granted value as it is stored.
+
+    `expires_at` is the environment's, else the secret's, else that of this very certificate, which
+    `certificate_expires_at` is in any case.
+    """
 
     secret_id: UUID
     name: str
@@ -302,7 +332,7 @@ class SealedAnswer:
     environment: Environment
     value_version: int
     certificate_type: str | None
-    certificate_expires_at: str | None
+    certificate_expires_at: datetime | None
     expires_at: datetime | None
     strict_expiry_enforcement: bool
     value: SealedValue

@@ -13,7 +13,7 @@ from services.secrets.certificates import (
     CertificateReaderUnavailable,
     CertificateRefused,
 )
-from services.secrets.model import Metadata, Payload
+from services.secrets.model import CertificateFacts, Metadata, Payload
 from services.secrets.shares import Shares
 
 if TYPE_CHECKING:
@@ -92,10 +92,17 @@ class Payloads:
 
 
 def _payload(material: CertificateMaterial) -> Payload:
-    fields: dict[FieldName, bytes] = {"content": material.content}
+    fields: dict[FieldName, bytes] = {
+        "content": material.content,
+        "normal_form": material.normal_form,
+    }
     if material.private_key is not None:
         fields["private_key"] = material.private_key
     if material.passphrase is not None:
         fields["passphrase"] = material.passphrase
-    metadata = cast("Metadata", material.metadata.to_json())
-    return Payload(fields, material.certificate_type, metadata)
+    facts = CertificateFacts(
+        certificate_type=material.certificate_type,
+        metadata=cast("Metadata", material.metadata.to_json()),
+        expires_at=material.metadata.expires_at,
+    )
+    return Payload(fields, facts)

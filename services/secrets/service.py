@@ -209,8 +209,7 @@ class SecretsService:
             draft=draft,
             environment=environment,
             value=value,
-            certificate_type=payload.certificate_type,
-            metadata=payload.metadata,
+            certificate=payload.certificate,
         )
 
     async def _put(
@@ -248,8 +247,7 @@ class SecretsService:
             environment=environment,
             replaces=standing.value_version,
             value=sealing.seal(key, call.tenant, secret_id, environment.id, version, payload),
-            certificate_type=payload.certificate_type,
-            metadata=payload.metadata,
+            certificate=payload.certificate,
         )
         try:
             async with self._writes.of(call.tenant):
@@ -281,7 +279,7 @@ def _refusal(refused: Refused, draft: Draft) -> CofferError:
 
 
 def _row(secret: NewSecret, made: datetime) -> SecretRow:
-    draft = secret.draft
+    draft, certificate = secret.draft, secret.certificate
     return SecretRow(
         id=secret.id,
         name=draft.name,
@@ -290,11 +288,11 @@ def _row(secret: NewSecret, made: datetime) -> SecretRow:
         environment_count=1,
         secret_type=draft.secret_type,
         collection_id=draft.collection_id,
-        expires_at=draft.expires_at,
+        expires_at=secret.expires_at,
         strict_expiry_enforcement=draft.strict_expiry_enforcement,
         value_version=1,
         created_at=made,
         updated_at=made,
-        certificate_type=secret.certificate_type,
-        metadata=secret.metadata,
+        certificate_type=certificate.certificate_type if certificate else None,
+        metadata=certificate.metadata if certificate else None,
     )

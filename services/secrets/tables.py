@@ -69,6 +69,7 @@ def _secret(tables: sa.MetaData) -> None:
         sa.Column("secret_type", sa.Text, nullable=False),
         sa.Column("certificate_type", sa.Text),
         sa.Column("metadata", pg.JSONB),
+        _moment("certificate_expires_at"),
         sa.Column("base_environment_id", sa.Uuid, nullable=False),
         sa.Column("collection_id", sa.Uuid),
         _moment("expires_at"),
@@ -118,9 +119,10 @@ def _value_version(tables: sa.MetaData) -> None:
         sa.Column("value_version", sa.BigInteger, primary_key=True),
         sa.Column("data_key_id", sa.Uuid, nullable=False),
         sa.Column("certificate_type", sa.Text),
+        _moment("certificate_expires_at"),
         *(
             sa.Column(field, sa.LargeBinary)
-            for field in ("value", "content", "private_key", "passphrase")
+            for field in ("value", "content", "private_key", "passphrase", "normal_form")
         ),
         _moment("created_at", nullable=False),
         _reference(

@@ -49,6 +49,5 @@ def new_secret(
         value=SealedValue(
             WrappedKey(uuid4(), os.urandom(68), key_version), {"value": os.urandom(40)}
         ),
-        certificate_type=None,
-        metadata=None,
+        certificate=None,
     )

@@ -9,6 +9,8 @@ from coffer.secrets.v1 import secrets_pb2
 from coffer.type.v1 import page_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from services.secrets.certificates import normal_form
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from uuid import UUID
@@ -113,7 +115,7 @@ def stored(secret_id: str, version: StoredVersion) -> secrets_pb2.PutSecretValue
 def answer(found: Answer) -> secrets_pb2.AccessSecretResponse:
     """A value in clear. Fields were UTF-8 when they came, so they are now."""
     sealed = found.sealed
-    texts = {name: value.decode() for name, value in found.fields.items()}
+    texts = {name: value.decode() for name, value in found.fields.items() if name != "normal_form"}
     reply = secrets_pb2.AccessSecretResponse(
         secret_id=str(sealed.secret_id),
         name=sealed.name,
@@ -135,9 +137,21 @@ def answer(found: Answer) -> secrets_pb2.AccessSecretResponse:
                 private_key=texts.get("private_key"),
                 passphrase=texts.get("passphrase"),
                 certificate_type=sealed.certificate_type or "",
+                normal_form=_normal_form(found.fields.get("normal_form")),
             )
         )
     return reply
+
+
+def _normal_form(
+    stored: bytes | None,
+) -> secrets_pb2.AccessSecretResponse.Certificate.NormalForm | None:
+    if stored is None:
+        return None
+    form = normal_form.read(stored)
+    return secrets_pb2.AccessSecretResponse.Certificate.NormalForm(
+        certificate=form.certificate, chain=form.chain, private_key=form.private_key
+    )
 
 
 def rewrapped(outcome: RewrapOutcome) -> secrets_pb2.RewrapBatchResponse:

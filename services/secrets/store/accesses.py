@@ -33,11 +33,10 @@ _NIL: Final = UUID(int=0)
 # Nothing is cast from text in a condition: a cast can fail, so row-level security keeps it out of the index.
 _READ: Final = """
 select known.yes and active.yes, s.id, s.name, s.secret_type, e.id, e.name, e.is_default,
-    v.value_version, v.certificate_type,
-    case when v.value_version = base.value_version and s.base_environment_id = e.id
-        then s.metadata ->> 'expires_at' end,
-    coalesce(c.expires_at_override, s.expires_at), s.strict_expiry_enforcement,
-    k.id, k.wrapped, k.key_version, v.value, v.content, v.private_key, v.passphrase,
+    v.value_version, v.certificate_type, v.certificate_expires_at,
+    coalesce(c.expires_at_override, s.expires_at, v.certificate_expires_at),
+    s.strict_expiry_enforcement, k.id, k.wrapped, k.key_version,
+    v.value, v.content, v.private_key, v.passphrase, v.normal_form,
     allowed.yes
 from unnest(%(consumer)b::text[], %(secret_id)b::uuid[], %(name)b::text[],
         %(environment)b::text[], %(version)b::bigint[])
@@ -64,9 +63,6 @@ left join lateral (select true as yes from tenancy.consumer_grant g
 left join lateral (select x.value_version, x.expires_at_override from secrets.secret_environment x
     where x.tenant_id = %(tenant)b and x.secret_id = s.id and x.environment_id = e.id
       and x.deleted_at is null limit 1) c on allowed.yes
-left join lateral (select x.value_version from secrets.secret_environment x
-    where x.tenant_id = %(tenant)b and x.secret_id = s.id
-      and x.environment_id = s.base_environment_id limit 1) base on true
 left join lateral (select * from secrets.value_version x
     where x.tenant_id = %(tenant)b and x.secret_id = s.id and x.environment_id = e.id
       and x.value_version = case when q.version > 0 then q.version else c.value_version end

@@ -47,23 +47,28 @@ _INSERT: Final = """
 with item as materialized (
     select i.n, i.id, i.name, nullif(i.description, '') as description, i.secret_type,
         nullif(i.certificate_type, '') as certificate_type,
-        nullif(i.metadata, '')::jsonb as metadata, i.environment_id,
+        nullif(i.metadata, '')::jsonb as metadata,
+        nullif(i.certificate_expires_at, '')::timestamptz as certificate_expires_at,
+        i.environment_id,
         nullif(i.collection_id, %(nil)b::uuid) as collection_id,
         nullif(i.expires_at, '')::timestamptz as expires_at, i.strict,
         i.data_key_id, i.wrapped, nullif(i.value, '') as value, nullif(i.content, '') as content,
         nullif(i.private_key, '') as private_key, nullif(i.passphrase, '') as passphrase,
+        nullif(i.normal_form, '') as normal_form,
         date_trunc('milliseconds', clock_timestamp()) as made_at,
         e.id is not null as has_environment,
         i.collection_id = %(nil)b::uuid or c.id is not null as has_collection
     from unnest(%(id)b::uuid[], %(name)b::text[], %(description)b::text[], %(secret_type)b::text[],
-        %(certificate_type)b::text[], %(metadata)b::text[], %(environment_id)b::uuid[],
+        %(certificate_type)b::text[], %(metadata)b::text[],
+        %(certificate_expires_at)b::text[], %(environment_id)b::uuid[],
         %(environment_name)b::text[], %(by_default)b::boolean[], %(collection_id)b::uuid[],
         %(expires_at)b::text[], %(strict)b::boolean[], %(data_key_id)b::uuid[],
         %(wrapped)b::bytea[], %(value)b::bytea[], %(content)b::bytea[], %(private_key)b::bytea[],
-        %(passphrase)b::bytea[])
+        %(passphrase)b::bytea[], %(normal_form)b::bytea[])
     with ordinality as i (id, name, description, secret_type, certificate_type, metadata,
-        environment_id, environment_name, by_default, collection_id, expires_at, strict,
-        data_key_id, wrapped, value, content, private_key, passphrase, n)
+        certificate_expires_at, environment_id, environment_name, by_default, collection_id,
+        expires_at, strict, data_key_id, wrapped, value, content, private_key, passphrase,
+        normal_form, n)
     left join lateral (select x.id from secrets.environment x
         where x.tenant_id = %(tenant)b and x.id = i.environment_id
           and x.name = i.environment_name and (x.is_default or not i.by_default) limit 1
@@ -72,10 +77,10 @@ with item as materialized (
         where x.tenant_id = %(tenant)b and x.id = i.collection_id limit 1) c on true
 ), made as (
     insert into secrets.secret (tenant_id, id, name, description, secret_type, certificate_type,
-        metadata, base_environment_id, collection_id, expires_at, strict_expiry_enforcement,
-        created_at, updated_at)
+        metadata, certificate_expires_at, base_environment_id, collection_id, expires_at,
+        strict_expiry_enforcement, created_at, updated_at)
     select %(tenant)b, id, name, description, secret_type, certificate_type, metadata,
-        environment_id, collection_id, expires_at, strict, made_at, made_at
+        certificate_expires_at, environment_id, collection_id, expires_at, strict, made_at, made_at
     from item where has_environment and has_collection order by n
     on conflict (tenant_id, name) where deleted_at is null do nothing
     returning id
@@ -90,9 +95,11 @@ with item as materialized (
     select %(tenant)b, data_key_id, %(key_version)b, wrapped from kept
 ), versions as (
     insert into secrets.value_version (tenant_id, secret_id, environment_id, value_version,
-        data_key_id, certificate_type, value, content, private_key, passphrase, created_at)
-    select %(tenant)b, id, environment_id, 1, data_key_id, certificate_type, value, content,
-        private_key, passphrase, made_at from kept
+        data_key_id, certificate_type, certificate_expires_at, value, content, private_key,
+        passphrase, normal_form, created_at)
+    select %(tenant)b, id, environment_id, 1, data_key_id, certificate_type,
+        certificate_expires_at, value, content, private_key, passphrase, normal_form, made_at
+    from kept
 ), counted as (
     update secrets.usage set live_secrets = live_secrets + (select count(*) from kept)
     where tenant_id = %(tenant)b
@@ -179,20 +186,22 @@ def _outcome(
 
 def _columns(secrets: Sequence[NewSecret]) -> dict[str, list[Any]]:
     drafts = [secret.draft for secret in secrets]
+    certificates = [secret.certificate for secret in secrets]
     columns: dict[str, list[Any]] = {
         "id": [secret.id for secret in secrets],
         "name": [draft.name for draft in drafts],
         "description": [draft.description or "" for draft in drafts],
         "secret_type": [draft.secret_type for draft in drafts],
-        "certificate_type": [secret.certificate_type or "" for secret in secrets],
-        "metadata": [
-            "" if secret.metadata is None else json.dumps(secret.metadata) for secret in secrets
+        "certificate_type": ["" if c is None else c.certificate_type for c in certificates],
+        "metadata": ["" if c is None else json.dumps(c.metadata) for c in certificates],
+        "certificate_expires_at": [
+            "" if c is None else _moment(c.expires_at) for c in certificates
         ],
         "environment_id": [secret.environment.id for secret in secrets],
         "environment_name": [secret.environment.name for secret in secrets],
         "by_default": [draft.environment is None for draft in drafts],
         "collection_id": [draft.collection_id or _NIL for draft in drafts],
-        "expires_at": ["" if d.expires_at is None else d.expires_at.isoformat() for d in drafts],
+        "expires_at": [_moment(draft.expires_at) for draft in drafts],
         "strict": [draft.strict_expiry_enforcement for draft in drafts],
         "data_key_id": [secret.value.key.id for secret in secrets],
         "wrapped": [secret.value.key.wrapped for secret in secrets],
@@ -200,6 +209,10 @@ def _columns(secrets: Sequence[NewSecret]) -> dict[str, list[Any]]:
     for name in FIELDS:
         columns[name] = [secret.value.fields.get(name, b"") for secret in secrets]
     return columns
+
+
+def _moment(moment: datetime | None) -> str:
+    return "" if moment is None else moment.isoformat()
 
 
 def _event(secret: NewSecret) -> audit.Event:

@@ -19,9 +19,12 @@ if TYPE_CHECKING:
     from services.common.database import Connection
     from services.secrets.model import Listing
 
+# What a secret expires by; as the index secret_expiry has it.
+_EXPIRY: Final = "coalesce(s.expires_at, s.certificate_expires_at)"
 _ROW: Final = """
-select s.id, s.name, s.description, e.name, s.secret_type, s.collection_id, s.expires_at,
-    s.strict_expiry_enforcement, s.created_at, s.updated_at, s.certificate_type, s.metadata,
+select s.id, s.name, s.description, e.name, s.secret_type, s.collection_id,
+    coalesce(s.expires_at, s.certificate_expires_at), s.strict_expiry_enforcement,
+    s.created_at, s.updated_at, s.certificate_type, s.metadata,
     (select count(*) from secrets.secret_environment v where v.tenant_id = s.tenant_id
         and v.secret_id = s.id and v.deleted_at is null),
     (select v.value_version from secrets.secret_environment v where v.tenant_id = s.tenant_id
@@ -31,10 +34,16 @@ join secrets.environment e on e.tenant_id = s.tenant_id and e.id = s.base_enviro
 """
 _LIVE: Final = "where s.tenant_id = %(tenant)s and s.deleted_at is null"
 _GET: Final = f"{_ROW} {_LIVE} and s.id = %(secret)s"
+# Another environment's certificate expires when it does, unless the secret has an expiry of its own.
 _ENVIRONMENTS: Final = """
-select e.name, v.value_version, v.updated_at, v.expires_at_override
+select e.name, v.value_version, v.updated_at,
+    coalesce(v.expires_at_override, case when s.expires_at is null
+        then nullif(c.certificate_expires_at, s.certificate_expires_at) end)
 from secrets.secret_environment v
+join secrets.secret s on s.tenant_id = v.tenant_id and s.id = v.secret_id
 join secrets.environment e on e.tenant_id = v.tenant_id and e.id = v.environment_id
+left join secrets.value_version c on c.tenant_id = v.tenant_id and c.secret_id = v.secret_id
+    and c.environment_id = v.environment_id and c.value_version = v.value_version
 where v.tenant_id = %(tenant)s and v.secret_id = %(secret)s and v.deleted_at is null
 order by e.name collate "C"
 """
@@ -47,13 +56,13 @@ _FILTERS: Final = {
           and f.name = %(environment)s)""",
     # Not LIKE: nothing in the text is a pattern.
     "search": "strpos(s.name, %(search)s) > 0",
-    "expires_before": "s.expires_at < %(expires_before)s",
+    "expires_before": f"{_EXPIRY} < %(expires_before)s",
 }
 _ORDERS: Final = {
     "name": 's.name collate "C"',
     "created_at": "s.created_at",
     "base_environment": 'e.name collate "C"',
-    "expires_at": "s.expires_at",
+    "expires_at": _EXPIRY,
 }
 _STANDING: Final = """
 select s.name, s.secret_type, e.id, e.name, e.is_default, coalesce(v.value_version, 0)

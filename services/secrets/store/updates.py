@@ -25,7 +25,9 @@ with secret as (
             then coalesce(%(certificate_type)t::text, s.certificate_type)
             else s.certificate_type end,
         metadata = case when s.base_environment_id = %(environment)b
-            then coalesce(%(metadata)t::jsonb, s.metadata) else s.metadata end
+            then coalesce(%(metadata)t::jsonb, s.metadata) else s.metadata end,
+        certificate_expires_at = case when s.base_environment_id = %(environment)b
+            then %(certificate_expires_at)t::timestamptz else s.certificate_expires_at end
     where s.tenant_id = %(tenant)b and s.id = %(secret)b and s.deleted_at is null
     returning s.name, s.updated_at
 ), counter as (
@@ -42,10 +44,12 @@ with secret as (
     select %(tenant)b, %(data_key)b, %(key_version)b::bigint, %(wrapped)b from counter
 ), version as (
     insert into secrets.value_version (tenant_id, secret_id, environment_id, value_version,
-        data_key_id, certificate_type, value, content, private_key, passphrase, created_at)
+        data_key_id, certificate_type, certificate_expires_at, value, content, private_key,
+        passphrase, normal_form, created_at)
     select %(tenant)b, %(secret)b, %(environment)b, counter.value_version, %(data_key)b,
-        %(certificate_type)t::text, %(value)b::bytea, %(content)b::bytea, %(private_key)b::bytea,
-        %(passphrase)b::bytea, secret.updated_at
+        %(certificate_type)t::text, %(certificate_expires_at)t::timestamptz, %(value)b::bytea,
+        %(content)b::bytea, %(private_key)b::bytea, %(passphrase)b::bytea,
+        %(normal_form)b::bytea, secret.updated_at
     from counter, secret
 )
 select secret.name, (select value_version from counter) from secret
@@ -59,7 +63,8 @@ returning s.name
 
 async def put(connection: Connection, tenant_id: UUID, value: NewValue) -> StoredVersion | None:
     """As `ports.Secrets.put`, in the transaction of `connection`, held to the tenant."""
-    key = value.value.key
+    key, certificate = value.value.key, value.certificate
+    expires_at = certificate.expires_at if certificate else None
     await hold_active(connection, tenant_id, key.key_version)
     parameters = {
         "tenant": tenant_id,
@@ -69,8 +74,9 @@ async def put(connection: Connection, tenant_id: UUID, value: NewValue) -> Store
         "data_key": key.id,
         "key_version": key.key_version,
         "wrapped": key.wrapped,
-        "certificate_type": value.certificate_type,
-        "metadata": None if value.metadata is None else json.dumps(value.metadata),
+        "certificate_type": certificate.certificate_type if certificate else None,
+        "metadata": json.dumps(certificate.metadata) if certificate else None,
+        "certificate_expires_at": None if expires_at is None else expires_at.isoformat(),
     } | {name: value.value.fields.get(name) for name in FIELDS}
     row = await (await connection.execute(_PUT, parameters, prepare=True)).fetchone()
     if row is None:

@@ -18,7 +18,7 @@ from services.common.sensitive import SecretBytes
 
 SECRET_NAMES = re.compile(
     r"(^|_)(plaintext|passphrase|password|private_key|master_key|secret_access_key|api_key|jwt|token"
-    r"|value|content|dsn|database_url|authorization|signing_key)$"
+    r"|value|content|normal_form|dsn|database_url|authorization|signing_key)$"
 )
 PUBLIC = {
     "check_value",  # a keyed digest

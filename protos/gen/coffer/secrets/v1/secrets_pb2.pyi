@@ -53,16 +53,16 @@ class CreateSecretRequest(_message.Message):
     strict_expiry_enforcement: _builtins.bool
     """Refuse access after `expires_at`; default false."""
     certificate_content: _builtins.str
-    """Certificates only: the certificate and its chain; up to 512 KiB decoded."""
+    """Certificates only: the certificate and its chain; binary forms in base64; up to 512 KiB decoded."""
     private_key: _builtins.str
-    """Certificates only: PEM: PKCS#8 (also encrypted), PKCS#1 or SEC1."""
+    """Certificates only: the leaf's key in PEM: PKCS#8 (also encrypted), PKCS#1 or SEC1."""
     passphrase: _builtins.str
-    """Certificates only: decrypts the private key; stored encrypted, apart from it."""
+    """Certificates only: opens the private key or the PFX; stored encrypted, apart from both."""
     certificate_type: _builtins.str
-    """Certificates only: `pem` (default). Other types are refused by this version."""
+    """Certificates only: `pem` (default), `crt`, `cer`, `pfx`, `p12`, `pkcs7`, `p7b`, `p7c` or `key`; the content must be that."""
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
-        """When it expires."""
+        """When it expires. Of a certificate, when not given or null: when its leaf does, and a renewed one later."""
 
     def __init__(
         self,
@@ -256,13 +256,13 @@ class CreateCertificateRequest(_message.Message):
     name: _builtins.str
     """Blanks at the ends are cut, inner runs become `_`, then `^[A-Za-z0-9_.-]{1,128}$`; unique in the tenant."""
     certificate_content: _builtins.str
-    """The certificate and its chain; up to 512 KiB decoded."""
+    """The certificate and its chain; binary forms in base64; up to 512 KiB decoded."""
     private_key: _builtins.str
-    """PEM: PKCS#8 (also encrypted), PKCS#1 or SEC1."""
+    """The leaf's key in PEM: PKCS#8 (also encrypted), PKCS#1 or SEC1."""
     passphrase: _builtins.str
-    """Decrypts the private key; stored encrypted, apart from it."""
+    """Opens the private key or the PFX; stored encrypted, apart from both."""
     certificate_type: _builtins.str
-    """`pem` (default). Other types are refused by this version."""
+    """`pem` (default), `crt`, `cer`, `pfx`, `p12`, `pkcs7`, `p7b`, `p7c` or `key`; the content must be that."""
     collection_id: _builtins.str
     """A collection of the tenant, a UUID."""
     environment: _builtins.str
@@ -275,7 +275,7 @@ class CreateCertificateRequest(_message.Message):
     """Accepted for clients that send it to this path too; must be `certificate`."""
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
-        """When the secret expires."""
+        """When the secret expires. Not given or null: when the leaf does, and a renewed one later."""
 
     def __init__(
         self,
@@ -383,7 +383,9 @@ Global___CreatedCertificate: _TypeAlias = CreatedCertificate  # noqa: Y015
 
 @_typing.final
 class CertificateMetadata(_message.Message):
-    """What was read from a certificate, in clear. What could not be read is absent, with a warning."""
+    """What was read from a certificate, in clear. What could not be read is absent, with a warning. Of a key
+    alone (`certificate_type` `key`) all that only a certificate has is absent, and `chain_length` is 0.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -467,7 +469,7 @@ class CertificateMetadata(_message.Message):
 
     @_builtins.property
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___CertificateMetadata.Warning]:
-        """Facts that a person should know."""
+        """Facts that a person should know; as they were when the certificate was stored."""
 
     def __init__(
         self,
@@ -565,7 +567,7 @@ class ListSecretsRequest(_message.Message):
     """Only names that contain this."""
     @_builtins.property
     def expires_before(self) -> _timestamp_pb2.Timestamp:
-        """Only secrets that expire before this."""
+        """Only secrets whose row expires before this; sorted by `expires_at` it says what to renew next."""
 
     def __init__(
         self,
@@ -694,7 +696,7 @@ class Secret(_message.Message):
     """Certificates only: the type it was read as."""
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
-        """When it expires, if ever."""
+        """When it expires, if ever. A certificate without an expiry of its own: the base environment's leaf's."""
 
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
@@ -794,7 +796,7 @@ class SecretDetail(_message.Message):
 
         @_builtins.property
         def expires_at_override(self) -> _timestamp_pb2.Timestamp:
-            """When the value expires in this environment, if other than the secret."""
+            """When the value expires in this environment, if other than the secret: as its own certificate does."""
 
         def __init__(
             self,
@@ -850,7 +852,7 @@ class SecretDetail(_message.Message):
     """Certificates only: the type it was read as."""
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
-        """When it expires, if ever."""
+        """When it expires, if ever. A certificate without an expiry of its own: the base environment's leaf's."""
 
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
@@ -928,13 +930,13 @@ class PutSecretValueRequest(_message.Message):
     environment: _builtins.str
     """Name of the environment; default: the secret's base environment."""
     certificate_content: _builtins.str
-    """Certificates: the certificate and its chain; up to 512 KiB decoded."""
+    """Certificates: the certificate and its chain; binary forms in base64; up to 512 KiB decoded."""
     private_key: _builtins.str
-    """Certificates: PEM: PKCS#8 (also encrypted), PKCS#1 or SEC1."""
+    """Certificates: the leaf's key in PEM: PKCS#8 (also encrypted), PKCS#1 or SEC1."""
     passphrase: _builtins.str
-    """Certificates: decrypts the private key; stored encrypted, apart from it."""
+    """Certificates: opens the private key or the PFX; stored encrypted, apart from both."""
     certificate_type: _builtins.str
-    """Certificates: `pem` (default). Other types are refused by this version."""
+    """Certificates: `pem` (default), `crt`, `cer`, `pfx`, `p12`, `pkcs7`, `p7b`, `p7c` or `key`; the content must be that. Need not be the type before."""
     if_match: _builtins.int
     """Go on only if this is the current version there, else `version_mismatch`."""
     def __init__(
@@ -1119,22 +1121,57 @@ class AccessSecretResponse(_message.Message):
 
     @_typing.final
     class Certificate(_message.Message):
-        """A certificate's parts, byte for byte as they were sent."""
+        """A certificate's parts, byte for byte as they were sent, and in the one form that TLS libraries take."""
 
         DESCRIPTOR: _descriptor.Descriptor
+
+        @_typing.final
+        class NormalForm(_message.Message):
+            """PEM texts, each ending with a line break: joined they are a file that TLS libraries load as it stands."""
+
+            DESCRIPTOR: _descriptor.Descriptor
+
+            CERTIFICATE_FIELD_NUMBER: _builtins.int
+            CHAIN_FIELD_NUMBER: _builtins.int
+            PRIVATE_KEY_FIELD_NUMBER: _builtins.int
+            certificate: _builtins.str
+            """The leaf; empty for a key alone."""
+            chain: _builtins.str
+            """Its issuers, each certifying the one before; empty when none came with it. Strangers are left out."""
+            private_key: _builtins.str
+            """The private key in PKCS#8, not encrypted; also one that came inside the content."""
+            def __init__(
+                self,
+                *,
+                certificate: _builtins.str = ...,
+                chain: _builtins.str = ...,
+                private_key: _builtins.str | None = ...,
+            ) -> None: ...
+            _HasFieldArgType: _TypeAlias = _typing.Literal["_private_key", b"_private_key", "private_key", b"private_key"]  # noqa: Y015
+            def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+            _ClearFieldArgType: _TypeAlias = _typing.Literal["_private_key", b"_private_key", "certificate", b"certificate", "chain", b"chain", "private_key", b"private_key"]  # noqa: Y015
+            def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+            _WhichOneofReturnType__private_key: _TypeAlias = _typing.Literal["private_key"]  # noqa: Y015
+            _WhichOneofArgType__private_key: _TypeAlias = _typing.Literal["_private_key", b"_private_key"]  # noqa: Y015
+            def WhichOneof(self, oneof_group: _WhichOneofArgType__private_key) -> _WhichOneofReturnType__private_key | None: ...
 
         CONTENT_FIELD_NUMBER: _builtins.int
         PRIVATE_KEY_FIELD_NUMBER: _builtins.int
         PASSPHRASE_FIELD_NUMBER: _builtins.int
         CERTIFICATE_TYPE_FIELD_NUMBER: _builtins.int
+        NORMAL_FORM_FIELD_NUMBER: _builtins.int
         content: _builtins.str
-        """The certificate and its chain."""
+        """The certificate and its chain, as sent."""
         private_key: _builtins.str
-        """The private key, if one was given."""
+        """The private key, if one was given beside the content."""
         passphrase: _builtins.str
         """The passphrase, if one was given."""
         certificate_type: _builtins.str
         """The type it was read as."""
+        @_builtins.property
+        def normal_form(self) -> Global___AccessSecretResponse.Certificate.NormalForm:
+            """Absent only for values that were stored before there was one; store them again to get it."""
+
         def __init__(
             self,
             *,
@@ -1142,15 +1179,20 @@ class AccessSecretResponse(_message.Message):
             private_key: _builtins.str | None = ...,
             passphrase: _builtins.str | None = ...,
             certificate_type: _builtins.str = ...,
+            normal_form: Global___AccessSecretResponse.Certificate.NormalForm | None = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _typing.Literal["_passphrase", b"_passphrase", "_private_key", b"_private_key", "passphrase", b"passphrase", "private_key", b"private_key"]  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["_normal_form", b"_normal_form", "_passphrase", b"_passphrase", "_private_key", b"_private_key", "normal_form", b"normal_form", "passphrase", b"passphrase", "private_key", b"private_key"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["_passphrase", b"_passphrase", "_private_key", b"_private_key", "certificate_type", b"certificate_type", "content", b"content", "passphrase", b"passphrase", "private_key", b"private_key"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["_normal_form", b"_normal_form", "_passphrase", b"_passphrase", "_private_key", b"_private_key", "certificate_type", b"certificate_type", "content", b"content", "normal_form", b"normal_form", "passphrase", b"passphrase", "private_key", b"private_key"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        _WhichOneofReturnType__normal_form: _TypeAlias = _typing.Literal["normal_form"]  # noqa: Y015
+        _WhichOneofArgType__normal_form: _TypeAlias = _typing.Literal["_normal_form", b"_normal_form"]  # noqa: Y015
         _WhichOneofReturnType__passphrase: _TypeAlias = _typing.Literal["passphrase"]  # noqa: Y015
         _WhichOneofArgType__passphrase: _TypeAlias = _typing.Literal["_passphrase", b"_passphrase"]  # noqa: Y015
         _WhichOneofReturnType__private_key: _TypeAlias = _typing.Literal["private_key"]  # noqa: Y015
         _WhichOneofArgType__private_key: _TypeAlias = _typing.Literal["_private_key", b"_private_key"]  # noqa: Y015
+        @_typing.overload
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__normal_form) -> _WhichOneofReturnType__normal_form | None: ...
         @_typing.overload
         def WhichOneof(self, oneof_group: _WhichOneofArgType__passphrase) -> _WhichOneofReturnType__passphrase | None: ...
         @_typing.overload
@@ -1207,7 +1249,7 @@ class AccessSecretResponse(_message.Message):
 
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
-        """When it expires, if ever."""
+        """When it expires, if ever: by the environment, else the secret, else this very certificate."""
 
     @_builtins.property
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___AccessSecretResponse.Warning]:

@@ -1,0 +1,50 @@
+"""A certificate's normal form, sealed beside the other fields; and in clear when the certificate expires.
+
+What was stored before has no normal form. When it expires is known from the metadata, which are those of
+the base environment's current value; of other values it stays unknown.
+"""
+
+from services.common.migrations.ddl import as_owner
+
+revision = "0002"
+down_revision = "0001"
+
+TABLES = ("secrets.secret", "secrets.value_version")
+
+
+def upgrade() -> None:
+    """Add to the schema `secrets`."""
+    as_owner(
+        "alter table secrets.value_version add column normal_form bytea",
+        "alter table secrets.value_version add check (normal_form is null or content is not null)",
+        *(f"alter table {table} add column certificate_expires_at timestamptz" for table in TABLES),
+        # Forced row-level security shows the owner no row; nobody else has these tables meanwhile.
+        *(f"alter table {table} no force row level security" for table in TABLES),
+        """
+        update secrets.secret s
+        set certificate_expires_at = (s.metadata ->> 'expires_at')::timestamptz
+        where s.metadata ->> 'expires_at' is not null
+        """,
+        """
+        update secrets.value_version v set certificate_expires_at = s.certificate_expires_at
+        from secrets.secret s, secrets.secret_environment e
+        where s.certificate_expires_at is not null
+          and e.tenant_id = s.tenant_id and e.secret_id = s.id
+          and e.environment_id = s.base_environment_id
+          and v.tenant_id = e.tenant_id and v.secret_id = e.secret_id
+          and v.environment_id = e.environment_id and v.value_version = e.value_version
+        """,
+        *(f"alter table {table} force row level security" for table in TABLES),
+        # With the tenant first it looked, where nothing is stored yet, as good for finding a value as the
+        # primary key: and a plan that was made then goes on to read all values of the tenant.
+        "create unique index value_version_data_key on secrets.value_version"
+        " (data_key_id, tenant_id)",
+        "alter table secrets.value_version"
+        " drop constraint value_version_tenant_id_data_key_id_key",
+        # What a secret without an expiry of its own expires by is its certificate.
+        """
+        create index secret_expiry on secrets.secret
+            (tenant_id, (coalesce(expires_at, certificate_expires_at)), id)
+            where deleted_at is null and coalesce(expires_at, certificate_expires_at) is not null
+        """,
+    )
