@@ -1,8 +1,7 @@
-"""How a private key is encrypted, read before anything is decrypted.
+"""Password-based encryption: how it is read, what it costs, and how it is undone.
 
-A few bytes can ask for hours of key derivation, and deriving holds the interpreter lock, so the
-price is read first (PKCS#8 EncryptedPrivateKeyInfo, RFC 5958; PBES1 and PBES2, RFC 8018; scrypt,
-RFC 7914; the traditional form of OpenSSL's PEM_read_bio_PrivateKey).
+For PKCS#8 (RFC 5958) and PKCS#12 (RFC 7292) alike: PBES2 and PBES1 (RFC 8018), and PKCS#12's own.
+Nothing is decrypted before its price has been taken from the file's budget.
 """
 
 from dataclasses import dataclass
@@ -10,42 +9,48 @@ from typing import Final
 
 from services.secrets.certificates.encodings import der
 from services.secrets.certificates.encodings.armor import PemBlock
-from services.secrets.certificates.limits import (
-    MAX_KDF_ITERATIONS,
-    MAX_SCRYPT_BYTES,
-    MAX_SCRYPT_PARALLEL,
+from services.secrets.certificates.keys import ciphers
+from services.secrets.certificates.keys.budget import Budget, EncryptionRefused
+from services.secrets.certificates.keys.ciphers import CipherKind, WrongPassphrase
+from services.secrets.certificates.keys.derivation import (
+    Pbkdf1,
+    Pbkdf2,
+    Pkcs12Kdf,
+    ScryptKdf,
+    pkcs12_kdf,
+    pkcs12_passphrases,
 )
+from services.secrets.certificates.keys.pbes2 import algorithm_of, cipher_of, derivation_of, octets
+
+__all__ = [
+    "Budget",
+    "EncryptionRefused",
+    "KeyEncryption",
+    "Scheme",
+    "WrongPassphrase",
+    "pkcs12_kdf",
+    "scheme_of",
+]
 
 _PBES2: Final = "1.2.840.113549.1.5.13"
-_PBKDF2: Final = "1.2.840.113549.1.5.12"
-_SCRYPT: Final = "1.3.6.1.4.1.11591.4.11"
-
 _PBES1: Final = {
+    "1.2.840.113549.1.5.3": ("pbeWithMD5AndDES-CBC", "md5", ciphers.DES_CBC),
+    "1.2.840.113549.1.5.6": ("pbeWithMD5AndRC2-CBC", "md5", ciphers.RC2_64_CBC),
+    "1.2.840.113549.1.5.10": ("pbeWithSHA1AndDES-CBC", "sha1", ciphers.DES_CBC),
+    "1.2.840.113549.1.5.11": ("pbeWithSHA1AndRC2-CBC", "sha1", ciphers.RC2_64_CBC),
+}
+_PKCS12: Final = {
+    "1.2.840.113549.1.12.1.1": ("pbeWithSHA1And128BitRC4", ciphers.RC4_128),
+    "1.2.840.113549.1.12.1.2": ("pbeWithSHA1And40BitRC4", ciphers.RC4_40),
+    "1.2.840.113549.1.12.1.3": ("pbeWithSHA1And3-KeyTripleDES-CBC", ciphers.DES_EDE3_CBC),
+    "1.2.840.113549.1.12.1.4": ("pbeWithSHA1And2-KeyTripleDES-CBC", ciphers.DES_EDE_CBC),
+    "1.2.840.113549.1.12.1.5": ("pbeWithSHA1And128BitRC2-CBC", ciphers.RC2_128_CBC),
+    "1.2.840.113549.1.12.1.6": ("pbeWithSHA1And40BitRC2-CBC", ciphers.RC2_40_CBC),
+}
+_NAMES_OF_UNSUPPORTED: Final = {
     "1.2.840.113549.1.5.1": "pbeWithMD2AndDES-CBC",
-    "1.2.840.113549.1.5.3": "pbeWithMD5AndDES-CBC",
     "1.2.840.113549.1.5.4": "pbeWithMD2AndRC2-CBC",
-    "1.2.840.113549.1.5.6": "pbeWithMD5AndRC2-CBC",
-    "1.2.840.113549.1.5.10": "pbeWithSHA1AndDES-CBC",
-    "1.2.840.113549.1.5.11": "pbeWithSHA1AndRC2-CBC",
-    "1.2.840.113549.1.12.1.1": "pbeWithSHA1And128BitRC4",
-    "1.2.840.113549.1.12.1.2": "pbeWithSHA1And40BitRC4",
-    "1.2.840.113549.1.12.1.3": "pbeWithSHA1And3-KeyTripleDES-CBC",
-    "1.2.840.113549.1.12.1.4": "pbeWithSHA1And2-KeyTripleDES-CBC",
-    "1.2.840.113549.1.12.1.5": "pbeWithSHA1And128BitRC2-CBC",
-    "1.2.840.113549.1.12.1.6": "pbeWithSHA1And40BitRC2-CBC",
 }
-_CIPHERS: Final = {
-    "1.3.14.3.2.7": "DES-CBC",
-    "1.2.840.113549.3.7": "DES-EDE3-CBC",
-    "1.2.840.113549.3.2": "RC2-CBC",
-    "2.16.840.1.101.3.4.1.2": "AES-128-CBC",
-    "2.16.840.1.101.3.4.1.22": "AES-192-CBC",
-    "2.16.840.1.101.3.4.1.42": "AES-256-CBC",
-}
-_OLD_CIPHERS: Final = frozenset({"DES-CBC", "DES-EDE3-CBC", "RC2-CBC"})
-_TRADITIONAL_CIPHERS: Final = frozenset(
-    {"AES-128-CBC", "AES-192-CBC", "AES-256-CBC", "DES-CBC", "DES-EDE3-CBC", "RC2-CBC"}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +61,145 @@ class KeyEncryption:
     is_legacy: bool
 
 
-class EncryptionRefused(Exception):  # noqa: N818 - a refusal
-    """It will not be opened: a method nobody here knows, or a price beyond the limits."""
+@dataclass(frozen=True, slots=True)
+class _Derivation:
+    """A key derivation, and what comes out of it that is not key (PBES1 and PKCS#12: the vector)."""
+
+    kdf: Pbkdf1 | Pbkdf2 | Pkcs12Kdf | ScryptKdf
+    vector: bytes | None
+
+    def keys(self, passphrase: bytes | None) -> tuple[bytes, ...]:
+        """The forms of the passphrase that are to be tried."""
+        if isinstance(self.kdf, Pkcs12Kdf):
+            return pkcs12_passphrases(passphrase)
+        return (passphrase or b"",)
+
+
+class Scheme:
+    """One encryption whose first derivation has been paid for; each further one pays again.
+
+    Nothing of it is secret. Not for several threads.
+    """
+
+    __slots__ = ("_budget", "_cipher", "_derivation", "_is_paid", "encryption")
+
+    def __init__(
+        self,
+        encryption: KeyEncryption,
+        cipher: CipherKind,
+        derivation: _Derivation,
+        budget: Budget,
+    ) -> None:
+        derivation.kdf.charge(budget)
+        self.encryption = encryption
+        self._cipher = cipher
+        self._derivation = derivation
+        self._budget = budget
+        self._is_paid = True
+
+    @property
+    def name(self) -> str:
+        """What people call the method."""
+        return self.encryption.name
+
+    @property
+    def is_legacy(self) -> bool:
+        """Whether no new key should be protected with it."""
+        return self.encryption.is_legacy
+
+    def decrypt(self, data: bytes, passphrase: bytes | None) -> bytes:
+        """The plaintext, which begins like the ASN.1 structure that it has to be.
+
+        `passphrase` is in UTF-8; None is none at all, which PKCS#12's own methods tell from an empty
+        one. Not promised: that the plaintext is what was encrypted, as a wrong passphrase makes
+        something that looks right once in ten thousand times.
+        Raises WrongPassphrase; ValueError when no passphrase could decrypt `data`.
+        """
+        for form in self._derivation.keys(passphrase):
+            plain = self._attempt(data, form)
+            if plain is not None and _may_be_a_structure(plain):
+                return plain
+        raise WrongPassphrase
+
+    def _attempt(self, data: bytes, passphrase: bytes) -> bytes | None:
+        try:
+            self._pay()
+            derived = self._derivation.kdf.derive(passphrase)
+            size, vector = self._cipher.key_size, self._derivation.vector
+            if vector is None:
+                derived, vector = derived[:size], derived[size:]
+            return self._cipher.decrypt(derived, vector, data)
+        except (WrongPassphrase, EncryptionRefused):
+            return None
+
+    def _pay(self) -> None:
+        if not self._is_paid:
+            self._derivation.kdf.charge(self._budget)
+        self._is_paid = False
+
+
+def scheme_of(algorithm: der.Element, budget: Budget) -> Scheme:
+    """The scheme that an AlgorithmIdentifier names, paid for once.
+
+    Raises EncryptionRefused (a method nobody here knows, or one beyond the budget or the limits of
+    limits.py), ValueError for a structure that is none.
+    """
+    name, parameters = algorithm_of(algorithm)
+    try:
+        if name == _PBES2:
+            return _pbes2(parameters.children(), budget)
+        if name in _PBES1:
+            return _pbes1(*_PBES1[name], parameters.children(), budget)
+        if name in _PKCS12:
+            return _pkcs12(*_PKCS12[name], parameters.children(), budget)
+    except IndexError:
+        raise ValueError("parameters are missing") from None
+    shown = _NAMES_OF_UNSUPPORTED.get(name, name)
+    raise EncryptionRefused(f"its encryption method {shown} is not supported")
+
+
+def _pbes2(members: list[der.Element], budget: Budget) -> Scheme:
+    cipher, vector = cipher_of(members[1])
+    kdf = derivation_of(members[0], cipher.key_size, any_size=cipher.takes_any_key)
+    encryption = KeyEncryption(cipher.name, cipher.is_legacy)
+    return Scheme(encryption, cipher, _Derivation(kdf, vector), budget)
+
+
+def _pbes1(
+    name: str, digest: str, cipher: CipherKind, members: list[der.Element], budget: Budget
+) -> Scheme:
+    """PBEParameter ::= SEQUENCE { salt, iterationCount }, as is PKCS#12's own."""
+    kdf = Pbkdf1(octets(members[0]), members[1].integer(), digest)
+    return Scheme(KeyEncryption(name, is_legacy=True), cipher, _Derivation(kdf, None), budget)
+
+
+def _pkcs12(name: str, cipher: CipherKind, members: list[der.Element], budget: Budget) -> Scheme:
+    salt, iterations = octets(members[0]), members[1].integer()
+    kdf = Pkcs12Kdf(salt, iterations, "sha1", cipher.key_size, cipher.vector_size)
+    return Scheme(KeyEncryption(name, is_legacy=True), cipher, _Derivation(kdf, None), budget)
+
+
+def _may_be_a_structure(plain: bytes) -> bool:
+    """Whether it begins with a SEQUENCE of definite length that fits, or an indefinite one (BER)."""
+    tag, length, rest = plain[:1], plain[1:2], plain[2:]
+    if tag != bytes([der.SEQUENCE]) or not length:
+        return False
+    size, octets_of_length = length[0], length[0] & 0x7F
+    if size & 0x80:
+        size = octets_of_length + int.from_bytes(rest[:octets_of_length], "big")
+    return size <= len(rest)
+
+
+_TRADITIONAL_CIPHERS: Final = {
+    cipher.name: cipher
+    for cipher in (
+        ciphers.AES_128_CBC,
+        ciphers.AES_192_CBC,
+        ciphers.AES_256_CBC,
+        ciphers.DES_CBC,
+        ciphers.DES_EDE3_CBC,
+    )
+}
 
 
 def encryption_of(block: PemBlock) -> KeyEncryption | None:
@@ -66,73 +208,13 @@ def encryption_of(block: PemBlock) -> KeyEncryption | None:
     Raises EncryptionRefused, ValueError for a structure that is none, PemFault for bad base64.
     """
     if block.label == "ENCRYPTED PRIVATE KEY":
-        return _pkcs8(block.decoded())
+        members = der.sequence(block.decoded())
+        if not members:
+            raise ValueError("an empty SEQUENCE")
+        return scheme_of(members[0], Budget()).encryption
     if "ENCRYPTED" in (block.header("Proc-Type") or "").upper():
-        return _traditional(block.header("DEK-Info") or "")
+        cipher = (block.header("DEK-Info") or "").partition(",")[0].strip().upper()
+        if cipher not in _TRADITIONAL_CIPHERS:
+            raise EncryptionRefused("its DEK-Info header names a cipher that is not supported")
+        return KeyEncryption(f"{cipher} with a key from one round of MD5", is_legacy=True)
     return None
-
-
-def _traditional(dek_info: str) -> KeyEncryption:
-    """Always legacy: whatever the cipher, its key is one round of MD5 over the passphrase."""
-    cipher = dek_info.partition(",")[0].strip().upper()
-    if cipher not in _TRADITIONAL_CIPHERS:
-        raise EncryptionRefused("its DEK-Info header names a cipher that is not supported")
-    return KeyEncryption(f"{cipher} with a key from one round of MD5", is_legacy=True)
-
-
-def _pkcs8(data: bytes) -> KeyEncryption:
-    """EncryptedPrivateKeyInfo ::= SEQUENCE { AlgorithmIdentifier, OCTET STRING }."""
-    members = der.sequence(data)
-    algorithm, parameters = _algorithm(members[0] if members else None)
-    if algorithm in _PBES1:
-        _refuse_iterations(parameters.children()[1:2])
-        return KeyEncryption(_PBES1[algorithm], is_legacy=True)
-    if algorithm != _PBES2:
-        raise EncryptionRefused(f"its encryption method {algorithm} is not supported")
-    kdf, cipher = (_algorithm(element) for element in _pair(parameters))
-    _refuse_price(*kdf)
-    name = _CIPHERS.get(cipher[0], cipher[0])
-    return KeyEncryption(name, is_legacy=name in _OLD_CIPHERS)
-
-
-def _pair(element: der.Element) -> tuple[der.Element, der.Element]:
-    first, second = element.children()
-    return first, second
-
-
-def _algorithm(element: der.Element | None) -> tuple[str, der.Element]:
-    """AlgorithmIdentifier ::= SEQUENCE { OBJECT IDENTIFIER, parameters ANY OPTIONAL }."""
-    if element is None or element.tag != der.SEQUENCE:
-        raise ValueError("no AlgorithmIdentifier")
-    members = element.children()
-    if not members:
-        raise ValueError("an empty AlgorithmIdentifier")
-    nothing = der.Element(der.SEQUENCE, b"")
-    return members[0].oid(), members[1] if len(members) > 1 else nothing
-
-
-def _refuse_price(kdf: str, parameters: der.Element) -> None:
-    if kdf == _PBKDF2:  # { salt, iterationCount, keyLength OPTIONAL, prf DEFAULT hmacWithSHA1 }
-        _refuse_iterations(parameters.children()[1:2])
-    elif kdf == _SCRYPT:  # { salt, N, r, p, keyLength OPTIONAL }
-        _refuse_scrypt([element.integer() for element in parameters.children()[1:4]])
-    else:
-        raise EncryptionRefused(f"its key derivation {kdf} is not supported")
-
-
-def _refuse_iterations(count: list[der.Element]) -> None:
-    if not count:
-        raise ValueError("no iteration count")
-    if count[0].integer() > MAX_KDF_ITERATIONS:
-        raise EncryptionRefused(
-            f"its key derivation asks for more than {MAX_KDF_ITERATIONS} iterations"
-        )
-
-
-def _refuse_scrypt(parameters: list[int]) -> None:
-    n, r, p = parameters
-    if 128 * n * r > MAX_SCRYPT_BYTES or p > MAX_SCRYPT_PARALLEL:
-        raise EncryptionRefused(
-            f"its scrypt parameters ask for more than {MAX_SCRYPT_BYTES // 2**20} MiB of memory "
-            f"or more than {MAX_SCRYPT_PARALLEL} passes"
-        )
