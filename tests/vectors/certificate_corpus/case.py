@@ -1,0 +1,164 @@
+"""What a case of the corpus is, and how it is written down.
+
+An expectation says what API.md, the RFCs or the issue ask for; it is never what the code answered.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
+
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from tests.vectors.certificate_corpus.authority import Issued, Pair
+
+NOW: Final = datetime(2026, 6, 15, 12, 0, 0, tzinfo=UTC)
+"""The moment as of which every case is read."""
+
+CONTENT: Final = "certificate_content"
+KEY: Final = "private_key"
+PASSPHRASE: Final = "passphrase"
+
+_INLINE: Final = 20_000
+"""Characters; a longer input is stored compressed: the large ones are hostile and repeat themselves."""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """The request fields of one case."""
+
+    certificate_type: str
+    content: str = field(repr=False)
+    private_key: str | None = field(default=None, repr=False)
+    passphrase: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Case:
+    """`covers` are the entries of the matrix that it proves something about."""
+
+    name: str
+    covers: tuple[str, ...]
+    sent: Sent
+    expect: dict[str, Any]
+
+
+def refused(name: str, covers: str, sent: Sent, where: str, reason: str | None, *says: str) -> Case:
+    """A refusal for that field with that reason, whose message holds each of `says`."""
+    expected = {"field": where, "reason": reason, "says": list(says)}
+    return Case(name, tuple(covers.split()), sent, {"refused": expected})
+
+
+def accepted(
+    name: str,
+    covers: str,
+    sent: Sent,
+    leaf: Issued,
+    *chain: Issued,
+    key: Pair | None = None,
+    count: int | None = None,
+    warnings: Iterable[str] = (),
+    says: Sequence[str] = (),
+    **changed: object,
+) -> Case:
+    """Acceptance: metadata about `leaf`, whose issuers in the normal form are `chain`.
+
+    `count` is the number of certificates sent, if others came along. `changed` are members of the metadata
+    that differ from what the certificate was issued with; `says` must occur in the warnings' messages.
+    """
+    metadata = leaf.facts | {
+        "chain_length": 1 + len(chain) if count is None else count,
+        "has_private_key": key is not None,
+        "has_passphrase": bool(sent.passphrase),
+        "sha256_fingerprint": sha256(leaf.der).hexdigest(),
+    }
+    for unsure in [member for member, value in changed.items() if value is ...]:
+        del metadata[unsure], changed[unsure]
+    expect = {
+        "metadata": metadata | changed,
+        "warnings": sorted(warnings),
+        "says": list(says),
+        "leaf": sha256(leaf.der).hexdigest(),
+        "chain": [sha256(issuer.der).hexdigest() for issuer in chain],
+        "key": spki_sha256(key) if key else None,
+    }
+    return Case(name, tuple(covers.split()), sent, expect)
+
+
+def key_alone(name: str, covers: str, sent: Sent, pair: Pair, warnings: Iterable[str] = ()) -> Case:
+    """Acceptance of a private key without any certificate: API.md knows its kind and size only."""
+    metadata: dict[str, object] = dict.fromkeys(
+        (
+            "subject",
+            "issuer",
+            "expires_at",
+            "not_before",
+            "serial_number",
+            "sha256_fingerprint",
+            "signature_algorithm",
+            "is_ca",
+        )
+    )
+    metadata |= {
+        "has_private_key": True,
+        "has_passphrase": bool(sent.passphrase),
+        "dns_names": [],
+        "ip_addresses": [],
+        "key_algorithm": pair.algorithm,
+        "key_size": pair.size,
+        "chain_length": 0,
+    }
+    expect = {
+        "metadata": metadata,
+        "warnings": sorted(warnings),
+        "says": [],
+        "leaf": None,
+        "chain": [],
+        "key": spki_sha256(pair),
+    }
+    return Case(name, tuple(covers.split()), sent, expect)
+
+
+def spki_sha256(pair: Pair) -> str:
+    """Names a key by its public half."""
+    public = pair.private.public_key()
+    return sha256(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+
+
+def write(folder: Path, family: str, cases: Sequence[Case]) -> None:
+    """One manifest per family. Raises ValueError for a name that occurs twice."""
+    names = [case.name for case in cases]
+    if len(set(names)) != len(names):
+        raise ValueError(f"{family}: {sorted(name for name in names if names.count(name) > 1)}")
+    manifest = {
+        "family": family,
+        "now": NOW.isoformat(),
+        "cases": [_json(case) for case in cases],
+    }
+    text = json.dumps(manifest, indent=1, ensure_ascii=True) + "\n"
+    (folder / f"{family}.json").write_text(text, encoding="ascii")
+
+
+def _json(case: Case) -> dict[str, Any]:
+    sent = case.sent
+    entry: dict[str, Any] = {
+        "name": case.name,
+        "covers": case.covers,
+        "certificate_type": sent.certificate_type,
+    }
+    for member, value in ((CONTENT, sent.content), (KEY, sent.private_key)):
+        if value is not None and len(value) > _INLINE:
+            compressed = zlib.compress(value.encode(), 9)
+            entry[f"{member}_zlib"] = base64.b64encode(compressed).decode()
+        else:
+            entry[member] = value
+    return entry | {PASSPHRASE: sent.passphrase, "expect": case.expect}
