@@ -17,7 +17,15 @@ from services.secrets.certificates import (
     CertificateReaderUnavailable,
     CertificateRefused,
 )
-from tests.fakes.certificates import NOW, Issued, encrypted_pem, issue, rsa_key
+from tests.fakes.certificates import (
+    NOW,
+    Issued,
+    encrypted_info,
+    encrypted_pem,
+    issue,
+    rsa_key,
+    tlv,
+)
 
 LEAF = issue(dns=["example.com"])
 SLOW_ROUNDS = 1_000_000  # the most that is accepted: 0.1 s to 2 s of processor time
@@ -33,6 +41,15 @@ async def reader() -> AsyncIterator[CertificateReader]:
 
 def slow_key(leaf: Issued) -> str:
     return encrypted_pem(leaf.key, "x", rounds=SLOW_ROUNDS)
+
+
+def scrypt_key(n: int) -> str:
+    """No key at all, under scrypt with r = 8, p = 1 (RFC 7914), which takes 1,024 * n bytes."""
+    cost = tlv(2, n.to_bytes(n.bit_length() // 8 + 1, "big"))
+    parameters = tlv(0x30, tlv(4, b"saltsalt") + cost + tlv(2, b"\x08") + tlv(2, b"\x01"))
+    scrypt = tlv(6, bytes.fromhex("2b06010401da47040b")) + parameters
+    cipher = tlv(6, bytes.fromhex("60864801650304012a")) + tlv(4, b"\x01" * 16)
+    return encrypted_info(tlv(0x30, scrypt), tlv(0x30, cipher), b"\x01" * 64)
 
 
 async def until(true: Callable[[], bool]) -> None:
@@ -76,6 +93,30 @@ async def test_too_much_work_is_refused_and_the_worker_replaced() -> None:
         assert reader.worker_pids not in {(), (before,)}
     finally:
         await reader.aclose()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the memory of a process")
+async def test_too_much_memory_is_refused_and_the_worker_replaced() -> None:
+    reader = CertificateReader(workers=1, memory_bytes=128 * 2**20)
+    await reader.start()
+    try:
+        (before,) = reader.worker_pids
+        with pytest.raises(CertificateRefused) as caught:
+            await reader.read(LEAF.pem, scrypt_key(2**18), "x", "pem", NOW)
+        assert caught.value.field == "private_key"
+        assert caught.value.reason in {"unsupported_algorithm", "malformed"}
+        assert not psutil.pid_exists(before)
+        assert (await reader.read(LEAF.pem, None, None, "pem", NOW)).metadata.subject
+    finally:
+        await reader.aclose()
+
+
+async def test_the_dearest_key_derivation_has_the_memory_it_needs(
+    reader: CertificateReader,
+) -> None:
+    with pytest.raises(CertificateRefused) as caught:
+        await reader.read(LEAF.pem, scrypt_key(2**18), "x", "pem", NOW)
+    assert caught.value.reason == "wrong_passphrase"  # it was tried
 
 
 async def test_a_machine_that_gives_no_time_is_unavailable_not_a_refusal() -> None:

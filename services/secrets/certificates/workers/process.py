@@ -40,12 +40,12 @@ class WorkerProcess:
     because each holds both ends of its queue.
     """
 
-    def __init__(self, start_seconds: float = START_SECONDS) -> None:
+    def __init__(self, memory_bytes: int, start_seconds: float = START_SECONDS) -> None:
         """Raises WorkerDied when it did not come up in time."""
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(
-            target=run, args=(theirs,), name="coffer-certificate-reader", daemon=True
+            target=run, args=(theirs, memory_bytes), name="coffer-certificate-reader", daemon=True
         )
         try:
             self._process.start()

@@ -16,13 +16,16 @@ from services.secrets.certificates.read import SUPPORTED_TYPES
 from services.secrets.certificates.refusal import CertificateRefused, Field
 from services.secrets.certificates.sent import check_sent
 from services.secrets.certificates.workers.process import WorkerDied, WorkerOutOfTime, WorkerProcess
-from services.secrets.certificates.workers.worker import Answer, Broken, Job
+from services.secrets.certificates.workers.worker import Answer, Broken, GaveUp, Job
 
 CPU_SECONDS: Final = 2.0
 """Processor time for one job; the dearest material within the limits takes about 1 s."""
 
 WALL_SECONDS: Final = 10.0
 """Time for one job on a machine that is busy with other things."""
+
+MEMORY_BYTES: Final = 512 * 1024 * 1024
+"""Memory of one worker: the interpreter takes 20 MiB, a key under scrypt up to 256 MiB."""
 
 MAX_WAITING: Final = 64
 """Jobs under way and waiting, together; beyond it a caller is sent away at once. First come, first
@@ -42,7 +45,8 @@ class CertificateReaderFailed(Exception):  # noqa: N818 - a fault of ours, mappe
 class _Lane:
     """A place for one worker at a time, used by one thread at a time; `interrupt` by any."""
 
-    def __init__(self) -> None:
+    def __init__(self, memory_bytes: int) -> None:
+        self._memory_bytes = memory_bytes
         self._lock = threading.Lock()
         self._worker: WorkerProcess | None = None
         self.is_closed = False
@@ -58,13 +62,20 @@ class _Lane:
             if self.is_closed:
                 raise WorkerDied
             if self._worker is None:
-                self._worker = WorkerProcess()
+                self._worker = WorkerProcess(self._memory_bytes)
             return self._worker
 
     def drop(self) -> None:
         """Forgets a worker that is gone."""
         with self._lock:
             self._worker = None
+
+    def renew(self) -> None:
+        """Ends a worker that answers, but of which nobody knows in what state it is."""
+        with self._lock:
+            worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.kill()
 
     def interrupt(self) -> None:
         """No further worker, and the end of the present one; whoever waits for it reaps it."""
@@ -83,10 +94,10 @@ class _Lane:
 class CertificateReader:
     """`workers` processes, started by `start` and ended by `aclose`; the constructor does no I/O.
 
-    Promised: the event loop is never blocked; a job that takes too long or kills its worker costs
-    that worker only, which is replaced before the next job, and is refused; a worker killed from
-    outside is replaced and its job tried again; no process survives `aclose`, nor this process's death by
-    more than `cpu_seconds` of processor time. Not promised: an order of answers.
+    Promised: the event loop is never blocked; a job that takes too long or too much memory, or kills
+    its worker, costs that worker only, which is replaced before the next job, and is refused; a worker
+    killed from outside is replaced and its job tried again; no process survives `aclose`, nor this
+    process's death by more than `cpu_seconds` of processor time. Not promised: an order of answers.
     """
 
     def __init__(
@@ -95,11 +106,13 @@ class CertificateReader:
         workers: int = 2,
         cpu_seconds: float = CPU_SECONDS,
         wall_seconds: float = WALL_SECONDS,
+        memory_bytes: int = MEMORY_BYTES,
         max_waiting: int = MAX_WAITING,
     ) -> None:
         self._workers = workers
         self._cpu_seconds = cpu_seconds
         self._wall_seconds = wall_seconds
+        self._memory_bytes = memory_bytes
         self._max_waiting = max_waiting
         self._under_way = 0
         self._threads: ThreadPoolExecutor | None = None
@@ -114,7 +127,7 @@ class CertificateReader:
     async def start(self) -> None:
         """Starts the workers and waits for them; call it once. Raises CertificateReaderUnavailable."""
         self._threads = ThreadPoolExecutor(self._workers, thread_name_prefix="certificate-reader")
-        self._all = tuple(_Lane() for _ in range(self._workers))
+        self._all = tuple(_Lane(self._memory_bytes) for _ in range(self._workers))
         self._lanes = SimpleQueue()
         loop = asyncio.get_running_loop()
         try:
@@ -190,7 +203,11 @@ def _end(threads: ThreadPoolExecutor, lanes: tuple[_Lane, ...]) -> None:
 def _ask(lane: _Lane, job: Job, wall_seconds: float) -> Answer:
     for _ in range(_ATTEMPTS):
         try:
-            return lane.worker().ask(job, wall_seconds)
+            answer = lane.worker().ask(job, wall_seconds)
+            if not isinstance(answer, GaveUp):
+                return answer
+            lane.renew()
+            return _too_large(job) if answer.over == "memory" else _crashed(job)
         except WorkerDied as end:
             if end.crashed:
                 lane.drop()
@@ -221,6 +238,15 @@ def _too_expensive(job: Job) -> CertificateRefused:
         "unsupported_algorithm",
         f"Reading this takes more than {job.cpu_seconds:g} s of processor time, so it was given "
         "up: use a key encryption with fewer iterations, or fewer certificates.",
+    )
+
+
+def _too_large(job: Job) -> CertificateRefused:
+    return CertificateRefused(
+        _dearest_field(job),
+        "unsupported_algorithm",
+        "Reading this takes more memory than one certificate is given, so it was given up: use a key "
+        "encryption that needs less, or fewer certificates.",
     )
 
 
