@@ -65,6 +65,7 @@ async def serve(settings: Settings, certificates: Certificates, stop: asyncio.Ev
         creator=creator,
         certificates=certificates,
         certificate_readers=settings.certificate_workers,
+        observer=observation,
     )
     servicer = SecretsServicer(
         service,

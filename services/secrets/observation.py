@@ -43,6 +43,11 @@ class Observation:
         self._wiped = Counter(
             "coffer_secrets_data_keys_wiped_total", "Data keys wiped unused.", registry=registry
         )
+        self._reader_failures = Counter(
+            "coffer_secrets_certificate_reader_failures_total",
+            "Certificates refused because reading them failed by a fault of ours.",
+            registry=registry,
+        )
         self._damaged = Counter(
             "coffer_secrets_cannot_open_total",
             "Stored data keys and values that did not open.",
@@ -70,6 +75,11 @@ class Observation:
     def keys_wiped(self, count: int) -> None:
         """As `ports.Observer.keys_wiped`."""
         self._wiped.inc(count)
+
+    def reader_failed(self, kind: str) -> None:
+        """As `ports.Observer.reader_failed`."""
+        self._reader_failures.inc()
+        _log.error("certificate_reader_failed", kind=kind)
 
     def cannot_open(
         self, tenant_id: UUID, data_key_id: UUID, where: str, *, call: Call | None = None

@@ -6,7 +6,7 @@ import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, cast
 
-from services.common.errors import InternalError, UnavailableError
+from services.common.errors import UnavailableError
 from services.secrets import values
 from services.secrets.certificates import (
     CertificateReaderFailed,
@@ -21,13 +21,17 @@ if TYPE_CHECKING:
 
     from services.secrets.certificates import CertificateMaterial
     from services.secrets.model import FieldName, SecretType, SentPayload
-    from services.secrets.ports import Certificates
+    from services.secrets.ports import Certificates, Observer
     from services.secrets.values import Faults
 
 DEFAULT_CERTIFICATE_TYPE: Final = "pem"
 MAX_WAITING: Final = 32
 """Certificates of one tenant that wait to be read; up to 0.8 MB each, and 2 s of work."""
 MAX_ALL_WAITING: Final = 256
+_UNREADABLE: Final = (
+    "It could not be read: it is damaged, or of a kind that this version fails on, which is reported to "
+    "those who run the service. Export it again, or in another form."
+)
 
 
 class Payloads:
@@ -36,8 +40,9 @@ class Payloads:
     `readers` is how many it reads at a time. One tenant gets half of that, and turns go by tenant.
     """
 
-    def __init__(self, certificates: Certificates, readers: int) -> None:
+    def __init__(self, certificates: Certificates, readers: int, observer: Observer) -> None:
         self._certificates = certificates
+        self._observer = observer
         self._shares = Shares(
             readers,
             each=max(1, readers // 2),
@@ -83,7 +88,11 @@ class Payloads:
         except CertificateReaderUnavailable:
             raise UnavailableError from None
         except CertificateReaderFailed as failed:
-            raise InternalError from failed
+            # Sent again it would fail again, and most likely it is at fault itself: no 5xx, which clients
+            # repeat. Whoever runs the service is told.
+            self._observer.reader_failed(str(failed))
+            faults.add("certificate_content", _UNREADABLE, reason="malformed")
+            return None
 
     def _read_one(self, tenant_id: UUID, done: asyncio.Future[CertificateMaterial]) -> None:
         self._shares.leave(tenant_id)

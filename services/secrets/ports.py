@@ -186,6 +186,10 @@ class Observer(Protocol):
         """Unused data keys were wiped."""
         ...
 
+    def reader_failed(self, kind: str) -> None:
+        """Reading a certificate failed by a fault of ours. `kind` is the exception's class."""
+        ...
+
     def cannot_open(
         self, tenant_id: UUID, data_key_id: UUID, where: str, *, call: Call | None = None
     ) -> None:

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
         Standing,
         StoredVersion,
     )
-    from services.secrets.ports import Certificates, Secrets
+    from services.secrets.ports import Certificates, Observer, Secrets
 
 _PUT_TRIES: Final = 8
 """How often another writer or a rotation may come first before we give up."""
@@ -77,11 +77,12 @@ class SecretsService:
         creator: Creator,
         certificates: Certificates,
         certificate_readers: int,
+        observer: Observer,
     ) -> None:
         self._store = store
         self._pool = pool
         self._creator = creator
-        self._payloads = Payloads(certificates, certificate_readers)
+        self._payloads = Payloads(certificates, certificate_readers, observer)
         self._environments = KnownEnvironments(store)
         self._writers: Turns[tuple[UUID, UUID]] = Turns()
         self._writes = Shares(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 from services.common.errors import TenantSealedError
@@ -47,8 +47,8 @@ class Vault:
         self.after_reading: Callable[[], None] | None = None
         self.gate = asyncio.Event()
 
-    def keep(self, tenant_id: UUID, name: str, value: bytes = b"v") -> SealedAnswer:
-        """Store a value."""
+    def keep(self, tenant_id: UUID, name: str, value: bytes = b"v", **facts: Any) -> SealedAnswer:
+        """Store a value. `facts` are members of the answer that matter."""
         key = a_data_key()
         self.opened_by[key.wrapped] = key.plaintext.reveal()
         home, secret_id = Environment(uuid4(), "production", is_default=True), uuid4()
@@ -56,6 +56,7 @@ class Vault:
         answer = SealedAnswer(
             secret_id, name, "string", home, 1, None, None, None, False, sealed
         )  # fmt: skip
+        answer = replace(answer, **facts)
         self.values[tenant_id, name] = answer
         return answer
 

@@ -177,6 +177,9 @@ class Watching:
         if count:
             self.wiped.set()
 
+    def reader_failed(self, kind: str) -> None:
+        self.counts[f"reader failed {kind}"] += 1
+
     def cannot_open(
         self, tenant_id: UUID, data_key_id: UUID, where: str, *, call: Call | None = None
     ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -10,6 +11,7 @@ from structlog.testing import capture_logs
 
 from services.common.errors import (
     InternalError,
+    InvalidStateError,
     KeyRevokedError,
     TenantSealedError,
     UnavailableError,
@@ -19,6 +21,9 @@ from services.secrets.accessing import Accessor
 from services.secrets.observation import Observation
 from tests.fakes.secrets_accesses import Vault, a_question
 from tests.fakes.secrets_ports import Watching, settle
+
+NOW = datetime(2026, 6, 15, 12, tzinfo=UTC)
+PAST, FUTURE = NOW - timedelta(seconds=1), NOW + timedelta(seconds=1)
 
 
 async def test_tenants_whose_key_is_out_of_reach_do_not_keep_another_from_its_values() -> None:
@@ -133,3 +138,44 @@ async def test_a_sealed_value_says_why_it_is() -> None:
         with pytest.raises(TenantSealedError) as caught:
             await accessor.access(tenant_id, a_question(name))
         assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("expires", "certificate", "warned"),
+    [
+        (PAST, None, "The secret has expired."),
+        (PAST, FUTURE, "The secret has expired."),
+        (PAST, PAST, "The certificate has expired."),
+        (FUTURE, PAST, "The certificate has expired."),
+        (None, PAST, "The certificate has expired."),
+        (FUTURE, FUTURE, None),
+        (None, None, None),
+    ],
+)
+async def test_whatever_has_expired_is_told_once(
+    expires: datetime | None, certificate: datetime | None, warned: str | None
+) -> None:
+    vault = Vault()
+    accessor = Accessor(vault, vault, Watching(), clock=lambda: NOW)
+    tenant_id = uuid4()
+    vault.keep(tenant_id, "A", expires_at=expires, certificate_expires_at=certificate)
+    answer = await accessor.access(tenant_id, a_question("A"))
+    expected = [] if warned is None else [("expired", warned)]
+    assert [(warning.code, warning.message) for warning in answer.warnings] == expected
+
+
+@pytest.mark.parametrize(("expires", "refused"), [(PAST, True), (NOW, True), (FUTURE, False)])
+async def test_enforced_expiry_counts_from_its_very_moment(
+    expires: datetime, refused: bool
+) -> None:
+    vault = Vault()
+    accessor = Accessor(vault, vault, Watching(), clock=lambda: NOW)
+    tenant_id = uuid4()
+    vault.keep(tenant_id, "A", expires_at=expires, strict_expiry_enforcement=True)
+    if not refused:
+        assert (await accessor.access(tenant_id, a_question("A"))).fields["value"] == b"v"
+        return
+    with pytest.raises(InvalidStateError) as caught:
+        await accessor.access(tenant_id, a_question("A"))
+    assert caught.value.reason == "expired"
+    assert vault.recorded == []

@@ -9,13 +9,18 @@ from uuid import uuid4
 
 import pytest
 
-from services.common.errors import UnavailableError
-from services.secrets.certificates import read_certificate
+from services.common.errors import UnavailableError, ValidationError
+from services.secrets.certificates import (
+    CertificateReaderFailed,
+    normal_form,
+    read_certificate,
+)
 from services.secrets.model import SentPayload
 from services.secrets.payloads import MAX_WAITING, Payloads
 from services.secrets.values import Faults
-from tests.fakes.certificates import issue
-from tests.fakes.secrets_ports import settle
+from tests.fakes.certificates import issue, key_pem
+from tests.fakes.secrets_certificates import InlineCertificates
+from tests.fakes.secrets_ports import Watching, settle
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -25,6 +30,7 @@ if TYPE_CHECKING:
 
 PEM = issue().pem
 DEAR = "dear"
+DEFECT = "defect"
 
 
 class Readers:
@@ -45,6 +51,8 @@ class Readers:
         self.under_way += 1
         if passphrase == DEAR:
             await self.gate.wait()
+        if passphrase == DEFECT:
+            raise CertificateReaderFailed("RecursionError")
         self.under_way -= 1
         return read_certificate(content, None, None, "pem", datetime.now(UTC))
 
@@ -52,13 +60,18 @@ class Readers:
 class Stand:
     def __init__(self, readers: int = 2) -> None:
         self.readers = Readers()
-        self.payloads = Payloads(self.readers, readers)
+        self.watching = Watching()
+        self.payloads = Payloads(self.readers, readers, self.watching)
 
-    def read(self, tenant_id: UUID, passphrase: str | None = None) -> asyncio.Task[Payload | None]:
+    def read(
+        self, tenant_id: UUID, passphrase: str | None = None, faults: Faults | None = None
+    ) -> asyncio.Task[Payload | None]:
         sent = SentPayload(certificate_content=PEM, passphrase=passphrase)
         return asyncio.create_task(
-            self.payloads.check(tenant_id, "certificate", sent, Faults())
-        )  # fmt: skip
+            self.payloads.check(
+                tenant_id, "certificate", sent, Faults() if faults is None else faults
+            )
+        )
 
 
 async def test_a_tenants_dear_uploads_leave_a_reader_to_the_others() -> None:
@@ -98,3 +111,35 @@ async def test_going_away_frees_no_reader_that_is_still_at_work() -> None:
     await settle()
     assert stand.readers.under_way == 0
     assert await stand.read(hog) is not None
+
+
+async def test_a_defect_of_the_reader_is_told_to_us_and_refuses_what_it_failed_on() -> None:
+    stand, faults = Stand(), Faults()
+    assert await stand.read(uuid4(), DEFECT, faults) is None
+    with pytest.raises(ValidationError) as refused:
+        faults.raise_any()
+    assert set(refused.value.fields) == {"certificate_content"}
+    assert refused.value.reason == "malformed"
+    assert stand.watching.counts == {"reader failed RecursionError": 1}
+
+
+async def test_what_is_kept_apart_is_sealed_apart_and_each_byte_as_it_was_sent() -> None:
+    passphrase, issued = "öffne dich ", issue()
+    encrypted = key_pem(issued.key, passphrase).replace("\n", "\r\n") + " \t\n"
+    content = "\ufeffsubject: example\r\n" + issued.pem.replace("\n", "\r\n")
+    payloads = Payloads(InlineCertificates(), 1, Watching())
+    sent = SentPayload(
+        certificate_content=content, private_key=encrypted, passphrase=passphrase
+    )  # fmt: skip
+    payload = await payloads.check(uuid4(), "certificate", sent, Faults())
+    assert payload is not None
+    form = normal_form.read(payload.fields["normal_form"])
+    assert payload.fields == {
+        "content": content.encode(),
+        "private_key": encrypted.encode(),
+        "passphrase": passphrase.encode(),
+        "normal_form": (issued.pem + issued.key_pem).encode(),
+    }
+    assert (form.certificate, form.chain, form.private_key) == (issued.pem, "", issued.key_pem)
+    assert payload.certificate is not None
+    assert payload.certificate.expires_at == issued.certificate.not_valid_after_utc

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 import pytest
@@ -11,8 +13,22 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.common.errors import ValidationError
 from services.common.identity import Call
-from services.secrets.model import EnvironmentValue, SecretRow
+from services.secrets.certificates import normal_form
+from services.secrets.model import (
+    Answer,
+    Environment,
+    EnvironmentValue,
+    SealedAnswer,
+    SealedValue,
+    SecretRow,
+    WrappedKey,
+)
 from services.secrets.rpc import replies, requests
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from google.protobuf.descriptor import Descriptor
 
 MOMENT = datetime(2026, 3, 15, 12, 0, 0, 123000, tzinfo=UTC)
 ROW = SecretRow(
@@ -73,6 +89,78 @@ def test_what_could_not_be_read_is_absent() -> None:
     assert message.HasField("metadata")
     assert not message.metadata.HasField("expires_at")
     assert not message.metadata.HasField("subject")
+
+
+def test_a_key_alone_shows_null_for_all_that_only_a_certificate_has() -> None:
+    known: dict[str, object] = {
+        "has_private_key": True,
+        "has_passphrase": False,
+        "dns_names": [],
+        "ip_addresses": [],
+        "key_algorithm": "EC",
+        "key_size": 256,
+        "chain_length": 0,
+        "warnings": [],
+    }
+    row = replace(ROW, certificate_type="key", metadata=dict.fromkeys(ROW.metadata or {}) | known)
+    found = replies.secret(row).metadata
+    filled = {field.name for field, _ in found.ListFields()}
+    assert filled == {"has_private_key", "key_algorithm", "key_size", "chain_length"}
+    assert found.chain_length == 0
+
+
+def _answered(**fields: bytes) -> secrets_pb2.AccessSecretResponse:
+    sealed = SealedAnswer(
+        secret_id=uuid4(),
+        name="N",
+        secret_type="certificate",
+        environment=Environment(uuid4(), "production", is_default=True),
+        value_version=3,
+        certificate_type="pfx",
+        certificate_expires_at=MOMENT,
+        expires_at=MOMENT,
+        strict_expiry_enforcement=False,
+        value=SealedValue(WrappedKey(uuid4(), b"", 1), {}),
+    )
+    return replies.answer(Answer(sealed, fields))  # type: ignore[arg-type]
+
+
+def test_every_part_of_a_certificate_is_given_out() -> None:
+    form = normal_form.write([b"leaf", b"issuer", b"root"], b"key")
+    found = _answered(
+        content=b"c", private_key="ö".encode(), passphrase=b"p", normal_form=form
+    ).certificate
+    for message in (found, found.normal_form):
+        filled = {field.name for field, _ in message.ListFields()}
+        assert filled == {field.name for field in message.DESCRIPTOR.fields}
+    assert (found.content, found.private_key, found.passphrase) == ("c", "ö", "p")
+    parts = found.normal_form
+    assert parts.certificate + parts.chain + parts.private_key == form.decode()
+    assert parts.chain.count("BEGIN CERTIFICATE") == 2
+
+
+def test_a_value_of_before_there_was_a_normal_form_has_none() -> None:
+    found = _answered(content=b"c").certificate
+    assert found.content == "c"
+    assert not found.HasField("normal_form")
+
+
+def test_whatever_is_secret_is_marked_so_in_the_contract() -> None:
+    """Generic clients and proxies that print messages go by it."""
+    wanted = {"value", "certificate_content", "content", "private_key", "passphrase", "chain"}
+    public = {"has_private_key", "has_passphrase"}
+    for message in secrets_pb2.DESCRIPTOR.message_types_by_name.values():
+        for inner in (message, *_nested(message)):
+            for field in inner.fields:
+                is_secret = field.name in wanted or inner.name == "NormalForm"
+                if field.name not in public and field.message_type is None:
+                    assert field.GetOptions().debug_redact == is_secret, field.full_name
+
+
+def _nested(message: Descriptor) -> Iterator[Descriptor]:
+    for inner in message.nested_types:
+        yield inner
+        yield from _nested(inner)
 
 
 def test_a_time_beyond_rfc_3339_is_refused_by_name() -> None:

@@ -67,6 +67,7 @@ async def test_one_tenants_writes_do_not_take_all_of_the_database() -> None:
         creator=Creator(store, pool, Watching()),
         certificates=InlineCertificates(),
         certificate_readers=2,
+        observer=Watching(),
     )
     request = [PutRequest(str(uuid4()), SentPayload(value="v")) for _ in range(30)]
     puts = [asyncio.create_task(service.put_value(a_call(BUSY), one)) for one in request]
@@ -89,6 +90,7 @@ def creating() -> tuple[MemorySecrets, MemoryKms, SecretsService]:
         creator=Creator(store, pool, Watching()),
         certificates=InlineCertificates(),
         certificate_readers=2,
+        observer=Watching(),
     )
     return store, kms, service
 
