@@ -63,32 +63,6 @@ def test_an_empty_or_unreadable_value_is_not_sent(
     assert gateway.requests == []
 
 
-def test_a_certificate_is_sent_with_its_key_and_passphrase(
-    coffer: Coffer, gateway: Gateway, tmp_path: Path
-) -> None:
-    for name in ("crt", "key", "pass"):
-        (tmp_path / name).write_text(f"{name}\n")
-    warning = {"code": "self_signed", "message": "It is self-signed."}
-    row = ROW | {"metadata": {"warnings": [warning]}}
-    gateway.answers["POST /v1/secrets/certificate"] = (201, {"data": row})
-    result = coffer(
-        "secrets", "import-certificate", "TLS",
-        "--certificate", str(tmp_path / "crt"),
-        "--private-key", str(tmp_path / "key"),
-        "--passphrase-file", str(tmp_path / "pass"),
-    )  # fmt: skip
-    assert result.exit_code == 0
-    assert "self_signed" in result.stderr
-    assert gateway.bodies == [
-        {
-            "name": "TLS",
-            "certificate_content": "crt\n",
-            "private_key": "key\n",
-            "passphrase": "pass",
-        }
-    ]
-
-
 def test_a_secret_is_found_by_its_whole_name_over_all_pages(
     coffer: Coffer, gateway: Gateway
 ) -> None:

@@ -1,0 +1,148 @@
+"""A certificate with its chain and its warnings, as a person reads it."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import typer
+from cryptography import x509
+
+from cli.commands import show_facts, show_table
+from services.secrets.certificates import normal_form
+from services.secrets.certificates.facts.bundle import is_surely_ca
+from services.secrets.certificates.facts.metadata import UNREADABLE
+from services.secrets.certificates.facts.names import display_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+Value = TypeVar("Value")
+
+_UNREADABLE: Final = "(unreadable)"
+_EMPTY: Final = "(empty)"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One certificate of the chain; `number` counts from 1, `kind` is leaf, intermediate or root."""
+
+    number: int
+    kind: str
+    subject: str
+    issuer: str
+    expires_at: datetime | None
+
+
+def chain_of(stored: bytes) -> list[Link]:
+    """The links of a normal form, from the leaf upwards: none for a private key alone.
+
+    What a certificate is is told by its names and basic constraints; no signature is looked at.
+    """
+    form = normal_form.read(stored)
+    text = (form.certificate + form.chain).encode()
+    if not text:
+        return []
+    with warnings.catch_warnings():
+        # What is odd about a certificate is in the metadata.
+        warnings.simplefilter("ignore")
+        found = x509.load_pem_x509_certificates(text)
+        return [_link(number, certificate) for number, certificate in enumerate(found, start=1)]
+
+
+def show_picture(
+    certificate_type: str, metadata: Mapping[str, Any], chain: Sequence[Link], now: datetime
+) -> None:
+    """Print the facts, the chain and the warnings. `metadata` is as in the API's answer."""
+    show_facts(_facts(certificate_type, metadata, len(chain), now))
+    if chain:
+        typer.echo()
+        show_table(
+            ("number", "what", "subject", "issuer", "expires"),
+            [
+                (one.number, one.kind, plain(one.subject), plain(one.issuer), one.expires_at)
+                for one in chain
+            ],
+            "no chain",
+        )
+    if metadata["warnings"]:
+        typer.echo()
+        show_table(
+            ("warning", "what it means here"),
+            [(warning["code"], plain(warning["message"])) for warning in metadata["warnings"]],
+            "no warnings",
+        )
+
+
+def plain(text: str) -> str:
+    """The text with everything that would not be seen as it is (such as text direction) escaped.
+
+    A certificate is written by strangers, and what they name may not rearrange a terminal.
+    """
+    return "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text
+    )
+
+
+def _facts(
+    certificate_type: str, metadata: Mapping[str, Any], linked: int, now: datetime
+) -> Iterator[tuple[str, object]]:
+    yield "read as", certificate_type
+    if metadata["chain_length"]:
+        yield "subject", _plain(metadata["subject"])
+        yield "issuer", _plain(metadata["issuer"])
+        yield "valid from", metadata["not_before"]
+        yield "expires", _with_days(metadata["expires_at"], now)
+        names = [*metadata["dns_names"], *metadata["ip_addresses"]]
+        yield "names", [plain(name) for name in names]
+        yield "signature", metadata["signature_algorithm"]
+        yield "serial number", metadata["serial_number"]
+        yield "SHA-256", metadata["sha256_fingerprint"]
+    size = metadata["key_size"]
+    yield "key", metadata["key_algorithm"] and f"{metadata['key_algorithm']}, {size} bits"
+    yield "private key", "yes" if metadata["has_private_key"] else "no"
+    yield "passphrase", "yes" if metadata["has_passphrase"] else "no"
+    sent = metadata["chain_length"]
+    yield "certificates", f"{sent}, of which {linked} in the chain" if 0 < linked < sent else sent
+
+
+def _with_days(moment: str | None, now: datetime) -> str | None:
+    if moment is None:
+        return None
+    days = (datetime.fromisoformat(moment) - now).days
+    return f"{moment} ({f'in {days} days' if days >= 0 else 'expired'})"
+
+
+def _plain(text: str | None) -> str | None:
+    return None if text is None else plain(text)
+
+
+def _link(number: int, certificate: x509.Certificate) -> Link:
+    return Link(
+        number,
+        _kind(number, certificate),
+        _name(lambda: certificate.subject),
+        _name(lambda: certificate.issuer),
+        _read(lambda: certificate.not_valid_after_utc),
+    )
+
+
+def _kind(number: int, certificate: x509.Certificate) -> str:
+    if number == 1 and not is_surely_ca(certificate):
+        return "leaf"
+    names = _read(lambda: (certificate.subject.public_bytes(), certificate.issuer.public_bytes()))
+    return "root" if names is not None and names[0] == names[1] else "intermediate"
+
+
+def _name(read: Callable[[], x509.Name]) -> str:
+    shown = _read(lambda: display_name(read()))
+    return _UNREADABLE if shown is None else shown or _EMPTY
+
+
+def _read(read: Callable[[], Value]) -> Value | None:
+    try:
+        return read()
+    except UNREADABLE:
+        return None
