@@ -1,7 +1,7 @@
 """Textual encoding of certificates and keys (PEM, RFC 7468), as people really paste it.
 
-Accepted: text around the blocks, a byte order mark, any line ending, blanks at the ends of lines,
-RFC 1421 headers (`Proc-Type`, `DEK-Info`) as OpenSSL's traditional keys have.
+Accepted: text around the blocks, any line ending, blanks at the ends of lines, RFC 1421 headers
+(`Proc-Type`, `DEK-Info`) as OpenSSL's traditional keys have. Byte order marks are `transfer`'s business.
 Not checked here: what the bytes of a block mean, or that the label tells the truth.
 """
 
@@ -13,13 +13,19 @@ from typing import Final
 
 from services.secrets.certificates.refusal import Reason
 
-CERTIFICATE_LABELS: Final = frozenset({"CERTIFICATE", "X509 CERTIFICATE"})
+CERTIFICATE_LABELS: Final = frozenset({"CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"})
+PKCS7_LABELS: Final = frozenset({"PKCS7", "CMS", "PKCS #7 SIGNED DATA"})
 PRIVATE_KEY_LABELS: Final = frozenset(
     {"PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "DSA PRIVATE KEY"}
 )
 
-_LINE_END: Final = re.compile(r"\r\n|\r|\n")
 _MARKER: Final = re.compile(r"-----(BEGIN|END) ([^-]+(?:-[^-]+)*)-----")
+_ALMOST_MARKER: Final = re.compile(
+    "[-\u2010-\u2015\u2212]{2,} ?(?:BEGIN|END) (?:LABELS) ?[-\u2010-\u2015\u2212]{2,}".replace(
+        "LABELS", "|".join(CERTIFICATE_LABELS | PKCS7_LABELS | PRIVATE_KEY_LABELS)
+    ),
+    re.IGNORECASE,
+)
 _HEADER: Final = re.compile(r"([A-Za-z][A-Za-z0-9-]*):[ \t]*(.*)")
 _BLANKS: Final = re.compile(r"\s+")
 _LINE_LENGTH: Final = 64
@@ -86,19 +92,22 @@ def scan(text: str) -> list[PemBlock]:
     """All blocks of a text, in order; an empty list when it has none. Raises PemFault."""
     blocks: list[PemBlock] = []
     label: str | None = None
-    begun = 0
+    begun = almost = 0
     inside: list[str] = []
-    for number, raw in enumerate(_LINE_END.split(text.removeprefix("\ufeff")), start=1):
+    for number, raw in enumerate(_lines(text), start=1):
         line = raw.strip()
-        marker = _MARKER.fullmatch(line)
+        marker = _MARKER.fullmatch(line) if "-----" in line else None
         if marker is None:
-            _refuse_broken_marker(line, number)
+            damaged = _almost_marker(line, number) if " " in line else 0
+            almost = almost or damaged
             inside.append(line)
         elif marker[1] == "BEGIN":
             if label is not None:
-                raise _unclosed(label, begun)
-            label, begun, inside = marker[2], number, []
+                raise _unclosed(label, begun, almost)
+            label, begun, almost, inside = marker[2], number, 0, []
         elif label is None or label != marker[2]:
+            if label is None and almost:
+                raise _damaged_marker(almost)
             raise PemFault(
                 "malformed",
                 f"The END line on line {number} does not belong to a BEGIN line before it.",
@@ -107,21 +116,41 @@ def scan(text: str) -> list[PemBlock]:
             blocks.append(_block(label, begun, inside))
             label = None
     if label is not None:
-        raise _unclosed(label, begun)
+        raise _unclosed(label, begun, almost)
+    if almost and not blocks:
+        raise _damaged_marker(almost)
     return blocks
 
 
-def _refuse_broken_marker(line: str, number: int) -> None:
-    if "-----BEGIN " not in line and "-----END " not in line:
-        return
-    if "\\n" in line:
+def _lines(text: str) -> list[str]:
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
+def _almost_marker(line: str, number: int) -> int:
+    """The line's number if a BEGIN or END line was damaged in it, else 0.
+
+    Raises PemFault when it surely was: a whole marker stands among other things. With other dashes it may
+    be a remark, which only matters if the block is missed afterwards.
+    """
+    if "-----BEGIN " in line or "-----END " in line:
+        if _ALMOST_MARKER.fullmatch(line):
+            return number
+        raise _damaged_marker(number, has_escapes="\\n" in line)
+    return number if _ALMOST_MARKER.fullmatch(line) else 0
+
+
+def _damaged_marker(line: int, *, has_escapes: bool = False) -> PemFault:
+    if has_escapes:
         advice = r"It has the two characters \n where line breaks belong: send real line breaks."
     else:
-        advice = "BEGIN and END lines must stand alone, with five dashes on both sides."
-    raise PemFault("malformed", f"Line {number} is not well-formed PEM. {advice}")
+        advice = "BEGIN and END lines must stand alone, in capitals, with five plain dashes on both sides."
+    return PemFault("malformed", f"Line {line} is not well-formed PEM. {advice}")
 
 
-def _unclosed(label: str, line: int) -> PemFault:
+def _unclosed(label: str, line: int, almost: int) -> PemFault:
+    """`almost`: the number of a line that was perhaps meant to end the block, or 0."""
+    if almost:
+        return _damaged_marker(almost)
     shown = label if label in CERTIFICATE_LABELS | PRIVATE_KEY_LABELS else "PEM"
     return PemFault(
         "malformed",

@@ -27,7 +27,7 @@ _MISREAD_MARKS: Final = ("\xef\xbb\xbf", "\xff\xfe", "\xfe\xff", "\ufffd\ufffd")
 _QUOTES: Final = ('"', "'")
 
 # any dash, so that a text whose dashes were changed is still named as damaged PEM
-_PEM_MARK: Final = re.compile("[-\u2010-\u2015\u2212] ?(?:BEGIN|END) [A-Z]")
+_PEM_MARK: Final = re.compile("[-\u2010-\u2015\u2212] ?(?:BEGIN|END) [A-Z]", re.IGNORECASE)
 _PERCENT_PEM: Final = "-----BEGIN%20"
 _UTF16_PEM: Final = "-----BEGIN".encode("utf-16-le")[:-1]  # without the last NUL, in both orders
 _DATA_URI: Final = re.compile(r"data:([^,]{0,256}),(.*)", re.IGNORECASE | re.DOTALL)

@@ -1,86 +1,110 @@
-"""certificate_type `pem`: certificates, and possibly the private key, as PEM text (RFC 7468)."""
+"""certificate_type `pem`: certificates, and possibly private keys, as PEM text (RFC 7468).
 
+Also OpenSSL's TRUSTED CERTIFICATE, which is a certificate with settings of OpenSSL behind it.
+"""
+
+from collections.abc import Sequence
 from typing import Final
 
 from services.secrets.certificates.contents import Contents
-from services.secrets.certificates.encodings.armor import PemBlock, PemFault, scan
-from services.secrets.certificates.encodings.looks_like import NOTHING_KNOWN, looks_like
+from services.secrets.certificates.encodings.armor import PKCS7_LABELS, PemBlock, PemFault, scan
+from services.secrets.certificates.encodings.ber import first_value
+from services.secrets.certificates.encodings.looks_like import NOTHING_KNOWN, guess_text
+from services.secrets.certificates.encodings.outline import shape_of
 from services.secrets.certificates.encodings.transfer import Opened
-from services.secrets.certificates.facts.certificate import Certificate, load_certificate
-from services.secrets.certificates.keys.opening import open_key
-from services.secrets.certificates.limits import MAX_DECODED_BYTES
-from services.secrets.certificates.refusal import CertificateRefused, Reason
+from services.secrets.certificates.facts.certificate import Certificate
+from services.secrets.certificates.formats.one_certificate import certificate_of
+from services.secrets.certificates.formats.other_kind import Declared, other_kind, refused
+from services.secrets.certificates.keys.opening import OpenedKey, open_key
+from services.secrets.certificates.limits import check_count, check_decoded
+from services.secrets.certificates.refusal import CertificateRefused
 
-_FIELD: Final = "certificate_content"
-_MISLEADING: Final = frozenset({"TRUSTED CERTIFICATE", "OPENSSH PRIVATE KEY", "PKCS7", "CMS"})
+_PEM: Final = Declared(
+    "a PEM certificate",
+    "With certificate_type 'pem' send text with '-----BEGIN CERTIFICATE-----'.",
+)
+_MISLEADING: Final = PKCS7_LABELS | {"PKCS12", "OPENSSH PRIVATE KEY"}
 """Blocks that hold a certificate or key which the metadata would then keep quiet about."""
+_TRUSTED: Final = "TRUSTED CERTIFICATE"
 
 
 def read_pem(opened: Opened, passphrase: bytes | None) -> Contents:
-    """Every CERTIFICATE block in order, and the one private key if there is one.
+    """Every certificate in order, also twice, and the private keys beside them, each once.
 
     Parameters, requests and revocation lists beside them are kept in the text and not looked at.
     Raises CertificateRefused.
     """
-    text = opened.text or ""
-    try:
-        blocks = scan(text)
-    except PemFault as fault:
-        raise _refused(fault.reason, fault.message) from None
+    return read_blocks(_PEM, opened, passphrase)
+
+
+def read_blocks(declared: Declared, opened: Opened, passphrase: bytes | None) -> Contents:
+    """The same for whatever type was declared that may be PEM text too."""
+    blocks = blocks_of(opened)
     found = [block for block in blocks if block.is_certificate]
     misleading = [block for block in blocks if block.label in _MISLEADING]
     if misleading or not found:
-        raise _without_certificate(text, misleading or blocks)
-    keys = [block for block in blocks if block.is_private_key]
-    if len(keys) > 1:
-        raise _refused(
-            "invalid_private_key", f"certificate_content holds {len(keys)} private keys; send one."
-        )
-    _refuse_too_much(blocks)
-    certificates = tuple(
-        _certificate(block, number, len(found)) for number, block in enumerate(found, start=1)
+        raise _without_certificate(declared, opened, misleading or blocks)
+    check_count(len(found))
+    read = [
+        _certificate(declared, block, number, len(found))
+        for number, block in enumerate(found, start=1)
+    ]
+    return Contents(
+        tuple(certificate for certificate, _ in read),
+        keys_of(blocks, passphrase),
+        is_ber=any(is_ber for _, is_ber in read),
     )
-    return Contents(certificates, tuple(open_key(key, passphrase, _FIELD) for key in keys))
 
 
-def _refuse_too_much(blocks: list[PemBlock]) -> None:
-    """By the length of the base64, so that nothing is decoded in vain."""
-    size = sum(len("".join(block.body.split()).rstrip("=")) * 3 // 4 for block in blocks)
-    if size > MAX_DECODED_BYTES:
-        raise CertificateRefused(
-            "certificate_content",
-            None,
-            f"certificate_content holds {size} bytes; at most {MAX_DECODED_BYTES} are accepted.",
-        )
-
-
-def _certificate(block: PemBlock, number: int, total: int) -> Certificate:
-    which = "The certificate" if total == 1 else f"Certificate {number} of {total}"
+def blocks_of(opened: Opened) -> list[PemBlock]:
+    """The blocks of the text, or none. Raises CertificateRefused, also for too many bytes in them."""
     try:
-        return load_certificate(block.decoded())
+        blocks = scan(opened.text or "")
     except PemFault as fault:
-        raise _refused(fault.reason, fault.message) from None
+        raise refused(fault.reason, fault.message) from None
+    # by the length of the base64, so that nothing is decoded in vain
+    check_decoded(sum(len("".join(block.body.split()).rstrip("=")) * 3 // 4 for block in blocks))
+    return blocks
+
+
+def keys_of(blocks: Sequence[PemBlock], passphrase: bytes | None) -> tuple[OpenedKey, ...]:
+    """The private keys among the blocks in order, each once. Raises CertificateRefused."""
+    keys: list[OpenedKey] = []
+    for block in blocks:
+        if block.is_private_key:
+            key = open_key(block, passphrase, "certificate_content")
+            if all(key.public_key != other.public_key for other in keys):
+                keys.append(key)
+    return tuple(keys)
+
+
+def _certificate(
+    declared: Declared, block: PemBlock, number: int, total: int
+) -> tuple[Certificate, bool]:
+    try:
+        data = block.decoded()
+    except PemFault as fault:
+        raise refused(fault.reason, fault.message) from None
+    try:
+        return certificate_of(first_value(data)[0] if block.label == _TRUSTED else data)
     except ValueError:
-        raise _refused(
-            "malformed",
-            f"{which} (line {block.line}) is valid base64 but no X.509 certificate: it was cut or "
-            "changed on the way. Copy it again, whole.",
-        ) from None
+        pass
+    if shape_of(data) not in ("certificate", None):
+        raise other_kind(declared, Opened(data=data))
+    which = "The certificate" if total == 1 else f"Certificate {number} of {total}"
+    raise refused(
+        "malformed",
+        f"{which} (line {block.line}) is valid base64 but no X.509 certificate: it was cut or "
+        "changed on the way. Copy it again, whole.",
+    )
 
 
-def _without_certificate(text: str, blocks: list[PemBlock]) -> CertificateRefused:
-    guess = looks_like(text, blocks)
-    if guess == NOTHING_KNOWN and blocks:
-        return _refused(
+def _without_certificate(
+    declared: Declared, opened: Opened, blocks: list[PemBlock]
+) -> CertificateRefused:
+    if blocks and guess_text(opened.text or "", blocks).phrase == NOTHING_KNOWN:
+        return refused(
             "no_certificate",
             "certificate_content is PEM but has no CERTIFICATE block ('-----BEGIN CERTIFICATE').",
         )
-    return _refused(
-        "not_this_format",
-        f"certificate_content is not a PEM certificate: it looks like {guess}. "
-        "With certificate_type 'pem' send text with '-----BEGIN CERTIFICATE-----'.",
-    )
-
-
-def _refused(reason: Reason, message: str) -> CertificateRefused:
-    return CertificateRefused("certificate_content", reason, message)
+    return other_kind(declared, opened, blocks)

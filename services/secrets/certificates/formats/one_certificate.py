@@ -1,0 +1,33 @@
+"""The bytes that should be one certificate, whatever file they stood in."""
+
+from services.secrets.certificates.encodings.ber import to_der
+from services.secrets.certificates.facts.certificate import Certificate, load_certificate
+
+
+def certificate_of(data: bytes) -> tuple[Certificate, bool]:
+    """The certificate that `data` is, and whether it had to be turned from BER into DER for that.
+
+    A signature is made over DER (X.690 section 11), so it holds for the rewritten certificate too.
+    Raises ValueError when it is none.
+    """
+    try:
+        certificate = load_certificate(data)
+    except ValueError:
+        certificate = None
+    if certificate is not None and certificate.parsed is not None:
+        return certificate, False
+    rewritten = _rewritten(data)
+    if rewritten is not None:
+        return load_certificate(rewritten), True
+    if certificate is None:
+        raise ValueError("no X.509 certificate")
+    return certificate, False
+
+
+def _rewritten(data: bytes) -> bytes | None:
+    """The same in DER; None when it is that already, or no BER either."""
+    try:
+        rewritten = to_der(data)
+    except ValueError:
+        return None
+    return None if rewritten == data else rewritten
