@@ -1,0 +1,186 @@
+"""What must hold for every input: material that keeps its promises, or a refusal that tells nothing.
+
+Not checked here: that the right one of the two is given (tests/vectors and the tests of the formats do).
+"""
+
+from __future__ import annotations
+
+import ast
+import base64
+import binascii
+import functools
+import json
+import re
+import time
+import unicodedata
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, get_args
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+import services.secrets.certificates
+from services.secrets.certificates import (
+    CertificateMaterial,
+    CertificateRefused,
+    normal_form,
+    read_certificate,
+)
+from services.secrets.certificates.facts.metadata import UNREADABLE, WarningCode
+from services.secrets.certificates.refusal import Field, Reason
+from services.secrets.rpc import replies
+from tests.fakes.certificates import NOW
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.fuzz.case import Case
+
+MAX_SECONDS: Final = 2.0
+"""Of processor time; the workers give no more."""
+MAX_METADATA_BYTES: Final = 256 * 1024
+RUN: Final = 8
+"""Characters of the input in a row that a message may not repeat."""
+
+_NUMBERS: Final = re.compile(r"[0-9.]+")
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/_\-\s]{16,}={0,2}")
+
+
+class Finding(AssertionError):  # noqa: N818 - what is found, not a fault of the program
+    """A promise that was broken; the text holds nothing of the input."""
+
+
+def check(case: Case, max_seconds: float = MAX_SECONDS) -> str:
+    """What came out: "material" or the refusal's reason. Raises Finding, or what the reader raised."""
+    began = time.process_time()
+    try:
+        material = read_certificate(
+            case.content, case.private_key, case.passphrase, case.certificate_type, NOW
+        )
+    except CertificateRefused as refusal:
+        outcome = refusal.reason or "invalid"
+        _check_refusal(refusal, case)
+    else:
+        outcome = "material"
+        _check_material(material, case)
+    spent = time.process_time() - began
+    if spent > max_seconds:
+        raise Finding(f"it took {spent:.1f} s of processor time")
+    return outcome
+
+
+def _check_refusal(refusal: CertificateRefused, case: Case) -> None:
+    _must(refusal.field in get_args(Field), "the refusal's field is none of the request's")
+    _must(refusal.reason in (None, *get_args(Reason)), "the refusal's reason is none of API.md's")
+    _must(10 < len(refusal.message) < 1000, "the refusal's message is empty or endless")
+    _must(refusal.args == (refusal.field, refusal.reason, refusal.message), "more args than three")
+    _check_text(refusal.message, "the refusal's message")
+    _must(not repeats(refusal.message, case), "the refusal's message repeats some of the input")
+
+
+def _check_material(material: CertificateMaterial, case: Case) -> None:
+    _must(material.content == case.content.encode(), "the content is not what was sent")
+    metadata = material.metadata.to_json()
+    written = json.dumps(metadata, ensure_ascii=False).encode()
+    _must(len(written) < MAX_METADATA_BYTES, "the metadata is huge")
+    for text in _texts(metadata):
+        _check_text(text, "a text of the metadata")
+    codes = {warning.code for warning in material.metadata.warnings}
+    _must(codes <= set(get_args(WarningCode)), "a warning's code is none of API.md's")
+    message = replies._metadata(metadata)  # type: ignore[arg-type]
+    _must(message is not None and bool(message.SerializeToString()), "the message is empty")
+    _check_normal_form(material)
+
+
+def _check_normal_form(material: CertificateMaterial) -> None:
+    """A TLS library reads it, it fits together, and reading it again changes nothing."""
+    form = normal_form.read(material.normal_form)
+    metadata = material.metadata
+    again_type = "pem" if form.certificate else "key"
+    _must(metadata.has_private_key == (form.private_key is not None), "has_private_key is wrong")
+    if form.certificate:
+        (leaf,) = x509.load_pem_x509_certificates(form.certificate.encode())
+        issuers = x509.load_pem_x509_certificates(form.chain.encode()) if form.chain else []
+        _must(len(issuers) < metadata.chain_length, "the chain is longer than the material")
+        _must(
+            leaf.fingerprint(hashes.SHA256()).hex() == metadata.sha256_fingerprint, "another leaf"
+        )
+    if form.private_key is not None:
+        key = load_pem_private_key(
+            form.private_key.encode(), None, unsafe_skip_rsa_key_validation=True
+        )
+        try:
+            _must(not form.certificate or leaf.public_key() == key.public_key(), "another's key")
+        except UNREADABLE:
+            raise Finding("a key that cannot be compared was taken for the leaf's") from None
+    again = read_certificate(material.normal_form.decode(), None, None, again_type, NOW)
+    same = again.normal_form == material.normal_form
+    _must(same, "the normal form of the normal form is another one")
+
+
+def _must(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise Finding(otherwise)
+
+
+def _check_text(text: str, what: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Finding(f"{what} is no Unicode") from None
+    control = any(unicodedata.category(character) == "Cc" for character in text)
+    _must(not control, f"{what} has a control character")
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for member in value.values():
+            yield from _texts(member)
+    elif isinstance(value, list):
+        for member in value:
+            yield from _texts(member)
+
+
+def repeats(message: str, case: Case) -> bool:
+    """Whether the message has a run of the input that is none of the program's own words.
+
+    Numbers are left out: positions, sizes and OIDs may be told.
+    """
+    inputs = list(_layers(case))
+    for piece in _NUMBERS.split(message):
+        for at in range(len(piece) - RUN + 1):
+            run = piece[at : at + RUN]
+            if run not in _own_words() and any(run in text for text in inputs):
+                return True
+    return False
+
+
+def _layers(case: Case) -> Iterator[str]:
+    """Every field as it is and, as far as it is base64 anywhere, what that says; bytes as Latin-1."""
+    for text in (case.content, case.private_key or "", case.passphrase or ""):
+        yield text
+        for found in _BASE64.finditer(text):
+            joined = "".join(found[0].split()).rstrip("=").replace("-", "+").replace("_", "/")
+            try:
+                inner = base64.b64decode(joined + "=" * (-len(joined) % 4)).decode("latin-1")
+            except (binascii.Error, ValueError):
+                continue
+            yield inner
+            yield inner.replace("\0", "")
+
+
+@functools.cache
+def _own_words() -> str:
+    """Every string in the package's source, with blanks around, as labels stand in a sentence."""
+    package = Path(next(iter(services.secrets.certificates.__path__)))
+    words: list[str] = [*get_args(Field)]
+    for file in sorted(package.rglob("*.py")):
+        words += [
+            node.value
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        ]
+    return "\0".join(f" {word} " for word in words)
