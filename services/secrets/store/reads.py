@@ -115,6 +115,15 @@ async def get(
 
 async def list_(connection: Connection, tenant_id: UUID, listing: Listing) -> Page:
     """As `ports.Secrets.list`: no expiry counts as later than any, ids break ties."""
+    counting, paging, parameters = queries(tenant_id, listing)
+    total = await (await connection.execute(cast("Any", counting), parameters)).fetchone()
+    cursor = await connection.execute(cast("Any", paging), parameters, prepare=False)
+    rows = tuple([_row(row) async for row in cursor])
+    return Page(rows, total[0] if total else 0)
+
+
+def queries(tenant_id: UUID, listing: Listing) -> tuple[str, str, dict[str, Any]]:
+    """How many rows there are in all, and those of the page; and the parameters of both."""
     parameters = {name: getattr(listing, name) for name in _FILTERS} | {
         "tenant": tenant_id,
     }
@@ -126,11 +135,7 @@ async def list_(connection: Connection, tenant_id: UUID, listing: Listing) -> Pa
     # not: a plan for any limit would sort all that the tenant has. Such a statement's plan is not kept.
     size, skipped = int(listing.per_page), int((listing.page - 1) * listing.per_page)
     counting = f"select count(*) from secrets.secret s {where}"  # noqa: S608
-    total = await (await connection.execute(cast("Any", counting), parameters)).fetchone()
-    paging = f"{_ROW} {where} {order} limit {size} offset {skipped}"
-    cursor = await connection.execute(cast("Any", paging), parameters, prepare=False)
-    rows = tuple([_row(row) async for row in cursor])
-    return Page(rows, total[0] if total else 0)
+    return counting, f"{_ROW} {where} {order} limit {size} offset {skipped}", parameters
 
 
 async def standing(

@@ -9,7 +9,8 @@ from services.common.migrations.ddl import as_owner
 revision = "0002"
 down_revision = "0001"
 
-TABLES = ("secrets.secret", "secrets.value_version")
+WIDENED = ("secrets.secret", "secrets.value_version")
+READ = (*WIDENED, "secrets.secret_environment")
 
 
 def upgrade() -> None:
@@ -17,9 +18,12 @@ def upgrade() -> None:
     as_owner(
         "alter table secrets.value_version add column normal_form bytea",
         "alter table secrets.value_version add check (normal_form is null or content is not null)",
-        *(f"alter table {table} add column certificate_expires_at timestamptz" for table in TABLES),
+        *(
+            f"alter table {table} add column certificate_expires_at timestamptz"
+            for table in WIDENED
+        ),
         # Forced row-level security shows the owner no row; nobody else has these tables meanwhile.
-        *(f"alter table {table} no force row level security" for table in TABLES),
+        *(f"alter table {table} no force row level security" for table in READ),
         """
         update secrets.secret s
         set certificate_expires_at = (s.metadata ->> 'expires_at')::timestamptz
@@ -34,13 +38,12 @@ def upgrade() -> None:
           and v.tenant_id = e.tenant_id and v.secret_id = e.secret_id
           and v.environment_id = e.environment_id and v.value_version = e.value_version
         """,
-        *(f"alter table {table} force row level security" for table in TABLES),
+        *(f"alter table {table} force row level security" for table in READ),
         # With the tenant first it looked, where nothing is stored yet, as good for finding a value as the
         # primary key: and a plan that was made then goes on to read all values of the tenant.
         "create unique index value_version_data_key on secrets.value_version"
         " (data_key_id, tenant_id)",
-        "alter table secrets.value_version"
-        " drop constraint value_version_tenant_id_data_key_id_key",
+        "alter table secrets.value_version drop constraint value_version_tenant_id_data_key_id_key",
         # What a secret without an expiry of its own expires by is its certificate.
         """
         create index secret_expiry on secrets.secret
