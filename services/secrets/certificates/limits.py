@@ -15,6 +15,9 @@ MAX_CERTIFICATES: Final = 100
 """Certificates in one file. Real chains have two to five, and the largest trust stores that servers are
 given hold some 150 roots, which are no certificate of theirs."""
 
+MAX_PRIVATE_KEYS: Final = 20
+"""Private keys in one file. A keystore may have several; each costs a derivation and an RSA check."""
+
 MAX_PRIVATE_KEY_BYTES: Final = 64 * 1024
 """Bytes of `private_key`; an encrypted RSA-8192 key takes 7 KiB."""
 
@@ -41,6 +44,9 @@ MAX_RSA_PRIVATE_BITS: Final = 8192
 
 MIN_RSA_BITS: Final = 2048
 """Below it (also for DSA) a key is weak: NIST SP 800-131A, CA/Browser baseline 6.1.5."""
+
+MIN_EC_BITS: Final = 224
+"""Below it a curve is weak: NIST SP 800-131A (112 bits of security)."""
 
 EXPIRES_SOON_DAYS: Final = 30
 """API.md section 4, warning `expires_soon`."""
@@ -83,4 +89,15 @@ def check_count(certificates: int) -> None:
             None,
             f"certificate_content holds {certificates} certificates; at most {MAX_CERTIFICATES} are "
             "accepted. Send the leaf and its issuers only.",
+        )
+
+
+def check_keys(private_keys: int) -> None:
+    """Raises CertificateRefused when a file has more private keys than are accepted."""
+    if private_keys > MAX_PRIVATE_KEYS:
+        raise CertificateRefused(
+            "certificate_content",
+            None,
+            f"certificate_content holds {private_keys} private keys; at most {MAX_PRIVATE_KEYS} are "
+            "accepted. Send a file with the leaf's key only.",
         )
