@@ -14,6 +14,7 @@ FAMILIES: Final = (
     "transfer",
     "pkcs7",
     "pkcs12",
+    "pkcs12_contents",
     "keys",
     "key_alone",
     "checks",

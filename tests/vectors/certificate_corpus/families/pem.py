@@ -113,13 +113,11 @@ def _blocks() -> list[Case]:
             count=3,
             warnings=["chain_out_of_order"],
         ),
-        refused(
+        accepted(
             "trusted-certificate",
-            "pem trusted-label not-this-format",
-            Sent("pem", block("TRUSTED CERTIFICATE", LEAF.der + b"\x30\x00")),
-            CONTENT,
-            "not_this_format",
-            "TRUSTED",
+            "pem trusted-label",
+            Sent("pem", block("TRUSTED CERTIFICATE", LEAF.der + b"\x30\x00") + pem(ROOT)),
+            *CHAIN,
         ),
         refused(
             "certificate-and-pkcs7",
@@ -273,13 +271,11 @@ def _written_by_openssl() -> list[Case]:
             *CHAIN,
             key=LEAF.pair,
         ),
-        refused(
+        accepted(
             "openssl-trustout",
-            "pem trusted-label openssl not-this-format",
-            Sent("pem", trusted.decode()),
-            CONTENT,
-            "not_this_format",
-            "TRUSTED",
+            "pem trusted-label openssl",
+            Sent("pem", trusted.decode() + pem(ROOT)),
+            *CHAIN,
         ),
         accepted(
             "base64-of-pem-with-key",
