@@ -14,14 +14,23 @@ from services.secrets.certificates.encodings.transfer import open_transfer
 from services.secrets.certificates.facts.bundle import assemble
 from services.secrets.certificates.facts.findings import findings
 from services.secrets.certificates.facts.metadata import CertificateMetadata, LeafFacts
+from services.secrets.certificates.formats.crt import read_crt
 from services.secrets.certificates.formats.pem import read_pem
+from services.secrets.certificates.formats.pkcs7 import read_pkcs7
 from services.secrets.certificates.keys.encryption import KeyEncryption
 from services.secrets.certificates.keys.opening import OpenedKey, open_key, private_key_block
 from services.secrets.certificates.material import CertificateMaterial
 from services.secrets.certificates.refusal import CertificateRefused
 from services.secrets.certificates.sent import Sent, check_sent
 
-_READERS: Final[dict[str, ContentReader]] = {"pem": read_pem}
+_READERS: Final[dict[str, ContentReader]] = {
+    "pem": read_pem,
+    "crt": read_crt,
+    "cer": read_crt,
+    "pkcs7": read_pkcs7,
+    "p7b": read_pkcs7,
+    "p7c": read_pkcs7,
+}
 
 SUPPORTED_TYPES: Final = frozenset(_READERS)
 """The values of `certificate_type` that this version reads."""

@@ -1,7 +1,13 @@
 """The bytes that should be one certificate, whatever file they stood in."""
 
-from services.secrets.certificates.encodings.ber import to_der
+from typing import Final
+
+from services.secrets.certificates.encodings.ber import first_value, to_der
 from services.secrets.certificates.facts.certificate import Certificate, load_certificate
+from services.secrets.certificates.formats.other_kind import refused
+
+_PADDING: Final = b"\0\r\n"
+"""What editors, `echo` and the fixed-size files of smart cards leave behind a structure."""
 
 
 def certificate_of(data: bytes) -> tuple[Certificate, bool]:
@@ -31,3 +37,22 @@ def _rewritten(data: bytes) -> bytes | None:
     except ValueError:
         return None
     return None if rewritten == data else rewritten
+
+
+def without_padding(data: bytes) -> bytes:
+    """The one structure that a binary file is, as it stands, without line breaks or NULs behind it.
+
+    Data that cannot be measured are returned whole, for the parser to say what is wrong. Raises
+    CertificateRefused when other bytes follow.
+    """
+    try:
+        _, rest = first_value(data)
+    except ValueError:
+        return data
+    if rest.strip(_PADDING):
+        raise refused(
+            "malformed",
+            f"{len(rest)} bytes follow the end of the structure, and a binary file holds one only. "
+            "Send several certificates as PEM, or as PKCS#7.",
+        )
+    return data[: len(data) - len(rest)]

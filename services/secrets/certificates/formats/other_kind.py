@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from services.secrets.certificates.encodings.armor import PemBlock
 from services.secrets.certificates.encodings.looks_like import NOTHING_KNOWN, guess_opened
+from services.secrets.certificates.encodings.outline import is_sequence, shape_of
 from services.secrets.certificates.encodings.transfer import Opened
 from services.secrets.certificates.refusal import CertificateRefused, Reason
 
@@ -35,6 +36,18 @@ def other_kind(
         "not_this_format",
         f"certificate_content is not {declared.noun}: it looks like {guess.phrase}. {declared.advice}",
     )
+
+
+def no_such_structure(declared: Declared, opened: Opened) -> CertificateRefused:
+    """For bytes that are not what a binary type begins with: damaged when no other kind is known."""
+    data = opened.data or b""
+    if shape_of(data) is None and is_sequence(data):
+        return refused(
+            "malformed",
+            f"certificate_content is DER or BER, but not {declared.noun}: it was damaged. "
+            f"{declared.advice}",
+        )
+    return other_kind(declared, opened)
 
 
 def refused(reason: Reason, message: str) -> CertificateRefused:
