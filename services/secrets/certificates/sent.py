@@ -35,8 +35,7 @@ def check_sent(
         raise CertificateRefused(
             "certificate_type",
             None,
-            "This certificate_type is not supported by this version; supported so far: "
-            f"{', '.join(sorted(supported))}.",
+            f"certificate_type must be one of {', '.join(sorted(supported))}.",
         )
     sent = Sent(
         certificate_type,

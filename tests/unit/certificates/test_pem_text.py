@@ -4,8 +4,13 @@ import base64
 
 import pytest
 
-from services.secrets.certificates import CertificateMaterial, CertificateRefused, read_certificate
-from tests.fakes.certificates import NOW, Issued, chain, issue, key_pem, pem_block, rsa_key
+from services.secrets.certificates import (
+    CertificateMaterial,
+    CertificateRefused,
+    normal_form,
+    read_certificate,
+)
+from tests.fakes.certificates import NOW, Issued, chain, issue, key_pem, pem_block, rsa_key, tlv
 
 LEAF = issue(dns=["example.com"])
 
@@ -24,6 +29,10 @@ def refused(
     return caught.value
 
 
+def base64_of(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -36,8 +45,15 @@ def refused(
         "\n".join("    " + line for line in LEAF.pem.splitlines()),
         LEAF.pem.replace("CERTIFICATE", "X509 CERTIFICATE"),
         pem_block("EC PARAMETERS", b"\x06\x08*\x86H\xce=\x03\x01\x07") + LEAF.pem,
+        LEAF.pem.replace("\n", "\r\r\n"),
+        LEAF.pem.replace("\n", "\n\n"),
+        "--- begin certificate ---\n" + LEAF.pem,
+        pem_block("CERTIFICATE REQUEST", b"0\0") + LEAF.pem + pem_block("X509 CRL", b"0\0"),
     ],
-    ids=["crlf", "cr", "bom", "text", "blanks", "no-final-newline", "indented", "x509", "params"],
+    ids=[
+        *("crlf", "cr", "bom", "text", "blanks", "no-final-newline", "indented", "x509", "params"),
+        *("crcrlf", "empty-lines", "remark", "request-and-crl"),
+    ],
 )
 def test_harmless_variants_are_read_and_stored_byte_for_byte(content: str) -> None:
     material = read(content, LEAF.key_pem)
@@ -57,6 +73,43 @@ def test_trailing_bytes_after_the_certificate_are_refused() -> None:
     assert refused(pem_block("CERTIFICATE", LEAF.der + b"\0\0")).reason == "malformed"
 
 
+def test_settings_of_openssl_behind_a_trusted_certificate_do_no_harm() -> None:
+    settings = tlv(0x30, tlv(0x30, tlv(6, bytes.fromhex("2b06010505070301"))) + tlv(0x0C, b"mine"))
+    material = read(pem_block("TRUSTED CERTIFICATE", LEAF.der + settings), LEAF.key_pem)
+    assert material.metadata == read(LEAF.pem, LEAF.key_pem).metadata
+    assert material.normal_form == read(LEAF.pem, LEAF.key_pem).normal_form
+    assert refused(pem_block("TRUSTED CERTIFICATE", LEAF.der[:-1])).reason == "malformed"
+
+
+def test_a_ber_certificate_is_read_in_der() -> None:
+    length_in_three_octets = b"\x30\x83\0" + LEAF.der[2:]
+    material = read(pem_block("CERTIFICATE", length_in_three_octets))
+    assert material.normal_form == read(LEAF.pem).normal_form
+    assert "ber_encoding" in [warning.code for warning in material.metadata.warnings]
+
+
+def test_of_several_keys_that_of_the_leaf_counts_wherever_it_stands() -> None:
+    made, stranger = chain(), issue("stranger")
+    for content in (
+        made.leaf.pem + made.leaf.key_pem + stranger.key_pem,
+        stranger.key_pem + made.leaf.pem + made.intermediate.pem + made.leaf.key_pem,
+        made.leaf.key_pem + made.leaf.pem + made.leaf.key_pem,
+    ):
+        material = read(content)
+        assert material.metadata.subject == "CN=example.com, O=Example Inc, C=US"
+        form = normal_form.read(material.normal_form)
+        assert form.certificate == made.leaf.pem
+        assert form.private_key == made.leaf.key_pem
+    assert refused(made.leaf.pem + stranger.key_pem + issue().key_pem).reason == "key_mismatch"
+
+
+def test_the_number_of_certificates_is_bounded() -> None:
+    assert read(LEAF.pem * 100).metadata.chain_length == 100
+    over = refused(LEAF.pem * 101)
+    assert (over.field, over.reason) == ("certificate_content", None)
+    assert "at most 100" in over.message
+
+
 @pytest.mark.parametrize(
     ("content", "reason", "hint"),
     [
@@ -65,7 +118,7 @@ def test_trailing_bytes_after_the_certificate_are_refused() -> None:
         (LEAF.pem.split("-----END")[0], "malformed", "no END line"),
         (LEAF.pem.replace("-----END CERTIFICATE-----", ""), "malformed", "no END line"),
         (LEAF.pem.replace("-----BEGIN CERTIFICATE-----", ""), "malformed", "END line"),
-        (LEAF.pem.replace("-----END", "----END"), "malformed", "no END line"),
+        (LEAF.pem.replace("-----END", "----END"), "malformed", "Line"),
         (LEAF.pem.replace("END CERTIFICATE-----", "END CERTIFICATE----"), "malformed", "dashes"),
         (LEAF.pem.replace("\n", r"\n"), "malformed", "real line breaks"),
         (LEAF.pem.replace("\n", " "), "malformed", "stand alone"),
@@ -77,16 +130,23 @@ def test_trailing_bytes_after_the_certificate_are_refused() -> None:
         (pem_block("CERTIFICATE", b"hello"), "malformed", "no X.509 certificate"),
         ("\ud800" + LEAF.pem, "malformed", "Unicode"),
         (pem_block("DH PARAMETERS", b"0\0"), "no_certificate", "no CERTIFICATE block"),
+        (LEAF.pem.replace("-----", "---"), "malformed", "Line 1 "),
+        (LEAF.pem.replace("-----", "\u2014\u2013"), "malformed", "five plain dashes"),
+        (LEAF.pem.lower(), "malformed", "in capitals"),
+        (LEAF.pem.replace("-----BEGIN ", "----- BEGIN "), "malformed", "Line 1 "),
+        (base64_of(LEAF.der)[:-6] + "*" * 6, "invalid_base64", "base64"),
+        (base64_of(LEAF.der)[:41], "invalid_base64", "base64"),
+        (base64_of(b"\xfb\xff" * 30) + "-_+/", "invalid_base64", "base64"),
+        ("data:application/x-pem-file;base64,%%", "invalid_base64", "base64"),
+        ("data:;base64,", "empty", "nothing in it"),
+        ("\0\0", "empty", "empty"),
+        ('""', "empty", "nothing in it"),
     ],
 )
 def test_broken_text_is_refused_with_advice(content: str, reason: str, hint: str) -> None:
     refusal = refused(content)
     assert (refusal.field, refusal.reason) == ("certificate_content", reason)
     assert hint in refusal.message
-
-
-def base64_of(data: bytes) -> str:
-    return base64.b64encode(data).decode()
 
 
 PKCS7_OID = bytes.fromhex("06092a864886f70d010702")
@@ -102,13 +162,16 @@ PKCS7_OID = bytes.fromhex("06092a864886f70d010702")
         (base64_of(b"\x30\x0d" + PKCS7_OID + b"\xa0\x00"), "PKCS#7"),
         (base64_of(b"\x30\x80" + PKCS7_OID + b"\xa0\x80\0\0\0\0"), "PKCS#7"),
         (base64_of(b"\x30\x10\x02\x01\x03\x30\x0b" + PKCS7_OID), "PKCS#12"),
+        (base64_of(b"\x30\x10\x02\x01\x03\x30\x0b" + PKCS7_OID), "certificate_type 'pfx'"),
+        (pem_block("CERTIFICATE", b"\x30\x0d" + PKCS7_OID + b"\xa0\x00"), "'pkcs7'"),
+        (LEAF.key_pem, "certificate_type 'key'"),
+        (pem_block("PKCS12", b"0\0"), "certificate_type 'pfx'"),
         (LEAF.key_pem, "private key alone"),
         (key_pem(LEAF.key, "x"), "private key alone"),
         (pem_block("CERTIFICATE REQUEST", b"0\0"), "signing request"),
         (pem_block("PUBLIC KEY", b"0\0"), "public key"),
         (pem_block("OPENSSH PRIVATE KEY", b"openssh-key-v1\0"), "OpenSSH private key"),
         (LEAF.pem + pem_block("OPENSSH PRIVATE KEY", b"x"), "OpenSSH private key"),
-        (pem_block("TRUSTED CERTIFICATE", LEAF.der), "TRUSTED CERTIFICATE"),
         (pem_block("X509 CRL", b"0\0"), "revocation list"),
         ("<!DOCTYPE html><html>Not found</html>", "HTML"),
         ('{"certificate": "..."}', "JSON"),
@@ -116,7 +179,6 @@ PKCS7_OID = bytes.fromhex("06092a864886f70d010702")
         ("PuTTY-User-Key-File-3: ssh-rsa", "PuTTY"),
         (base64_of(b"\xfe\xed\xfe\xed\0\0\0\2"), "Java keystore"),
         (base64_of(b"PK\x03\x04...."), "ZIP"),
-        (base64_of(LEAF.pem.encode()), "base64 of PEM text"),
         ("/etc/ssl/certs/example.pem", "name of a file"),
         ("@example.crt", "name of a file"),
         ("what is this?", "nothing Coffer recognises"),
@@ -152,12 +214,12 @@ def test_der_keys_and_requests_in_base64_are_told_apart() -> None:
         assert "private key" in refused(base64_of(data)).message
 
 
-@pytest.mark.parametrize("certificate_type", ["pfx", "p12", "pkcs7", "crt", "", "PEM", "x" * 9999])
-def test_other_types_are_refused_naming_what_is_supported(certificate_type: str) -> None:
+@pytest.mark.parametrize("certificate_type", ["der", "jks", "", "PEM", "x" * 9999])
+def test_unknown_types_are_refused_naming_the_known_ones(certificate_type: str) -> None:
     with pytest.raises(CertificateRefused) as caught:
         read_certificate(LEAF.pem, None, None, certificate_type, NOW)
     assert (caught.value.field, caught.value.reason) == ("certificate_type", None)
-    assert "supported so far: pem" in caught.value.message
+    assert "cer, crt" in caught.value.message
     assert "xxxx" not in caught.value.message
 
 

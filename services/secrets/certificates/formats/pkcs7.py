@@ -115,7 +115,7 @@ def _certificates(data: bytes) -> list[bytes]:
     """
     content_type, *content = der.sequence(data)
     oid = content_type.oid()
-    if oid == _DATA or not content:
+    if oid == _DATA:
         raise _empty()
     if oid != _SIGNED_DATA:
         raise refused(
@@ -124,7 +124,8 @@ def _certificates(data: bytes) -> list[bytes]:
             "certificates are read. Export it as SignedData, for example with 'openssl crl2pkcs7 -nocrl "
             "-certfile <file>'.",
         )
-    (signed_data,) = content[0].members(_EXPLICIT_0)
+    (explicit,) = content
+    (signed_data,) = explicit.members(_EXPLICIT_0)
     return [
         choice.encoded
         for member in signed_data.members()
