@@ -12,13 +12,15 @@ from services.secrets.certificates import normal_form
 from services.secrets.certificates.contents import ContentReader, Contents
 from services.secrets.certificates.encodings.transfer import open_transfer
 from services.secrets.certificates.facts.bundle import assemble
-from services.secrets.certificates.facts.findings import findings
+from services.secrets.certificates.facts.findings import ber_encoding, findings
+from services.secrets.certificates.facts.key_facts import describe_key_alone
 from services.secrets.certificates.facts.metadata import CertificateMetadata, LeafFacts
 from services.secrets.certificates.formats.crt import read_crt
 from services.secrets.certificates.formats.pem import read_pem
+from services.secrets.certificates.formats.pkcs12 import read_pkcs12
 from services.secrets.certificates.formats.pkcs7 import read_pkcs7
 from services.secrets.certificates.keys.encryption import KeyEncryption
-from services.secrets.certificates.keys.opening import OpenedKey, open_key, private_key_block
+from services.secrets.certificates.keys.opening import OpenedKey, open_private_key
 from services.secrets.certificates.material import CertificateMaterial
 from services.secrets.certificates.refusal import CertificateRefused
 from services.secrets.certificates.sent import Sent, check_sent
@@ -27,6 +29,8 @@ _READERS: Final[dict[str, ContentReader]] = {
     "pem": read_pem,
     "crt": read_crt,
     "cer": read_crt,
+    "pfx": read_pkcs12,
+    "p12": read_pkcs12,
     "pkcs7": read_pkcs7,
     "p7b": read_pkcs7,
     "p7c": read_pkcs7,
@@ -67,8 +71,9 @@ def _read(sent: Sent, now: datetime) -> CertificateMaterial:
     opened = open_transfer(sent.content.decode())
     contents = _READERS[sent.certificate_type](opened, sent.passphrase)
     keys = _keys(sent, contents.keys)
-    parsed = [certificate.parsed for certificate in contents.certificates]
-    bundle = assemble(parsed, keys)
+    if not contents.certificates:
+        return _key_alone(sent, contents, keys[0])
+    bundle = assemble(contents.certificates, keys, is_unordered=contents.is_unordered)
     key = bundle.key
     metadata = LeafFacts(bundle.leaf).describe(
         has_private_key=key is not None,
@@ -82,7 +87,7 @@ def _read(sent: Sent, now: datetime) -> CertificateMaterial:
             is_unordered=contents.is_unordered,
         ),
     )
-    path = [contents.certificates[at].der for at in bundle.path]
+    path = [contents.certificates[at].der for at in bundle.path.positions]
     return _material(sent, normal_form.write(path, key.pkcs8 if key else None), metadata)
 
 
@@ -90,8 +95,7 @@ def _keys(sent: Sent, inside: tuple[OpenedKey, ...]) -> tuple[OpenedKey, ...]:
     """The keys that may be the leaf's: the one of the field `private_key` rules."""
     if sent.private_key is None:
         return inside
-    block = private_key_block(sent.private_key.decode())
-    key = open_key(block, sent.passphrase, "private_key")
+    key = open_private_key(sent.private_key.decode(), sent.passphrase)
     if inside and all(other.public_key != key.public_key for other in inside):
         raise CertificateRefused(
             "private_key",
@@ -105,6 +109,13 @@ def _encryptions(contents: Contents, keys: tuple[OpenedKey, ...]) -> list[KeyEnc
     """Of the container, and of every private key that is stored."""
     of_keys = (key.encryption for key in (*contents.keys, *keys))
     return [*contents.encryptions, *(found for found in of_keys if found is not None)]
+
+
+def _key_alone(sent: Sent, contents: Contents, key: OpenedKey) -> CertificateMaterial:
+    metadata = describe_key_alone(
+        key, has_passphrase=sent.passphrase is not None, warnings=ber_encoding(contents.is_ber)
+    )
+    return _material(sent, normal_form.write((), key.pkcs8), metadata)
 
 
 def _material(sent: Sent, normal: bytes, metadata: CertificateMetadata) -> CertificateMaterial:

@@ -32,7 +32,7 @@ def codes(facts: CertificateMetadata) -> list[str]:
         (ROOT + INTERMEDIATE + LEAF, ["chain_out_of_order"]),
         (INTERMEDIATE + LEAF, ["chain_out_of_order"]),
         (INTERMEDIATE + LEAF + ROOT, ["chain_out_of_order"]),
-        (LEAF + LEAF + INTERMEDIATE, ["chain_out_of_order", "incomplete_chain"]),
+        (LEAF + LEAF + INTERMEDIATE, ["chain_out_of_order"]),
     ],
     ids=["full", "served", "alone", "gap", "mixed", "reversed", "upside-down", "middle", "twice"],
 )

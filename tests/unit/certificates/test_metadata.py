@@ -137,6 +137,11 @@ def unreadable_san() -> str:
     return issue(extensions=[(value, False)]).pem
 
 
+def unreadable_constraints() -> str:
+    value = x509.UnrecognizedExtension(ExtensionOID.BASIC_CONSTRAINTS, b"junk")
+    return issue(extensions=[(value, False)]).pem
+
+
 def negative_serial() -> str:
     leaf = issue(serial=0x7E112233)
     return patched(leaf, b"\x02\x04\x7e\x11\x22\x33", b"\x02\x04\xfe\x11\x22\x33")
@@ -154,7 +159,7 @@ def newline_in_subject() -> str:
     ("content", "member", "value"),
     [
         (unreadable_san(), "dns_names", []),
-        (unreadable_san(), "is_ca", None),
+        (unreadable_constraints(), "is_ca", None),
         (negative_serial(), "serial_number", None),
         (newline_in_subject(), "subject", None),
         (zero_in_name(), "dns_names", []),
@@ -167,6 +172,15 @@ def test_what_cannot_be_read_is_null_with_a_warning_and_the_rest_is_there(
     assert facts.to_json()[member] == value
     assert any(w.code == "unreadable_field" and member in w.message for w in facts.warnings)
     assert facts.to_json()["expires_at"] == "2027-01-01T00:00:00.000Z"
+
+
+def test_one_unreadable_extension_takes_no_fact_from_the_others() -> None:
+    facts = metadata(unreadable_san())
+    assert facts.is_ca is False
+    value = x509.UnrecognizedExtension(ExtensionOID.KEY_USAGE, b"junk")
+    facts = metadata(issue(dns=["a.example"], ca=True, extensions=[(value, False)]).pem)
+    assert (facts.is_ca, facts.dns_names) == (True, ("a.example",))
+    assert "unreadable_field" not in codes(facts)
 
 
 def test_an_unknown_key_algorithm_is_null_with_a_warning() -> None:

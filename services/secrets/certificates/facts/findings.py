@@ -7,15 +7,15 @@ not bury its reader. Positions in messages count from 1, as people do.
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 
-from cryptography import x509
-
 from services.secrets.certificates.facts.algorithms import has_weak_signature, is_weak_key
-from services.secrets.certificates.facts.bundle import Bundle, is_self_signed, is_surely_ca
-from services.secrets.certificates.facts.metadata import UNREADABLE, CertificateWarning
+from services.secrets.certificates.facts.bundle import Bundle
+from services.secrets.certificates.facts.certificate import UNREADABLE, Certificate
+from services.secrets.certificates.facts.fields import expires_at, is_surely_ca, not_before
+from services.secrets.certificates.facts.metadata import CertificateWarning
 from services.secrets.certificates.keys.encryption import KeyEncryption
-from services.secrets.certificates.limits import EXPIRES_SOON_DAYS, MIN_RSA_BITS
+from services.secrets.certificates.limits import EXPIRES_SOON_DAYS, MIN_EC_BITS, MIN_RSA_BITS
 
-Test = Callable[[x509.Certificate], bool]
+Test = Callable[[Certificate], bool]
 
 
 def findings(
@@ -28,19 +28,23 @@ def findings(
 ) -> tuple[CertificateWarning, ...]:
     """All warnings but `unreadable_field`, in a fixed order. `now` is aware. Raises nothing."""
     found = [*_dates(bundle, now), *_strength(bundle), *_chain(bundle, is_unordered)]
-    found += legacy_encryption(encryptions)
-    if is_ber:
-        found.append(
-            CertificateWarning(
-                "ber_encoding",
-                "The file is encoded in BER, not in DER as its standard asks: some programs cannot "
-                "read it as it was sent.",
-            )
-        )
-    return tuple(found)
+    return (*found, *_legacy_encryption(encryptions), *ber_encoding(is_ber))
 
 
-def legacy_encryption(encryptions: Iterable[KeyEncryption]) -> list[CertificateWarning]:
+def ber_encoding(is_ber: bool) -> tuple[CertificateWarning, ...]:
+    """The warning of that code, or none."""
+    if not is_ber:
+        return ()
+    return (
+        CertificateWarning(
+            "ber_encoding",
+            "The file is encoded in BER, not in DER as its standard asks: some programs cannot "
+            "read it as it was sent.",
+        ),
+    )
+
+
+def _legacy_encryption(encryptions: Iterable[KeyEncryption]) -> list[CertificateWarning]:
     """One warning that names each method once, or none."""
     names = dict.fromkeys(found.name for found in encryptions if found.is_legacy)
     if not names:
@@ -55,13 +59,13 @@ def legacy_encryption(encryptions: Iterable[KeyEncryption]) -> list[CertificateW
 
 def _dates(bundle: Bundle, now: datetime) -> Iterator[CertificateWarning]:
     soon = now + timedelta(days=EXPIRES_SOON_DAYS)
-    expired = _where(bundle, lambda certificate: certificate.not_valid_after_utc < now)
+    expired = _where(bundle, lambda certificate: expires_at(certificate) < now)
     if expired:
         yield CertificateWarning("expired", f"{_said(bundle, expired)} expired.")
-    early = _where(bundle, lambda certificate: certificate.not_valid_before_utc > now)
+    early = _where(bundle, lambda certificate: not_before(certificate) > now)
     if early:
         yield CertificateWarning("not_yet_valid", f"{_said(bundle, early)} not valid yet.")
-    ending = _where(bundle, lambda certificate: now <= certificate.not_valid_after_utc <= soon)
+    ending = _where(bundle, lambda certificate: now <= expires_at(certificate) <= soon)
     if ending:
         yield CertificateWarning(
             "expires_soon",
@@ -70,10 +74,12 @@ def _dates(bundle: Bundle, now: datetime) -> Iterator[CertificateWarning]:
 
 
 def _strength(bundle: Bundle) -> Iterator[CertificateWarning]:
-    weak = _where(bundle, lambda certificate: is_weak_key(certificate.public_key()))
+    weak = _where(bundle, _has_weak_key)
     if weak:
         yield CertificateWarning(
-            "weak_key", f"{_said(bundle, weak)} based on a key below {MIN_RSA_BITS} bits."
+            "weak_key",
+            f"{_said(bundle, weak)} based on a key below {MIN_RSA_BITS} bits "
+            f"({MIN_EC_BITS} on an elliptic curve).",
         )
     signed = _where(bundle, _relies_on_weak_signature(bundle))
     if signed:
@@ -82,43 +88,71 @@ def _strength(bundle: Bundle) -> Iterator[CertificateWarning]:
         )
 
 
+def _has_weak_key(certificate: Certificate) -> bool:
+    return certificate.public_key is not None and is_weak_key(certificate.public_key)
+
+
 def _relies_on_weak_signature(bundle: Bundle) -> Test:
     """A root's signature of itself proves nothing, so its weakness does no harm."""
-
-    def test(certificate: x509.Certificate) -> bool:
-        return has_weak_signature(certificate) and (
-            certificate is bundle.leaf or not is_self_signed(certificate)
-        )
-
-    return test
+    self_issued = {
+        certificate
+        for at, certificate in enumerate(bundle.certificates)
+        if at != bundle.leaf_at and bundle.links.is_self_issued(at)
+    }
+    return lambda certificate: certificate not in self_issued and has_weak_signature(certificate)
 
 
 def _chain(bundle: Bundle, is_unordered: bool) -> Iterator[CertificateWarning]:
-    if is_self_signed(bundle.leaf):
+    positions = bundle.path.positions
+    if bundle.links.is_self_signed(bundle.leaf_at):
         yield CertificateWarning(
             "self_signed", "The certificate is self-signed: only who knows it will trust it."
         )
-    if not is_unordered and bundle.path != tuple(range(len(bundle.path))):
+    if not is_unordered and positions != tuple(range(len(positions))):
         yield CertificateWarning(
             "chain_out_of_order",
             "The certificates are not in the order that servers need: the leaf first, then each "
             f"issuer of the one before. The leaf is number {bundle.leaf_at + 1}.",
         )
-    if _is_incomplete(bundle):
+    if bundle.path.impostor is not None:
+        yield CertificateWarning("incomplete_chain", _broken_link(bundle, bundle.path.impostor))
+    elif _is_incomplete(bundle):
         yield CertificateWarning(
             "incomplete_chain",
             "An issuer is missing from the file: clients that do not know the intermediate CA "
-            "will refuse the certificate. Add the CA's intermediate certificates.",
+            f"will refuse the certificate. Certificate {positions[-1] + 1} is the last one whose "
+            "signer was looked for. Add the CA's intermediate certificates.",
         )
+    for below in bundle.path.unverified:
+        yield CertificateWarning(
+            "unreadable_field",
+            f"The signature of certificate {below + 1} could not be verified, as its algorithm or its "
+            "issuer's key is not supported here: its issuer is the one that has the name.",
+        )
+        break  # one is enough
+
+
+def _broken_link(bundle: Bundle, impostor: int) -> str:
+    last = bundle.path.positions[-1]
+    if impostor == last:
+        return (
+            f"Certificate {last + 1} names itself as its issuer but was not signed with its own key: "
+            "it was changed after it was signed, or its true issuer has the same name and is missing."
+        )
+    return (
+        f"The chain breaks between certificates {last + 1} and {impostor + 1}: number {impostor + 1} "
+        f"has the name of number {last + 1}'s issuer, but did not sign it. Add the CA certificate that "
+        "did, often a newer or older one of the same name."
+    )
 
 
 def _is_incomplete(bundle: Bundle) -> bool:
     """A path that ends in a CA below a root that was left out is what servers are told to send;
     a lone end-entity certificate, or certificates that the path does not reach, show a gap."""
-    if bundle.path_is_rooted:
+    if bundle.path.is_rooted:
         return False
-    unreached = len(bundle.path) < len(bundle.certificates)
-    return unreached or (len(bundle.path) == 1 and not is_surely_ca(bundle.leaf))
+    is_alone = len(bundle.path.positions) == 1 and not is_surely_ca(bundle.leaf)
+    return bundle.has_unreached or is_alone
 
 
 def _where(bundle: Bundle, test: Test) -> list[int]:

@@ -5,17 +5,35 @@ and adds a warning `unreadable_field`, as does one that is shown in part because
 certificates must stay small whatever they hold. Nothing here checks that a certificate is trustworthy.
 """
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, Literal, TypeVar
 
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
+from services.secrets.certificates.facts import fields
+from services.secrets.certificates.facts.algorithms import (
+    UnknownAlgorithm,
+    describe_public_key,
+    signature_name,
+)
+from services.secrets.certificates.facts.alternative_names import (
+    MAX_NAMES,
+    MAX_NAMES_BYTES,
+    AlternativeNames,
+    alternative_names,
+)
+from services.secrets.certificates.facts.certificate import UNREADABLE, Certificate
 
-from services.secrets.certificates.facts.algorithms import describe_key, signature_name
-from services.secrets.certificates.facts.names import display_name, storable
+__all__ = [
+    "MAX_NAMES",
+    "MAX_NAMES_BYTES",
+    "MAX_TEXT_BYTES",
+    "CertificateMetadata",
+    "CertificateWarning",
+    "LeafFacts",
+    "WarningCode",
+]
 
 WarningCode = Literal[
     "expired",
@@ -35,17 +53,9 @@ WarningCode = Literal[
 Json = dict[str, "str | int | bool | list[str] | list[dict[str, str]] | None"]
 Value = TypeVar("Value")
 
-MAX_NAMES: Final = 500
-"""Of `dns_names` and `ip_addresses` together. Public CAs issue for at most 100 to 250 names."""
-MAX_NAMES_BYTES: Final = 64 * 1024
-"""Of the same, in UTF-8: a DNS name has at most 253 octets (RFC 1035), a crafted one any number."""
 MAX_TEXT_BYTES: Final = 4 * 1024
 """Of `subject` and of `issuer`, in UTF-8."""
-MAX_SERIAL_OCTETS: Final = 64
-"""RFC 5280 section 4.1.2.2 allows 20; some issuers use more."""
-
-UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.ExtensionNotFound)
-"""What `cryptography` raises for a field it cannot make sense of (all seen, or in its source)."""
+_MAX_NUMBERS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,19 +122,10 @@ def _rfc3339(moment: datetime | None) -> str | None:
     return f"{shown}Z"
 
 
-@dataclass(frozen=True, slots=True)
-class _Names:
-    """The alternative names that are shown, and how many are not."""
-
-    dns: tuple[str, ...] = ()
-    ip: tuple[str, ...] = ()
-    left_out: int = 0
-
-
 class LeafFacts:
     """Reads one certificate field by field; `unreadable` has a sentence for each that it could not."""
 
-    def __init__(self, certificate: x509.Certificate) -> None:
+    def __init__(self, certificate: Certificate) -> None:
         self._certificate = certificate
         self.unreadable: list[str] = []
 
@@ -137,24 +138,23 @@ class LeafFacts:
         warnings: tuple[CertificateWarning, ...],
     ) -> CertificateMetadata:
         """The metadata: the given warnings first, then one per unreadable field."""
-        leaf = self._certificate
-        key = self._read("key_algorithm", lambda: _key(leaf)) or (None, None)
-        names = self._read("dns_names, ip_addresses", lambda: _alternative_names(leaf)) or _Names()
+        algorithm, size = self._key()
+        names = self._read("dns_names, ip_addresses", alternative_names) or AlternativeNames()
         facts = CertificateMetadata(
-            subject=self._text("subject", lambda: display_name(leaf.subject)),
-            issuer=self._text("issuer", lambda: display_name(leaf.issuer)),
-            expires_at=self._read("expires_at", lambda: leaf.not_valid_after_utc),
+            subject=self._text("subject", fields.subject),
+            issuer=self._text("issuer", fields.issuer),
+            expires_at=self._read("expires_at", fields.expires_at),
             has_private_key=has_private_key,
             has_passphrase=has_passphrase,
-            not_before=self._read("not_before", lambda: leaf.not_valid_before_utc),
-            serial_number=self._read("serial_number", lambda: _serial_number(leaf)),
-            sha256_fingerprint=leaf.fingerprint(hashes.SHA256()).hex(),
+            not_before=self._read("not_before", fields.not_before),
+            serial_number=self._read("serial_number", fields.serial_number),
+            sha256_fingerprint=hashlib.sha256(self._certificate.der).hexdigest(),
             dns_names=names.dns,
             ip_addresses=names.ip,
-            key_algorithm=key[0],
-            key_size=key[1],
-            signature_algorithm=self._read("signature_algorithm", lambda: signature_name(leaf)),
-            is_ca=self._read("is_ca", lambda: is_ca(leaf)),
+            key_algorithm=algorithm,
+            key_size=size,
+            signature_algorithm=self._read("signature_algorithm", signature_name),
+            is_ca=self._read("is_ca", fields.is_ca),
             chain_length=chain_length,
             warnings=warnings,
         )
@@ -162,68 +162,48 @@ class LeafFacts:
             self.unreadable.append(
                 f"{names.left_out} of its dns_names and ip_addresses are left out here."
             )
+        self._repeated()
         return replace(facts, warnings=(*warnings, *map(_unreadable, self.unreadable)))
 
-    def _read(self, name: str, read: Callable[[], Value]) -> Value | None:
+    def _key(self) -> tuple[str | None, int | None]:
         try:
-            return read()
+            algorithm, size = describe_public_key(self._certificate)
+        except UnknownAlgorithm as number:
+            self.unreadable.append(
+                f"its key_algorithm and key_size could not be read: {number} has no name here."
+            )
+            return None, None
+        except UNREADABLE:
+            self.unreadable.append("its key_algorithm and key_size could not be read.")
+            return None, None
+        if size is None:
+            self.unreadable.append(f"its key_size could not be read from its {algorithm} key.")
+        return algorithm, size
+
+    def _repeated(self) -> None:
+        try:
+            numbers = fields.repeated_extensions(self._certificate)
+        except UNREADABLE:
+            return  # the facts that come from extensions have said so
+        if numbers:
+            self.unreadable.append(
+                f"it holds the extension {', '.join(numbers[:_MAX_NUMBERS])} more than once, which "
+                "many programs refuse."
+            )
+
+    def _read(self, name: str, read: Callable[[Certificate], Value]) -> Value | None:
+        try:
+            return read(self._certificate)
         except UNREADABLE:
             self.unreadable.append(f"its {name} could not be read.")
             return None
 
-    def _text(self, name: str, read: Callable[[], str]) -> str | None:
+    def _text(self, name: str, read: Callable[[Certificate], str]) -> str | None:
         whole = self._read(name, read)
         if whole is None or len(encoded := whole.encode()) <= MAX_TEXT_BYTES:
             return whole
         self.unreadable.append(f"its {name} is too long and cut here.")
         return encoded[:MAX_TEXT_BYTES].decode(errors="ignore") + "…"
-
-
-def is_ca(certificate: x509.Certificate) -> bool:
-    """RFC 5280 section 4.2.1.9: without basic constraints it is none. Raises one of UNREADABLE."""
-    try:
-        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except x509.ExtensionNotFound:
-        return False
-
-
-def _key(certificate: x509.Certificate) -> tuple[str, int]:
-    described = describe_key(certificate.public_key())
-    if described is None:
-        raise ValueError("a kind of key that has no name here")
-    return described
-
-
-def _serial_number(certificate: x509.Certificate) -> str:
-    """Whole octets, as openssl, browsers and certificate transparency logs show it."""
-    number = certificate.serial_number
-    if number < 0:
-        raise ValueError("negative, against RFC 5280 section 4.1.2.2")
-    octets = max(1, (number.bit_length() + 7) // 8)
-    if octets > MAX_SERIAL_OCTETS:
-        raise ValueError("far beyond RFC 5280 section 4.1.2.2")
-    return number.to_bytes(octets, "big").hex()
-
-
-def _alternative_names(certificate: x509.Certificate) -> _Names:
-    try:
-        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return _Names()
-    dns = found.get_values_for_type(x509.DNSName)
-    ip = [str(address) for address in found.get_values_for_type(x509.IPAddress)]
-    room = MAX_NAMES_BYTES
-    kept = 0
-    for name in [*dns, *ip][:MAX_NAMES]:
-        room -= len(name.encode())
-        if room < 0:
-            break
-        kept += 1
-    return _Names(
-        tuple(map(storable, dns[:kept])),
-        tuple(ip[: max(0, kept - len(dns))]),
-        len(dns) + len(ip) - kept,
-    )
 
 
 def _unreadable(what: str) -> CertificateWarning:
