@@ -156,6 +156,7 @@ def test_a_certificate_is_listed_shown_and_fetched_as_it_was_sent(tenant: Tenant
     made = certificate_request("MY_TLS_CERT")
     data = wire.data_of(by_httpx(tenant, "/v1/secrets/certificate", made.body), 201)
     row = wire.ROW | {
+        "expires_at": made.form["metadata"]["expires_at"],
         "id": data["id"],
         "name": "MY_TLS_CERT",
         "shortcode_name": "MY_TLS_CERT",
@@ -172,3 +173,5 @@ def test_a_certificate_is_listed_shown_and_fetched_as_it_was_sent(tenant: Tenant
     assert stored.private_key == made.body["private_key"]
     assert not stored.HasField("passphrase")
     assert stored.certificate_type == "pem"
+    assert stored.normal_form.certificate == made.body["certificate_content"]
+    assert stored.normal_form.private_key == made.body["private_key"]

@@ -157,6 +157,7 @@ def test_a_certificate_is_fetched_with_its_key_as_it_was_sent(
         "content": made.pem,
         "privateKey": made.private_key,
         "certificateType": "pem",
+        "normalForm": {"certificate": made.pem, "privateKey": made.private_key},
     }
     assert found["secretType"] == "certificate"
     assert "value" not in found

@@ -40,7 +40,9 @@ def test_nothing_that_works_shows_a_secret(scene: Scene) -> None:
     passphrase = scene.value("passphrase")
     encrypted = certificates.key_pem(sealed.key, passphrase)
     scene.canaries.plant_key("private key", plain.key_pem)
+    # Both forms of it: as it was sent, and as TLS takes it.
     scene.canaries.plant_key("encrypted private key", encrypted, passphrase)
+    scene.canaries.plant_key("the same key in its normal form", sealed.key_pem)
     scene.send(201, CERTIFICATE_PATH, json=certificate(plain, name="P", private_key=plain.key_pem))
     scene.send(
         201,
@@ -50,7 +52,9 @@ def test_nothing_that_works_shows_a_secret(scene: Scene) -> None:
     tenant.onboard(tenant.customer())
     scene.send(200, "/admin/tenant-kms/rotate", headers=scene.step_up())
     assert tenant.ended_lease()["state"] == "completed"
-    assert tenant.access(name="E").certificate.passphrase == passphrase
+    given_out = tenant.access(name="E").certificate
+    assert given_out.passphrase == passphrase
+    assert given_out.normal_form.private_key == sealed.key_pem
     assert tenant.access(name="STRING").value.startswith("canary-second")
     assert set(tenant.rows()) == {"STRING", "P", "E"}
     for path in ("/admin/tenant-kms", "/admin/tenant-kms/rewraps", f"{PATH}/{made['id']}"):

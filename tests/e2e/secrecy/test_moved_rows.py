@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.fixtures.stack import RunningStack
     from tests.fixtures.tenant_user import TenantUser
 
-FIELDS = ("content", "private_key", "passphrase")
+FIELDS = ("content", "private_key", "passphrase", "normal_form")
 
 # Of two value versions, `o` is copied over `v`.
 COPIED_VALUE = """update secrets.value_version v set value = o.value from secrets.value_version o

@@ -12,6 +12,7 @@ import pytest
 from services.common.errors import UnavailableError, ValidationError
 from services.secrets.certificates import (
     CertificateReaderFailed,
+    CertificateReaderUnavailable,
     normal_form,
     read_certificate,
 )
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 PEM = issue().pem
 DEAR = "dear"
 DEFECT = "defect"
+KILLED = "killed"
 
 
 class Readers:
@@ -53,6 +55,8 @@ class Readers:
             await self.gate.wait()
         if passphrase == DEFECT:
             raise CertificateReaderFailed("RecursionError")
+        if passphrase == KILLED:
+            raise CertificateReaderUnavailable("a worker was killed")
         self.under_way -= 1
         return read_certificate(content, None, None, "pem", datetime.now(UTC))
 
@@ -143,3 +147,12 @@ async def test_what_is_kept_apart_is_sealed_apart_and_each_byte_as_it_was_sent()
     assert (form.certificate, form.chain, form.private_key) == (issued.pem, "", issued.key_pem)
     assert payload.certificate is not None
     assert payload.certificate.expires_at == issued.certificate.not_valid_after_utc
+
+
+async def test_a_reader_that_is_gone_is_no_fault_of_the_certificate() -> None:
+    stand, faults = Stand(), Faults()
+    with pytest.raises(UnavailableError) as told:
+        await stand.read(uuid4(), KILLED, faults)
+    assert told.value.retry_after is not None
+    assert not faults
+    assert await stand.read(uuid4()) is not None
