@@ -1,0 +1,66 @@
+"""Decrypting what is encrypted in a PKCS#12, with the passphrase that its MAC says is the right one.
+
+Without a passphrase, none at all and an empty one are tried: they make different keys (RFC 7292 appendix
+B.1), and writers do both.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from services.secrets.certificates.formats.pkcs12.integrity import Mac
+from services.secrets.certificates.formats.pkcs12.structure import Sealed
+from services.secrets.certificates.keys.encryption import (
+    Budget,
+    Scheme,
+    WrongPassphrase,
+    scheme_of,
+)
+
+Candidates = tuple[bytes | None, ...]
+"""Passphrases to try in this order, in UTF-8; None is none at all."""
+
+_NONE_AND_EMPTY: Final = (None, b"")
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """Something encrypted, of which one trial has been paid for."""
+
+    scheme: Scheme
+    data: bytes = field(repr=False)
+
+
+def locked(sealed: Sealed, budget: Budget) -> Locked:
+    """Reads the method and pays for one trial. Raises EncryptionRefused, ValueError."""
+    return Locked(scheme_of(sealed.algorithm, budget), sealed.data)
+
+
+def passphrases(given: bytes | None) -> Candidates:
+    """Those to try when this one was given."""
+    return (given,) if given else _NONE_AND_EMPTY
+
+
+def verified(mac: Mac, data: bytes, candidates: Candidates, budget: Budget) -> Candidates:
+    """The candidates again with the one first that made the MAC of `data`, or nothing if none did.
+
+    Pays for all trials before the first. Raises EncryptionRefused, ValueError.
+    """
+    for candidate in candidates:
+        mac.charge(budget, candidate)
+    for candidate in candidates:
+        if mac.fits(data, candidate):
+            return (candidate, *(other for other in candidates if other != candidate))
+    return ()
+
+
+def unlock(part: Locked, candidates: Candidates) -> bytes:
+    """The plaintext under the first candidate that fits.
+
+    Raises WrongPassphrase, ValueError when no passphrase could decrypt it.
+    """
+    for candidate in candidates:
+        try:
+            return part.scheme.decrypt(part.data, candidate)
+        except WrongPassphrase:
+            continue
+    raise WrongPassphrase
