@@ -40,7 +40,11 @@ MAX_SCRYPT_PARALLEL: Final = 16
 """The p of scrypt (RFC 7914): each is a further pass over that memory."""
 
 MAX_RSA_PRIVATE_BITS: Final = 8192
-"""Beyond it even our cheap check of a key takes seconds, and no public CA issues for one."""
+"""Of an RSA key, and of the p of a DSA key. Beyond it even our cheap check of a key takes seconds, and
+no public CA issues for one."""
+
+MAX_DSA_SUBGROUP_BITS: Final = 512
+"""The q of DSA; FIPS 186-4 ends at 256."""
 
 MIN_RSA_BITS: Final = 2048
 """Below it (also for DSA) a key is weak: NIST SP 800-131A, CA/Browser baseline 6.1.5."""

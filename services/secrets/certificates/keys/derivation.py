@@ -4,6 +4,7 @@ A passphrase is bytes in UTF-8. PKCS#12 wants it in UTF-16 with a zero behind it
 did: OpenSSL before 1.1.0 widened the bytes of the terminal one by one.
 """
 
+import functools
 import hashlib
 from dataclasses import dataclass, field
 from typing import Final
@@ -21,6 +22,7 @@ MAC_MATERIAL: Final = 3
 
 _LOOP_WEIGHT: Final = {"md5": 2, "sha1": 2, "sha224": 2, "sha256": 2, "sha384": 4, "sha512": 4}
 """What a round of a loop in Python costs (see budget.py); measured, and rounded up."""
+_SLOW_LOOP_WEIGHT: Final = 8  # SHA-3, and the hashes that have no function of their own in hashlib
 _SCRYPT_WEIGHT: Final = 1  # for each 128 bytes that are filled
 _PBKDF1_OCTETS: Final = 16
 
@@ -82,7 +84,7 @@ class Pbkdf1:
 
     def charge(self, budget: Budget) -> None:
         """Pays for one derivation. Raises EncryptionRefused, ValueError."""
-        budget.charge(self.iterations, _LOOP_WEIGHT[self.digest])
+        budget.charge(self.iterations, _loop_weight(self.digest))
 
     def derive(self, passphrase: bytes) -> bytes:
         """16 bytes."""
@@ -93,7 +95,7 @@ class Pbkdf1:
 class Pkcs12Kdf:
     """RFC 7292 appendix B for a cipher: a key of `key_size` bytes and a vector of `vector_size`.
 
-    `digest` is md5, sha1, sha224, sha256, sha384 or sha512.
+    `digest` as hashlib names it.
     """
 
     salt: bytes = field(repr=False)
@@ -125,6 +127,15 @@ class Pkcs12Kdf:
         )
 
 
+def openssl_key(passphrase: bytes, salt: bytes, size: int) -> bytes:
+    """EVP_BytesToKey of OpenSSL with MD5 and one round: `size` bytes."""
+    made = part = b""
+    while len(made) < size:
+        part = hashlib.md5(part + passphrase + salt, usedforsecurity=False).digest()
+        made += part
+    return made[:size]
+
+
 def pkcs12_passphrases(passphrase: bytes | None) -> tuple[bytes, ...]:
     """The forms in which a PKCS#12 may have taken a passphrase, the right one first.
 
@@ -140,7 +151,7 @@ def pkcs12_passphrases(passphrase: bytes | None) -> tuple[bytes, ...]:
 def charge_pkcs12(budget: Budget, iterations: int, digest: str, size: int) -> None:
     """Pays for one `pkcs12_kdf`. Raises EncryptionRefused, ValueError."""
     blocks = -(-size // hashlib.new(digest, usedforsecurity=False).digest_size)
-    budget.charge(iterations, blocks * _LOOP_WEIGHT[digest])
+    budget.charge(iterations, blocks * _loop_weight(digest))
 
 
 def pkcs12_kdf(
@@ -177,9 +188,14 @@ def _added(data: bytes, part: bytes) -> bytes:
     )
 
 
+def _loop_weight(digest: str) -> int:
+    return _LOOP_WEIGHT.get(digest, _SLOW_LOOP_WEIGHT)
+
+
 def _repeated(digest: str, data: bytes, iterations: int) -> bytes:
     value = hashlib.new(digest, data, usedforsecurity=False).digest()
-    hash_of = getattr(hashlib, digest)  # half the price of hashlib.new
+    # the function of its own takes a third of the time of hashlib.new
+    hash_of = getattr(hashlib, digest, functools.partial(hashlib.new, digest))
     for _ in range(iterations - 1):
         value = hash_of(value, usedforsecurity=False).digest()
     return value

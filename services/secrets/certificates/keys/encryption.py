@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from services.secrets.certificates.encodings import der
-from services.secrets.certificates.encodings.armor import PemBlock
 from services.secrets.certificates.keys import ciphers
 from services.secrets.certificates.keys.budget import Budget, EncryptionRefused
 from services.secrets.certificates.keys.ciphers import CipherKind, WrongPassphrase
@@ -20,7 +19,7 @@ from services.secrets.certificates.keys.derivation import (
     pkcs12_kdf,
     pkcs12_passphrases,
 )
-from services.secrets.certificates.keys.pbes2 import algorithm_of, cipher_of, derivation_of, octets
+from services.secrets.certificates.keys.pbes2 import algorithm_of, cipher_of, derivation_of
 
 __all__ = [
     "Budget",
@@ -68,7 +67,7 @@ class _Derivation:
     kdf: Pbkdf1 | Pbkdf2 | Pkcs12Kdf | ScryptKdf
     vector: bytes | None
 
-    def keys(self, passphrase: bytes | None) -> tuple[bytes, ...]:
+    def forms(self, passphrase: bytes | None) -> tuple[bytes, ...]:
         """The forms of the passphrase that are to be tried."""
         if isinstance(self.kdf, Pkcs12Kdf):
             return pkcs12_passphrases(passphrase)
@@ -107,6 +106,11 @@ class Scheme:
         """Whether no new key should be protected with it."""
         return self.encryption.is_legacy
 
+    @property
+    def tells_none_from_empty(self) -> bool:
+        """Whether no passphrase and an empty one give different keys."""
+        return isinstance(self._derivation.kdf, Pkcs12Kdf)
+
     def decrypt(self, data: bytes, passphrase: bytes | None) -> bytes:
         """The plaintext, which begins like the ASN.1 structure that it has to be.
 
@@ -115,7 +119,7 @@ class Scheme:
         something that looks right once in ten thousand times.
         Raises WrongPassphrase; ValueError when no passphrase could decrypt `data`.
         """
-        for form in self._derivation.keys(passphrase):
+        for form in self._derivation.forms(passphrase):
             plain = self._attempt(data, form)
             if plain is not None and _may_be_a_structure(plain):
                 return plain
@@ -169,12 +173,12 @@ def _pbes1(
     name: str, digest: str, cipher: CipherKind, members: list[der.Element], budget: Budget
 ) -> Scheme:
     """PBEParameter ::= SEQUENCE { salt, iterationCount }, as is PKCS#12's own."""
-    kdf = Pbkdf1(octets(members[0]), members[1].integer(), digest)
+    kdf = Pbkdf1(members[0].octets(), members[1].integer(), digest)
     return Scheme(KeyEncryption(name, is_legacy=True), cipher, _Derivation(kdf, None), budget)
 
 
 def _pkcs12(name: str, cipher: CipherKind, members: list[der.Element], budget: Budget) -> Scheme:
-    salt, iterations = octets(members[0]), members[1].integer()
+    salt, iterations = members[0].octets(), members[1].integer()
     kdf = Pkcs12Kdf(salt, iterations, "sha1", cipher.key_size, cipher.vector_size)
     return Scheme(KeyEncryption(name, is_legacy=True), cipher, _Derivation(kdf, None), budget)
 
@@ -188,33 +192,3 @@ def _may_be_a_structure(plain: bytes) -> bool:
     if size & 0x80:
         size = octets_of_length + int.from_bytes(rest[:octets_of_length], "big")
     return size <= len(rest)
-
-
-_TRADITIONAL_CIPHERS: Final = {
-    cipher.name: cipher
-    for cipher in (
-        ciphers.AES_128_CBC,
-        ciphers.AES_192_CBC,
-        ciphers.AES_256_CBC,
-        ciphers.DES_CBC,
-        ciphers.DES_EDE3_CBC,
-    )
-}
-
-
-def encryption_of(block: PemBlock) -> KeyEncryption | None:
-    """How the key in a PEM block is encrypted; None for a plain one.
-
-    Raises EncryptionRefused, ValueError for a structure that is none, PemFault for bad base64.
-    """
-    if block.label == "ENCRYPTED PRIVATE KEY":
-        members = der.sequence(block.decoded())
-        if not members:
-            raise ValueError("an empty SEQUENCE")
-        return scheme_of(members[0], Budget()).encryption
-    if "ENCRYPTED" in (block.header("Proc-Type") or "").upper():
-        cipher = (block.header("DEK-Info") or "").partition(",")[0].strip().upper()
-        if cipher not in _TRADITIONAL_CIPHERS:
-            raise EncryptionRefused("its DEK-Info header names a cipher that is not supported")
-        return KeyEncryption(f"{cipher} with a key from one round of MD5", is_legacy=True)
-    return None

@@ -1,195 +1,284 @@
-"""Private keys in PEM: PKCS#8 plain or encrypted, PKCS#1, SEC1, OpenSSL's traditional form.
+"""Opens private keys: from a PEM block, from DER, from the request field `private_key`.
 
-RSA keys are checked for consistency (RFC 8017 section 3.2, and that their factors pass a Fermat
-test), but not proven prime: the library's proof holds the interpreter lock for 30 ms to 7 s per
-key, which is a denial of service, and a sender who crafts a bad key harms nobody else's.
-No operation is ever performed with a stored key.
+Tells apart what libraries do not: a passphrase that is missing, one that is wrong, a method or a kind
+of key that is not supported, and a key that is damaged.
 """
 
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
-from services.secrets.certificates.encodings import der
 from services.secrets.certificates.encodings.armor import PemBlock, PemFault, scan
-from services.secrets.certificates.encodings.looks_like import looks_like
+from services.secrets.certificates.encodings.looks_like import (
+    NOTHING_KNOWN,
+    guess_bytes,
+    guess_opened,
+)
+from services.secrets.certificates.encodings.transfer import Opened, open_transfer
+from services.secrets.certificates.keys import traditional
 from services.secrets.certificates.keys.encryption import (
+    Budget,
     EncryptionRefused,
     KeyEncryption,
-    encryption_of,
+    Scheme,
+    WrongPassphrase,
+    scheme_of,
 )
-from services.secrets.certificates.limits import MAX_RSA_PRIVATE_BITS
+from services.secrets.certificates.keys.plain import load_plain
+from services.secrets.certificates.keys.structure import (
+    EncryptedKey,
+    NoKeyStructure,
+    PlainKey,
+    UnsupportedKey,
+    structure_of,
+)
 from services.secrets.certificates.refusal import CertificateRefused, Field
 
-_KNOWN_ALGORITHMS: Final = frozenset(
-    {
-        "1.2.840.113549.1.1.1",  # RSA
-        "1.2.840.113549.1.1.10",  # RSASSA-PSS
-        "1.2.840.10045.2.1",  # EC
-        "1.2.840.10040.4.1",  # DSA
-        "1.3.101.110",  # X25519
-        "1.3.101.111",  # X448
-        "1.3.101.112",  # Ed25519
-        "1.3.101.113",  # Ed448
-    }
-)
-_FERMAT_BASE: Final = 2
-_UNSUPPORTED: Final = ("Unknown key encryption algorithm", "Key encrypted with unknown cipher")
-"""How the library's ValueError begins when the passphrase is not to blame (50.0; tests hold it)."""
+_EC_PARAMETERS: Final = "EC PARAMETERS"
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedKey:
-    """A private key that was opened. `pkcs8` is its plain PKCS#8 in DER, and is the only secret in it."""
+    """A private key that was opened. `pkcs8` is its plain PKCS#8 in DER, and is the only secret in it.
+
+    Two keys are the same when their `public_key`s are equal.
+    """
 
     public_key: PublicKeyTypes
     encryption: KeyEncryption | None
     pkcs8: bytes = field(repr=False)
 
 
-def private_key_block(text: str) -> PemBlock:
-    """The one private key of the field `private_key`. Raises CertificateRefused."""
-    try:
-        blocks = scan(text)
-    except PemFault as fault:
-        raise _invalid("private_key", fault.message) from None
+def open_private_key(text: str, passphrase: bytes | None) -> OpenedKey:
+    """The one private key of the request field `private_key`: PEM, or base64 of DER.
+
+    Certificates and parameters beside it are not looked at. Raises CertificateRefused.
+    """
+    opened = open_transfer(text, "private_key")
+    if opened.data is not None:
+        return open_key_der(opened.data, passphrase, "private_key", Budget())
+    blocks = _blocks(opened.text or "")
     keys = [block for block in blocks if block.is_private_key]
     if not keys:
-        raise _invalid(
-            "private_key",
-            f"private_key holds no PEM private key: it looks like {looks_like(text, blocks)}. "
-            "Send PKCS#8, PKCS#1 or SEC1 in PEM ('-----BEGIN PRIVATE KEY-----').",
-        )
-    if len(keys) > 1:
+        raise _no_key_in(opened, blocks)
+    if len({(key.headers, "".join(key.body.split())) for key in keys}) > 1:
         raise _invalid("private_key", f"private_key holds {len(keys)} private keys; send one.")
-    return keys[0]
+    return open_keys(blocks, passphrase, "private_key")[0]
 
 
-def open_key(block: PemBlock, passphrase: bytes | None, field: Field) -> OpenedKey:
-    """Opens the key in `block`; `field` is where it came from, for the refusal.
+def open_keys(
+    blocks: Sequence[PemBlock], passphrase: bytes | None, field: Field
+) -> tuple[OpenedKey, ...]:
+    """The private keys among the blocks of a PEM text, in order; blocks of another kind stay unseen but
+    for EC PARAMETERS, which belong to the key after them. `field` is where they came from, for the
+    refusal. All of them share one budget. Raises CertificateRefused for the first that cannot be opened.
+    """
+    budget = Budget()
+    opened: list[OpenedKey] = []
+    curve: bytes | None = None
+    for block in blocks:
+        if block.label == _EC_PARAMETERS:
+            curve = _parameters(block)
+        elif block.is_private_key:
+            opened.append(open_key(block, passphrase, field, budget, curve=curve))
+            curve = None
+    return tuple(opened)
+
+
+def open_key(
+    block: PemBlock,
+    passphrase: bytes | None,
+    field: Field,
+    budget: Budget | None = None,
+    *,
+    curve: bytes | None = None,
+) -> OpenedKey:
+    """Opens the key in `block`, whatever kind of key its label names; without a budget it has its own.
 
     A passphrase given for a plain key is not needed and not an error: it may be for the consumer.
-    Raises CertificateRefused.
+    `curve`: of the EC PARAMETERS before it. Raises CertificateRefused.
     """
+    opening = _Opening(field, f"The block '{block.label}' on line {block.line}", passphrase, curve)
     try:
-        encryption = encryption_of(block)
-        data = block.normalised()
+        if traditional.is_encrypted(block):
+            return opening.open_traditional(block)
+        data = block.decoded()
     except PemFault as fault:
-        raise _invalid(field, fault.message) from None
-    except EncryptionRefused as refusal:
-        raise CertificateRefused(
-            field,
-            "unsupported_algorithm",
-            f"The private key was not opened: {refusal}. Encrypt it again, for example with "
-            "'openssl pkcs8 -topk8 -v2 aes-256-cbc -iter 600000'.",
-        ) from None
-    except ValueError:
-        raise _invalid(field, "The private key's encryption header is damaged.") from None
-    if encryption is None:
-        key = _open_plain(block, data, field)
-    elif not passphrase:
-        raise CertificateRefused(
+        raise _pem_fault(field, fault) from None
+    return opening.open(data, budget or Budget())
+
+
+def open_key_der(data: bytes, passphrase: bytes | None, field: Field, budget: Budget) -> OpenedKey:
+    """The same for the DER (or BER) of a key, plain or encrypted."""
+    return _Opening(field, field, passphrase, None).open(data, budget)
+
+
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """One key that is being opened. `where` begins a sentence about it."""
+
+    source: Field
+    where: str
+    passphrase: bytes | None = field(repr=False)
+    curve: bytes | None = field(repr=False)
+
+    def open(self, data: bytes, budget: Budget) -> OpenedKey:
+        """A key in DER, which says itself whether it is encrypted."""
+        try:
+            found = structure_of(data, self.curve)
+        except NoKeyStructure:
+            raise self._no_key(data) from None
+        except UnsupportedKey as kind:
+            raise self._unsupported(kind) from None
+        except ValueError:
+            raise self._damaged() from None
+        if isinstance(found, PlainKey):
+            return self._opened(found, None)
+        with self._refusals():
+            scheme = scheme_of(found.algorithm, budget)
+            return self._opened_inside(self._decrypted(scheme, found.data), scheme.encryption)
+
+    def open_traditional(self, block: PemBlock) -> OpenedKey:
+        """A key that the headers of its block say to be encrypted."""
+        with self._refusals():
+            encryption = traditional.encryption_of(block)
+            if not self.passphrase:
+                raise _passphrase_required()
+            plain = traditional.decrypt(block, self.passphrase)
+            return self._opened_inside(plain, encryption)
+
+    def _decrypted(self, scheme: Scheme, data: bytes) -> bytes:
+        """Without a passphrase the empty one is tried: some tools encrypt with it."""
+        if self.passphrase:
+            return scheme.decrypt(data, self.passphrase)
+        for nothing in (None, b"") if scheme.tells_none_from_empty else (None,):
+            with contextlib.suppress(WrongPassphrase):
+                return scheme.decrypt(data, nothing)
+        raise _passphrase_required()
+
+    def _opened_inside(self, plain: bytes, encryption: KeyEncryption) -> OpenedKey:
+        """What was decrypted is the key, unless the passphrase was wrong and made something else."""
+        try:
+            found = structure_of(plain, self.curve)
+        except NoKeyStructure:
+            raise (self._wrong() if self.passphrase else _passphrase_required()) from None
+        except UnsupportedKey as kind:
+            raise self._unsupported(kind) from None
+        except ValueError:
+            raise self._damaged() from None
+        if isinstance(found, EncryptedKey):
+            raise self._damaged()
+        return self._opened(found, encryption)
+
+    def _opened(self, found: PlainKey, encryption: KeyEncryption | None) -> OpenedKey:
+        try:
+            key, pkcs8 = load_plain(found)
+        except UnsupportedKey as kind:
+            raise self._unsupported(kind) from None
+        except (ValueError, IndexError):
+            raise self._damaged() from None
+        return OpenedKey(key.public_key(), encryption, pkcs8)
+
+    @contextlib.contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """Turns what decryption raises into refusals."""
+        try:
+            yield
+        except WrongPassphrase:
+            raise self._wrong() from None
+        except EncryptionRefused as refusal:
+            raise CertificateRefused(
+                self.source,
+                "unsupported_algorithm",
+                f"The private key was not opened: {refusal}. Encrypt it again, for example with "
+                "'openssl pkcs8 -topk8 -v2 aes-256-cbc -iter 600000'.",
+            ) from None
+        except ValueError:
+            raise _invalid(self.source, "The private key's encryption header is damaged.") from None
+
+    def _wrong(self) -> CertificateRefused:
+        ends = (self.passphrase or b"").endswith((b"\n", b"\r"))
+        hint = " It ends with a line break: send it without." if ends else ""
+        return CertificateRefused(
             "passphrase",
-            "passphrase_required",
-            "The private key is encrypted: send its passphrase in 'passphrase'.",
+            "wrong_passphrase",
+            f"The passphrase does not open the private key (or the key is damaged).{hint}",
         )
-    else:
-        key = _open_encrypted(data, passphrase, encryption, field)
-    _check(key, field)
-    pkcs8 = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    return OpenedKey(key.public_key(), encryption, pkcs8)
+
+    def _unsupported(self, kind: UnsupportedKey) -> CertificateRefused:
+        return CertificateRefused(
+            self.source,
+            "unsupported_algorithm",
+            f"The private key is of a kind that is not supported: {kind}.",
+        )
+
+    def _damaged(self) -> CertificateRefused:
+        return _invalid(
+            self.source,
+            f"{self.where} is a private key that is damaged: it was cut or changed on the way, or its "
+            "numbers contradict each other.",
+        )
+
+    def _no_key(self, data: bytes) -> CertificateRefused:
+        guess = guess_bytes(data)
+        if guess.phrase == NOTHING_KNOWN:
+            return _invalid(
+                self.source,
+                f"{self.where} is not a readable private key: it looks like {guess.phrase}. If it is "
+                "one, it was damaged on the way: copy it again, whole.",
+            )
+        if guess.kind == "key":
+            return self._damaged()
+        return _invalid(
+            self.source, f"{self.where} is not a private key: it looks like {guess.phrase}."
+        )
 
 
-def _open_plain(block: PemBlock, data: bytes, field: Field) -> PrivateKeyTypes:
+def _blocks(text: str) -> list[PemBlock]:
     try:
-        return load_pem_private_key(data, None, unsafe_skip_rsa_key_validation=True)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        named = _unknown_algorithm(block)
-    if named is not None:
-        raise CertificateRefused(
-            field, "unsupported_algorithm", f"The private key's algorithm {named} is not supported."
+        return scan(text)
+    except PemFault as fault:
+        raise _pem_fault("private_key", fault) from None
+
+
+def _parameters(block: PemBlock) -> bytes | None:
+    """A damaged block of parameters does no harm to a key that names its curve itself."""
+    try:
+        return block.decoded()
+    except PemFault:
+        return None
+
+
+def _no_key_in(opened: Opened, blocks: Sequence[PemBlock]) -> CertificateRefused:
+    guess = guess_opened(opened, blocks)
+    if opened.is_damaged_base64 and guess.phrase == NOTHING_KNOWN:
+        return CertificateRefused(
+            "private_key",
+            "invalid_base64",
+            "private_key is not valid base64: it was cut or changed on the way. Copy it again.",
         )
-    raise _invalid(
-        field,
-        f"The block '{block.label}' on line {block.line} is not a readable private key of that "
-        "kind: it is damaged, or its BEGIN line names another kind.",
+    return _invalid(
+        "private_key",
+        f"private_key holds no private key: it looks like {guess.phrase}. "
+        "Send PKCS#8, PKCS#1 or SEC1 in PEM ('-----BEGIN PRIVATE KEY-----').",
     )
 
 
-def _open_encrypted(
-    data: bytes, passphrase: bytes, encryption: KeyEncryption, field: Field
-) -> PrivateKeyTypes:
-    try:
-        return load_pem_private_key(data, passphrase, unsafe_skip_rsa_key_validation=True)
-    except UnsupportedAlgorithm:
-        pass
-    except (ValueError, TypeError) as error:
-        if not str(error).startswith(_UNSUPPORTED):
-            raise _wrong(passphrase) from None
-    raise CertificateRefused(
-        field,
-        "unsupported_algorithm",
-        f"The private key is encrypted with {encryption.name}, which is not supported. Encrypt it "
-        "again, for example with 'openssl pkcs8 -topk8 -v2 aes-256-cbc'.",
-    )
-
-
-def _wrong(passphrase: bytes) -> CertificateRefused:
-    hint = " It ends with a line break: send it without." if passphrase.endswith(b"\n") else ""
+def _passphrase_required() -> CertificateRefused:
     return CertificateRefused(
         "passphrase",
-        "wrong_passphrase",
-        f"The passphrase does not open the private key (or the key is damaged).{hint}",
+        "passphrase_required",
+        "The private key is encrypted: send its passphrase in 'passphrase'.",
     )
 
 
-def _check(key: PrivateKeyTypes, field: Field) -> None:
-    if not isinstance(key, rsa.RSAPrivateKey):
-        return  # loading checked it, or derived the public half from the private one
-    if key.key_size > MAX_RSA_PRIVATE_BITS:
-        raise CertificateRefused(
-            field,
-            "unsupported_algorithm",
-            f"The private key is RSA with {key.key_size} bits; at most {MAX_RSA_PRIVATE_BITS} "
-            "are supported.",
-        )
-    if not _is_consistent(key.private_numbers()):
-        raise _invalid(field, "The RSA private key is damaged: its numbers contradict each other.")
-
-
-def _is_consistent(numbers: rsa.RSAPrivateNumbers) -> bool:
-    """RFC 8017 section 3.2 for two factors; every line is an equation that the section states."""
-    p, q, public = numbers.p, numbers.q, numbers.public_numbers
-    return (
-        min(p, q) > _FERMAT_BASE
-        and p * q == public.n
-        and public.e * numbers.d % (p - 1) == 1
-        and public.e * numbers.d % (q - 1) == 1
-        and numbers.dmp1 == numbers.d % (p - 1)
-        and numbers.dmq1 == numbers.d % (q - 1)
-        and numbers.iqmp * q % p == 1
-        and all(pow(_FERMAT_BASE, factor - 1, factor) == 1 for factor in (p, q))
-    )
-
-
-def _unknown_algorithm(block: PemBlock) -> str | None:
-    """The dotted number in a PKCS#8 key, when it is the reason why it could not be read."""
-    if block.label != "PRIVATE KEY":
-        return None
-    try:
-        oid = der.sequence(block.decoded())[1].children()[0].oid()
-    except (ValueError, IndexError, PemFault):
-        return None
-    return None if oid in _KNOWN_ALGORITHMS else oid
+def _pem_fault(field: Field, fault: PemFault) -> CertificateRefused:
+    if fault.reason == "invalid_base64":
+        return CertificateRefused(field, "invalid_base64", fault.message)
+    return _invalid(field, fault.message)
 
 
 def _invalid(field: Field, message: str) -> CertificateRefused:

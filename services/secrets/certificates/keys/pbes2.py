@@ -74,13 +74,6 @@ def algorithm_of(element: der.Element) -> tuple[str, der.Element]:
     return members[0].oid(), members[1] if len(members) > 1 else nothing
 
 
-def octets(element: der.Element) -> bytes:
-    """The value of an OCTET STRING. Raises ValueError for any other tag."""
-    if element.tag != der.OCTET_STRING:
-        raise ValueError("not an OCTET STRING")
-    return element.body
-
-
 def derivation_of(element: der.Element, size: int, *, any_size: bool = False) -> Pbkdf2 | ScryptKdf:
     """The key derivation function of an AlgorithmIdentifier, not paid for yet.
 
@@ -107,7 +100,7 @@ def _pbkdf2(members: list[der.Element], size: int) -> Pbkdf2:
         raise EncryptionRefused("the salt of its key derivation is not in the file")
     named = rest.pop(0).integer() if rest and rest[0].tag == der.INTEGER else None
     prf = _prf(rest[0]) if rest else _SHA1
-    return Pbkdf2(octets(salt), iterations, size if named is None else named, prf)
+    return Pbkdf2(salt.octets(), iterations, size if named is None else named, prf)
 
 
 def _prf(element: der.Element) -> Prf:
@@ -119,7 +112,7 @@ def _prf(element: der.Element) -> Prf:
 
 def _scrypt(members: list[der.Element], size: int) -> ScryptKdf:
     """{ salt, N, r, p, keyLength OPTIONAL }"""
-    salt, (n, r, p, *rest) = octets(members[0]), [member.integer() for member in members[1:]]
+    salt, (n, r, p, *rest) = members[0].octets(), [member.integer() for member in members[1:]]
     if n < 2 or n & (n - 1) or r < 1 or p < 1:  # noqa: PLR2004 - RFC 7914 section 2
         raise ValueError("parameters that scrypt does not have")
     if 128 * n * r > MAX_SCRYPT_BYTES or p > MAX_SCRYPT_PARALLEL:
@@ -142,7 +135,7 @@ def cipher_of(element: der.Element) -> tuple[CipherKind, bytes]:
             raise ValueError("parameters are missing") from None
     if name not in _CIPHERS:
         raise EncryptionRefused(f"the cipher {name} is not supported")
-    cipher, vector = _CIPHERS[name], octets(parameters)
+    cipher, vector = _CIPHERS[name], parameters.octets()
     if len(vector) != cipher.vector_size:
         raise ValueError("an initial vector that is not one block")
     return cipher, vector
@@ -153,7 +146,7 @@ def _rc2(parameters: der.Element) -> tuple[CipherKind, bytes]:
     alone = parameters.tag == der.OCTET_STRING
     *version, vector = [parameters] if alone else parameters.children()
     bits = _rc2_bits(version[0].integer()) if version else _RC2_OLD_BITS
-    if len(octets(vector)) != ciphers.RC2_40_CBC.vector_size:
+    if len(vector.octets()) != ciphers.RC2_40_CBC.vector_size:
         raise ValueError("an initial vector that is not one block")
     return ciphers.rc2_cbc(-(-bits // 8), bits), vector.body
 
@@ -167,7 +160,7 @@ def _rc2_bits(version: int) -> int:
 
 def _gcm(name: str, key_size: int, members: list[der.Element]) -> tuple[CipherKind, bytes]:
     """GCMParameters ::= SEQUENCE { nonce, ICVlen DEFAULT 12 }"""
-    nonce, tag = octets(members[0]), members[1].integer() if len(members) > 1 else 12
+    nonce, tag = members[0].octets(), members[1].integer() if len(members) > 1 else 12
     if tag not in _GCM_TAG_SIZES or not 8 <= len(nonce) <= 128:  # noqa: PLR2004 - the library's
         raise ValueError("a nonce or tag of a size that is not allowed")
     return ciphers.gcm(name, key_size, tag), nonce

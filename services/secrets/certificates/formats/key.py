@@ -1,0 +1,49 @@
+"""certificate_type `key`: one private key alone, in PEM or in DER (RFC 5958, RFC 8017, RFC 5915)."""
+
+from typing import Final
+
+from services.secrets.certificates.contents import Contents
+from services.secrets.certificates.encodings.armor import PKCS7_LABELS
+from services.secrets.certificates.encodings.outline import shape_of
+from services.secrets.certificates.encodings.transfer import Opened
+from services.secrets.certificates.formats.other_kind import Declared, other_kind, refused
+from services.secrets.certificates.formats.pem import blocks_of
+from services.secrets.certificates.keys.encryption import Budget
+from services.secrets.certificates.keys.opening import OpenedKey, open_key_der, open_keys
+
+_FIELD: Final = "certificate_content"
+_KEY: Final = Declared(
+    "a private key",
+    "With certificate_type 'key' send PKCS#8, PKCS#1 or SEC1 ('-----BEGIN PRIVATE KEY-----').",
+)
+_BESIDE_A_KEY: Final = Declared(
+    "a private key alone",
+    "With certificate_type 'key' send nothing but the key; with 'pem' send certificate and key.",
+)
+_KEY_SHAPES: Final = ("private key", "encrypted private key")
+_MISLEADING: Final = PKCS7_LABELS | {"PKCS12", "OPENSSH PRIVATE KEY"}
+"""Blocks with a certificate or key in them that the metadata would keep quiet about."""
+
+
+def read_key(opened: Opened, passphrase: bytes | None) -> Contents:
+    """The one private key, and no certificate. Raises CertificateRefused."""
+    if opened.data is None:
+        return Contents((), (_from_text(opened, passphrase),))
+    if shape_of(opened.data) not in _KEY_SHAPES:
+        raise other_kind(_KEY, opened)
+    return Contents((), (open_key_der(opened.data, passphrase, _FIELD, Budget()),))
+
+
+def _from_text(opened: Opened, passphrase: bytes | None) -> OpenedKey:
+    blocks = blocks_of(opened)
+    others = [block for block in blocks if block.is_certificate or block.label in _MISLEADING]
+    keys = [block for block in blocks if block.is_private_key]
+    if others:
+        raise other_kind(_BESIDE_A_KEY if keys else _KEY, opened, others)
+    if not keys:
+        raise other_kind(_KEY, opened, blocks)
+    if len({(key.headers, "".join(key.body.split())) for key in keys}) > 1:
+        raise refused(
+            "invalid_private_key", f"certificate_content holds {len(keys)} private keys; send one."
+        )
+    return open_keys(blocks, passphrase, _FIELD)[0]

@@ -1,0 +1,195 @@
+"""A private key without encryption: whether it can be used, and whether it agrees with itself.
+
+RSA keys are checked for consistency (RFC 8017 section 3.2, and that their factors pass a Fermat
+test), but not proven prime: the library's proof holds the interpreter lock for 30 ms to 7 s per
+key, which is a denial of service, and a sender who crafts a bad key harms nobody else's.
+No operation is ever performed with a stored key.
+"""
+
+from typing import Final
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_der_private_key,
+)
+from cryptography.x509.oid import ObjectIdentifier
+
+from services.secrets.certificates.encodings import ber, der
+from services.secrets.certificates.keys.structure import (
+    DSA,
+    EC,
+    RSA,
+    PlainKey,
+    UnsupportedKey,
+    encode,
+)
+from services.secrets.certificates.limits import MAX_DSA_SUBGROUP_BITS, MAX_RSA_PRIVATE_BITS
+
+_RSASSA_PSS: Final = "1.2.840.113549.1.1.10"
+_POST_QUANTUM: Final = {
+    "2.16.840.1.101.3.4.3.17": "ML-DSA-44",
+    "2.16.840.1.101.3.4.3.18": "ML-DSA-65",
+    "2.16.840.1.101.3.4.3.19": "ML-DSA-87",
+    "2.16.840.1.101.3.4.4.2": "ML-KEM-768",
+    "2.16.840.1.101.3.4.4.3": "ML-KEM-1024",
+}
+_SUPPORTED: Final = frozenset(
+    {
+        RSA,
+        _RSASSA_PSS,
+        EC,
+        DSA,
+        "1.3.101.110",  # X25519
+        "1.3.101.111",  # X448
+        "1.3.101.112",  # Ed25519
+        "1.3.101.113",  # Ed448
+        *_POST_QUANTUM,
+    }
+)
+_NAMES: Final = {
+    "1.2.840.113549.1.1.7": "RSAES-OAEP",
+    "1.2.840.113549.1.3.1": "Diffie-Hellman",
+    "1.2.840.10046.2.1": "Diffie-Hellman",
+    "1.2.643.2.2.19": "GOST R 34.10-2001",
+    "1.2.643.7.1.1.1.1": "GOST R 34.10-2012 (256 bits)",
+    "1.2.643.7.1.1.1.2": "GOST R 34.10-2012 (512 bits)",
+    "2.16.840.1.101.3.4.4.1": "ML-KEM-512",
+}
+"""Kinds of key that people have and that are not supported."""
+_SEED: Final = der.context(0, constructed=False)
+_FERMAT_BASE: Final = 2
+
+
+def load_plain(key: PlainKey) -> tuple[PrivateKeyTypes, bytes]:
+    """The key and its plain PKCS#8.
+
+    An EC key is written anew, so that its curve has a name and its public half is there; of others the
+    PKCS#8 has the octets that came, as writing them anew would make RSASSA-PSS keys ones for anything.
+    Raises UnsupportedKey, ValueError for a key that is damaged or contradicts itself.
+    """
+    if key.oid not in _SUPPORTED:
+        name = _NAMES.get(key.oid)
+        raise UnsupportedKey(f"{name} ({key.oid})" if name else key.oid)
+    prepared = _prepared(key)
+    loaded = _loaded(prepared)
+    _check(loaded, prepared)
+    if isinstance(loaded, ec.EllipticCurvePrivateKey):
+        return loaded, loaded.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    return loaded, prepared.pkcs8
+
+
+def _loaded(key: PlainKey) -> PrivateKeyTypes:
+    try:
+        loaded: PrivateKeyTypes = load_der_private_key(
+            key.pkcs8, None, unsafe_skip_rsa_key_validation=True
+        )
+    except UnsupportedAlgorithm:
+        raise UnsupportedKey(_described(key)) from None
+    except TypeError:
+        raise ValueError("not readable") from None
+    return loaded
+
+
+def _described(key: PlainKey) -> str:
+    parameters = key.parameters
+    if key.oid != EC or parameters is None:
+        return key.oid
+    if parameters.tag == der.OBJECT_IDENTIFIER:
+        return f"EC on the curve {parameters.oid()}"
+    return "EC on a curve that is given by its parameters and has no name here"
+
+
+def _prepared(key: PlainKey) -> PlainKey:
+    """The same key as the library wants it. Raises UnsupportedKey, ValueError."""
+    key = PlainKey(key.algorithm, ber.to_der(key.key), key.public)
+    if key.oid in _POST_QUANTUM:
+        return PlainKey(key.algorithm, _seed(key), key.public)
+    if key.oid == EC:
+        return PlainKey(key.algorithm, _padded(key), key.public)
+    if key.oid == DSA:
+        _refuse_large_dsa(key)
+    return key
+
+
+def _seed(key: PlainKey) -> bytes:
+    """RFC 9881 section 6: CHOICE { seed [0], expandedKey OCTET STRING, both SEQUENCE }"""
+    value = der.element(key.key)
+    if value.tag == der.OCTET_STRING:
+        raise UnsupportedKey(f"{_POST_QUANTUM[key.oid]} without its seed, in expanded form only,")
+    return encode(_SEED, value.members()[0].octets()) if value.tag == der.SEQUENCE else key.key
+
+
+def _padded(key: PlainKey) -> bytes:
+    """RFC 5915 section 3: the private number has as many octets as the curve's order. Java and older
+    OpenSSL left zeros away, or had one too many."""
+    parameters = key.parameters
+    if parameters is None or parameters.tag != der.OBJECT_IDENTIFIER:
+        return key.key
+    version, number, *rest = der.sequence(key.key)
+    try:
+        curve = ec.get_curve_for_oid(ObjectIdentifier(parameters.oid()))()
+    except LookupError:
+        return key.key
+    size = (curve.key_size + 7) // 8
+    scalar = number.octets().lstrip(b"\0").rjust(size, b"\0")
+    others = (member.encoded for member in rest)
+    return encode(der.SEQUENCE, version.encoded, encode(der.OCTET_STRING, scalar), *others)
+
+
+def _refuse_large_dsa(key: PlainKey) -> None:
+    """Before the library computes with it. FIPS 186-4 ends at 3,072 and 256 bits."""
+    p, q, *_ = key.parameters.members() if key.parameters else []
+    bits = p.integer().bit_length()
+    if bits > MAX_RSA_PRIVATE_BITS or q.integer().bit_length() > MAX_DSA_SUBGROUP_BITS:
+        raise UnsupportedKey(f"DSA with {bits} bits")
+
+
+def _check(loaded: PrivateKeyTypes, key: PlainKey) -> None:
+    if isinstance(loaded, rsa.RSAPrivateKey):
+        if loaded.key_size > MAX_RSA_PRIVATE_BITS:
+            raise UnsupportedKey(
+                f"RSA with {loaded.key_size} bits (at most {MAX_RSA_PRIVATE_BITS} are supported)"
+            )
+        if not _is_consistent(loaded.private_numbers()):
+            raise ValueError("numbers that contradict each other")
+    if isinstance(loaded, dsa.DSAPrivateKey):
+        numbers = loaded.private_numbers()
+        if not 0 < numbers.x < numbers.public_numbers.parameter_numbers.q:
+            raise ValueError("a private number out of range")
+    if key.public is not None and not _is_public_half(key.public, loaded.public_key()):
+        raise ValueError("a public half that is another key's")
+
+
+def _is_consistent(numbers: rsa.RSAPrivateNumbers) -> bool:
+    """RFC 8017 section 3.2 for two factors; every line is an equation that the section states."""
+    p, q, public = numbers.p, numbers.q, numbers.public_numbers
+    return (
+        min(p, q) > _FERMAT_BASE
+        and p * q == public.n
+        and public.e * numbers.d % (p - 1) == 1
+        and public.e * numbers.d % (q - 1) == 1
+        and numbers.dmp1 == numbers.d % (p - 1)
+        and numbers.dmq1 == numbers.d % (q - 1)
+        and numbers.iqmp * q % p == 1
+        and all(pow(_FERMAT_BASE, factor - 1, factor) == 1 for factor in (p, q))
+    )
+
+
+def _is_public_half(bits: bytes, public: PublicKeyTypes) -> bool:
+    if isinstance(public, ec.EllipticCurvePublicKey):
+        return ec.EllipticCurvePublicKey.from_encoded_point(public.curve, bits) == public
+    if isinstance(public, dsa.DSAPublicKey):
+        y = public.public_numbers().y
+        return int.from_bytes(bits, "big") == y or bits == encode(2, _unsigned(y))
+    info = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return der.sequence(info)[1].body == b"\0" + bits
+
+
+def _unsigned(value: int) -> bytes:
+    return value.to_bytes(value.bit_length() // 8 + 1, "big")

@@ -1,0 +1,60 @@
+"""OpenSSL's own encryption of PEM keys: Proc-Type and DEK-Info headers (RFC 1421's form).
+
+The key is MD5 over passphrase and salt, once (EVP_BytesToKey), so whatever the cipher this is legacy.
+"""
+
+from typing import Final
+
+from services.secrets.certificates.encodings.armor import PemBlock
+from services.secrets.certificates.keys import ciphers
+from services.secrets.certificates.keys.budget import EncryptionRefused
+from services.secrets.certificates.keys.ciphers import CipherKind
+from services.secrets.certificates.keys.derivation import openssl_key
+from services.secrets.certificates.keys.encryption import KeyEncryption
+
+_CIPHERS: Final = {
+    cipher.name: cipher
+    for cipher in (
+        ciphers.AES_128_CBC,
+        ciphers.AES_192_CBC,
+        ciphers.AES_256_CBC,
+        ciphers.CAMELLIA_128_CBC,
+        ciphers.CAMELLIA_192_CBC,
+        ciphers.CAMELLIA_256_CBC,
+        ciphers.SEED_CBC,
+        ciphers.DES_CBC,
+        ciphers.DES_EDE3_CBC,
+        ciphers.RC2_128_CBC,
+    )
+}
+_SALT_OCTETS: Final = 8
+
+
+def is_encrypted(block: PemBlock) -> bool:
+    """Whether the headers say that the block is encrypted in this way."""
+    return "ENCRYPTED" in (block.header("Proc-Type") or "").upper()
+
+
+def encryption_of(block: PemBlock) -> KeyEncryption:
+    """The method. Raises EncryptionRefused for one that nobody here knows."""
+    name = _cipher(block)[0].name
+    return KeyEncryption(f"{name} with a key from one round of MD5", is_legacy=True)
+
+
+def decrypt(block: PemBlock, passphrase: bytes) -> bytes:
+    """The DER of the key. Raises WrongPassphrase, EncryptionRefused, PemFault, and ValueError when the
+    vector or the ciphertext cannot be the cipher's."""
+    cipher, vector = _cipher(block)
+    salt = bytes.fromhex(vector)
+    if len(salt) != cipher.vector_size:
+        raise ValueError("an initial vector that is not one block")
+    key = openssl_key(passphrase, salt[:_SALT_OCTETS], cipher.key_size)
+    return cipher.decrypt(key, salt, block.decoded())
+
+
+def _cipher(block: PemBlock) -> tuple[CipherKind, str]:
+    name, _, vector = (block.header("DEK-Info") or "").partition(",")
+    cipher = _CIPHERS.get(name.strip().upper())
+    if cipher is None:
+        raise EncryptionRefused("its DEK-Info header names a cipher that is not supported")
+    return cipher, vector.strip()
