@@ -16,9 +16,10 @@ from services.secrets.certificates.facts.findings import ber_encoding, findings
 from services.secrets.certificates.facts.key_facts import describe_key_alone
 from services.secrets.certificates.facts.metadata import CertificateMetadata, LeafFacts
 from services.secrets.certificates.formats.crt import read_crt
+from services.secrets.certificates.formats.key import read_key
 from services.secrets.certificates.formats.pem import read_pem
-from services.secrets.certificates.formats.pkcs12 import read_pkcs12
 from services.secrets.certificates.formats.pkcs7 import read_pkcs7
+from services.secrets.certificates.formats.pkcs12 import read_pkcs12
 from services.secrets.certificates.keys.encryption import KeyEncryption
 from services.secrets.certificates.keys.opening import OpenedKey, open_private_key
 from services.secrets.certificates.material import CertificateMaterial
@@ -34,6 +35,7 @@ _READERS: Final[dict[str, ContentReader]] = {
     "pkcs7": read_pkcs7,
     "p7b": read_pkcs7,
     "p7c": read_pkcs7,
+    "key": read_key,
 }
 
 SUPPORTED_TYPES: Final = frozenset(_READERS)
