@@ -8,13 +8,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import typer
-from cryptography import x509
 
 from cli.commands import show_facts, show_table
 from services.secrets.certificates import normal_form
-from services.secrets.certificates.facts.bundle import is_surely_ca
-from services.secrets.certificates.facts.metadata import UNREADABLE
-from services.secrets.certificates.facts.names import display_name
+from services.secrets.certificates.encodings.armor import scan
+from services.secrets.certificates.facts import fields
+from services.secrets.certificates.facts.certificate import Certificate, load_certificate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -42,14 +41,11 @@ def chain_of(stored: bytes) -> list[Link]:
     What a certificate is is told by its names and basic constraints; no signature is looked at.
     """
     form = normal_form.read(stored)
-    text = (form.certificate + form.chain).encode()
-    if not text:
-        return []
     with warnings.catch_warnings():
         # What is odd about a certificate is in the metadata.
         warnings.simplefilter("ignore")
-        found = x509.load_pem_x509_certificates(text)
-        return [_link(number, certificate) for number, certificate in enumerate(found, start=1)]
+        blocks = scan(form.certificate + form.chain)
+        return [_link(at, load_certificate(block.decoded())) for at, block in enumerate(blocks, 1)]
 
 
 def show_picture(
@@ -119,30 +115,31 @@ def _plain(text: str | None) -> str | None:
     return None if text is None else plain(text)
 
 
-def _link(number: int, certificate: x509.Certificate) -> Link:
+def _link(number: int, certificate: Certificate) -> Link:
     return Link(
         number,
         _kind(number, certificate),
-        _name(lambda: certificate.subject),
-        _name(lambda: certificate.issuer),
-        _read(lambda: certificate.not_valid_after_utc),
+        _name(fields.subject, certificate),
+        _name(fields.issuer, certificate),
+        _read(fields.expires_at, certificate),
     )
 
 
-def _kind(number: int, certificate: x509.Certificate) -> str:
-    if number == 1 and not is_surely_ca(certificate):
+def _kind(number: int, certificate: Certificate) -> str:
+    if number == 1 and not fields.is_surely_ca(certificate):
         return "leaf"
-    names = _read(lambda: (certificate.subject.public_bytes(), certificate.issuer.public_bytes()))
-    return "root" if names is not None and names[0] == names[1] else "intermediate"
+    issuer = _read(fields.issuer_name, certificate)
+    is_own = issuer is not None and issuer == _read(fields.subject_name, certificate)
+    return "root" if is_own else "intermediate"
 
 
-def _name(read: Callable[[], x509.Name]) -> str:
-    shown = _read(lambda: display_name(read()))
+def _name(read: Callable[[Certificate], str], certificate: Certificate) -> str:
+    shown = _read(read, certificate)
     return _UNREADABLE if shown is None else shown or _EMPTY
 
 
-def _read(read: Callable[[], Value]) -> Value | None:
+def _read(read: Callable[[Certificate], Value], certificate: Certificate) -> Value | None:
     try:
-        return read()
-    except UNREADABLE:
+        return read(certificate)
+    except ValueError:
         return None
