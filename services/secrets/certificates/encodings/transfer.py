@@ -142,7 +142,7 @@ def _text_of(data: bytes) -> str | None:
             return data.decode("utf-16")
         if _UTF16_PEM in data:
             return data.decode("utf-16-be" if data.startswith(b"\0") else "utf-16-le")
-        if _BINARY.search(data.rstrip(b"\0")):
+        if _BINARY.search(data.rstrip(b"\0") if b"-----BEGIN " in data else data):
             return None
         return data.decode()
     except UnicodeDecodeError:

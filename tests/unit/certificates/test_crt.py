@@ -1,0 +1,116 @@
+"""crt and cer: one name for two forms, and what stands under it by mistake."""
+
+import base64
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization.pkcs7 import serialize_certificates
+
+from services.secrets.certificates import (
+    CertificateMaterial,
+    CertificateRefused,
+    normal_form,
+    read_certificate,
+)
+from tests.fakes.certificates import NOW, chain, issue, pem_block, tlv
+
+MADE = chain()
+LEAF = MADE.leaf
+
+
+def base64_of(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def read(content: str, key: str | None = None, kind: str = "crt") -> CertificateMaterial:
+    return read_certificate(content, key, None, kind, NOW)
+
+
+def refused(content: str, key: str | None = None, kind: str = "crt") -> CertificateRefused:
+    with pytest.raises(CertificateRefused) as caught:
+        read(content, key, kind)
+    return caught.value
+
+
+@pytest.mark.parametrize("kind", ["crt", "cer"])
+@pytest.mark.parametrize("content", [base64_of(LEAF.der), LEAF.pem], ids=["der", "pem"])
+def test_both_names_stand_for_both_forms(kind: str, content: str) -> None:
+    material = read(content, LEAF.key_pem, kind)
+    assert material.certificate_type == kind
+    assert material.content == content.encode()
+    assert material.metadata.subject == "CN=example.com, O=Example Inc, C=US"
+    form = normal_form.read(material.normal_form)
+    assert (form.certificate, form.private_key) == (LEAF.pem, LEAF.key_pem)
+
+
+def test_text_may_hold_a_chain_and_a_key() -> None:
+    content = LEAF.key_pem + MADE.intermediate.pem + LEAF.pem + MADE.root.pem
+    material = read(content)
+    assert material.metadata.chain_length == 3
+    assert material.metadata.has_private_key
+    assert normal_form.read(material.normal_form).certificate == LEAF.pem
+
+
+@pytest.mark.parametrize("padding", [b"\n", b"\r\n", b"\0" * 700], ids=["lf", "crlf", "zeros"])
+def test_what_tools_leave_behind_a_certificate_is_not_part_of_it(padding: bytes) -> None:
+    material = read(base64_of(LEAF.der + padding))
+    assert normal_form.read(material.normal_form).certificate == LEAF.pem
+
+
+@pytest.mark.parametrize("rest", [b"\x01", MADE.root.der, b"\0\0 "], ids=["byte", "other", "blank"])
+def test_anything_else_behind_a_certificate_is_refused(rest: bytes) -> None:
+    refusal = refused(base64_of(LEAF.der + rest))
+    assert (refusal.field, refusal.reason) == ("certificate_content", "malformed")
+    assert f"{len(rest)} bytes follow" in refusal.message
+
+
+def test_a_ber_certificate_is_turned_into_der_and_said_to_be_ber() -> None:
+    body = LEAF.der[4:]
+    for ber in (b"\x30\x80" + body + b"\0\0", b"\x30\x84\0\0" + LEAF.der[2:]):
+        material = read(base64_of(ber), LEAF.key_pem)
+        assert normal_form.read(material.normal_form).certificate == LEAF.pem
+        assert "ber_encoding" in [warning.code for warning in material.metadata.warnings]
+    assert "ber_encoding" not in [
+        warning.code for warning in read(base64_of(LEAF.der)).metadata.warnings
+    ]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        LEAF.der[:-1],
+        LEAF.der[: len(LEAF.der) // 2],
+        LEAF.der[:20],
+        b"\x30\x80" + LEAF.der[4:],
+        tlv(0x30, LEAF.der[4:-2]),
+        tlv(0x30, b""),
+        tlv(0x30, tlv(0x0C, b"hello")),
+    ],
+    ids=["one-less", "half", "head", "no-end", "cut-inside", "empty", "another"],
+)
+def test_a_damaged_certificate_is_malformed_not_unknown(data: bytes) -> None:
+    refusal = refused(base64_of(data))
+    assert (refusal.field, refusal.reason) == ("certificate_content", "malformed")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (serialize_certificates([LEAF.certificate], Encoding.PEM).decode(), "'pkcs7'"),
+        (base64_of(serialize_certificates([LEAF.certificate], Encoding.DER)), "'pkcs7'"),
+        (base64_of(tlv(0x30, b"\x02\x01\x03" + tlv(0x30, b""))), "'pfx'"),
+        (LEAF.key_pem, "'key'"),
+        (base64_of(b"\xfe\xed\xfe\xed\0\0\0\2"), "keytool"),
+        (base64_of(b"\x8a\x01 no structure at all"), "nothing Coffer recognises"),
+        ("what is this?", "nothing Coffer recognises"),
+        (pem_block("X509 CRL", b"0\0"), "revocation list"),
+    ],
+)
+def test_another_kind_under_this_name_is_named(content: str, said: str) -> None:
+    refusal = refused(content, kind="cer")
+    assert (refusal.field, refusal.reason) == ("certificate_content", "not_this_format")
+    assert said in refusal.message
+
+
+def test_the_key_must_be_the_certificates() -> None:
+    assert refused(base64_of(LEAF.der), issue().key_pem).reason == "key_mismatch"
