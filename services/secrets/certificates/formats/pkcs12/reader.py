@@ -1,52 +1,21 @@
-"""From a PKCS#12 file to certificates and keys, or to the reason why not.
+"""The door: a file that was declared as PKCS#12 goes in, its contents or the reason why not come out."""
 
-Order of work: the whole outside is read, all that is visible is paid for, the MAC is verified, and only
-then is anything decrypted; what comes to light inside is paid for before it is decrypted in turn.
-"""
-
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from typing import Final
 
 from services.secrets.certificates.contents import Contents
 from services.secrets.certificates.encodings.armor import PemBlock, PemFault, scan
 from services.secrets.certificates.encodings.outline import shape_of
 from services.secrets.certificates.encodings.transfer import Opened
-from services.secrets.certificates.facts.certificate import Certificate
-from services.secrets.certificates.formats.one_certificate import certificate_of
 from services.secrets.certificates.formats.other_kind import Declared, other_kind, refused
 from services.secrets.certificates.formats.pkcs12 import refusals
-from services.secrets.certificates.formats.pkcs12.bags import Bags, bags_of
-from services.secrets.certificates.formats.pkcs12.integrity import mac_of
-from services.secrets.certificates.formats.pkcs12.structure import (
-    NotPkcs12,
-    Pfx,
-    Sealed,
-    read_pfx,
-)
-from services.secrets.certificates.formats.pkcs12.unlocking import (
-    Candidates,
-    Locked,
-    locked,
-    passphrases,
-    unlock,
-    verified,
-)
-from services.secrets.certificates.keys.encryption import (
-    Budget,
-    EncryptionRefused,
-    KeyEncryption,
-    WrongPassphrase,
-)
-from services.secrets.certificates.keys.opening import OpenedKey, open_key_der
-from services.secrets.certificates.limits import check_count, check_keys
-from services.secrets.certificates.refusal import CertificateRefused
+from services.secrets.certificates.formats.pkcs12.structure import NotPkcs12, read_pfx
+from services.secrets.certificates.formats.pkcs12.unpacking import unpack
+from services.secrets.certificates.keys.encryption import EncryptionRefused
 
 _PKCS12: Final = Declared(
     "a PKCS#12 file",
     "With certificate_type 'pfx' or 'p12' send base64 of the .pfx or .p12 file.",
 )
-_FIELD: Final = "certificate_content"
 _SHAPE: Final = "pkcs12"
 _LABEL: Final = "PKCS12"
 """In which certtool of GnuTLS writes it."""
@@ -60,7 +29,7 @@ def read_pkcs12(opened: Opened, passphrase: bytes | None) -> Contents:
     """
     data = _data(opened)
     try:
-        return _contents(read_pfx(data), passphrase)
+        return unpack(read_pfx(data), passphrase)
     except NotPkcs12:
         raise other_kind(_PKCS12, Opened(data=data)) from None
     except EncryptionRefused as refusal:
@@ -89,132 +58,3 @@ def _decoded(block: PemBlock) -> bytes:
         return block.decoded()
     except PemFault as fault:
         raise refused(fault.reason, fault.message) from None
-
-
-@dataclass(frozen=True, slots=True)
-class _Safe:
-    """SafeContents that lie open; the keys in them may be locked once more, and are paid for."""
-
-    bags: Bags
-    keys: list[bytes | Locked] = field(repr=False)
-
-
-def _contents(pfx: Pfx, passphrase: bytes | None) -> Contents:
-    budget = Budget()
-    outside = [_priced(part, budget) for part in pfx.parts]
-    candidates = _proven(pfx, passphrase, outside, budget)
-    locks = [part for part in outside if isinstance(part, Locked)]
-    unlocking = _Unlocking(candidates, passphrase, is_proven=pfx.mac is not None)
-    safes = [
-        part if isinstance(part, _Safe) else _safe(unlocking.certificates(part), budget)
-        for part in outside
-    ]
-    bags = _joined(safes)
-    if not bags.certificates:
-        raise refusals.without_certificate(bags)
-    check_count(len(bags.certificates))
-    check_keys(len(bags.keys))
-    certificates = [_certificate(at, bags.certificates) for at in range(len(bags.certificates))]
-    return Contents(
-        tuple(certificate for certificate, _ in certificates),
-        _distinct([unlocking.key(key) for safe in safes for key in safe.keys]),
-        tuple(dict.fromkeys(part.scheme.encryption for part in locks)),
-        is_ber=pfx.is_ber or bags.is_ber or any(is_ber for _, is_ber in certificates),
-    )
-
-
-def _priced(part: bytes | Sealed, budget: Budget) -> _Safe | Locked:
-    return locked(part, budget) if isinstance(part, Sealed) else _safe(part, budget)
-
-
-def _safe(contents: bytes, budget: Budget) -> _Safe:
-    bags = bags_of(contents)
-    keys = [locked(key, budget) if isinstance(key, Sealed) else key for key in bags.keys]
-    return _Safe(bags, keys)
-
-
-def _joined(safes: Sequence[_Safe]) -> Bags:
-    bags = Bags()
-    for safe in safes:
-        bags.add(safe.bags)
-    return bags
-
-
-def _proven(
-    pfx: Pfx, passphrase: bytes | None, outside: Sequence[_Safe | Locked], budget: Budget
-) -> Candidates:
-    """The passphrases to decrypt with, the one first that made the MAC. Raises CertificateRefused."""
-    candidates = passphrases(passphrase)
-    if pfx.mac is None:
-        return candidates
-    if proven := verified(mac_of(pfx.mac), pfx.authenticated, candidates, budget):
-        return proven
-    safes = [part for part in outside if isinstance(part, _Safe)]
-    locks = [part for part in outside if isinstance(part, Locked)]
-    locks += [key for safe in safes for key in safe.keys if isinstance(key, Locked)]
-    if passphrase and locks and _fits(locks[0], candidates):
-        raise refusals.contradictory()
-    raise refusals.locked(passphrase, _joined(safes))
-
-
-def _fits(part: Locked, candidates: Candidates) -> bool:
-    try:
-        unlock(part, candidates)
-    except (WrongPassphrase, ValueError):
-        return False
-    return True
-
-
-@dataclass(frozen=True, slots=True)
-class _Unlocking:
-    """Decrypts; `is_proven` says that the first of the candidates made the MAC."""
-
-    candidates: Candidates = field(repr=False)
-    passphrase: bytes | None = field(repr=False)
-    is_proven: bool
-
-    def certificates(self, part: Locked) -> bytes:
-        """SafeContents. Raises CertificateRefused, ValueError."""
-        return self._plain(part, refusals.CERTIFICATES)
-
-    def key(self, key: bytes | Locked) -> OpenedKey:
-        """A private key. Raises CertificateRefused, ValueError."""
-        if isinstance(key, bytes):
-            return _opened(key, None)
-        return _opened(self._plain(key, refusals.PRIVATE_KEY), key.scheme.encryption)
-
-    def _plain(self, part: Locked, what: str) -> bytes:
-        try:
-            return unlock(part, self.candidates)
-        except WrongPassphrase:
-            pass
-        if self.is_proven:
-            raise refusals.locked_inside(what, self.passphrase)
-        raise refusals.locked(self.passphrase, Bags())
-
-
-def _opened(pkcs8: bytes, encryption: KeyEncryption | None) -> OpenedKey:
-    try:
-        key = open_key_der(pkcs8, None, _FIELD, Budget())
-    except CertificateRefused as refusal:
-        if refusal.reason != "invalid_private_key":
-            raise
-    else:
-        return replace(key, encryption=encryption)
-    raise refusals.unreadable_key()
-
-
-def _distinct(keys: Sequence[OpenedKey]) -> tuple[OpenedKey, ...]:
-    """Each once: a keystore may have the same key under several names."""
-    found: list[OpenedKey] = []
-    for key in keys:
-        if all(key.public_key != other.public_key for other in found):
-            found.append(key)
-    return tuple(found)
-
-
-def _certificate(at: int, all_of_them: Sequence[bytes]) -> tuple[Certificate, bool]:
-    try:
-        return certificate_of(all_of_them[at])
-    except ValueError:
-        raise refusals.unreadable_certificate(at + 1, len(all_of_them)) from None

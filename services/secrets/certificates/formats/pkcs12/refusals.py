@@ -7,7 +7,7 @@ from services.secrets.certificates.formats.pkcs12.bags import Bags
 from services.secrets.certificates.refusal import CertificateRefused
 
 PRIVATE_KEY: Final = "private key"
-CERTIFICATES: Final = "certificates"
+CERTIFICATES: Final = "part with the certificates"
 
 _AGAIN: Final = (
     "Export it again, for example with 'openssl pkcs12 -export -in <PEM file> -out <file>'."
