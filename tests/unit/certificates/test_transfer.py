@@ -149,7 +149,7 @@ def test_what_was_meant_as_base64_is_called_damaged_and_not_guessed_at(content: 
         )
 
 
-@pytest.mark.parametrize("content", ["", " \n", "\0", '""', "data:;base64,", "data:,", "AA=="])
+@pytest.mark.parametrize("content", ["", " \n", "\0", '""', "data:;base64,", "data:,"])
 def test_nothing_inside_is_refused_as_empty_in_the_field_it_came_in(content: str) -> None:
     with pytest.raises(CertificateRefused) as caught:
         open_transfer(content, "private_key")

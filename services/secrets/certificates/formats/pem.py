@@ -15,8 +15,8 @@ from services.secrets.certificates.encodings.transfer import Opened
 from services.secrets.certificates.facts.certificate import Certificate
 from services.secrets.certificates.formats.one_certificate import certificate_of
 from services.secrets.certificates.formats.other_kind import Declared, other_kind, refused
-from services.secrets.certificates.keys.opening import OpenedKey, open_key
-from services.secrets.certificates.limits import check_count, check_decoded
+from services.secrets.certificates.keys.opening import OpenedKey, open_keys
+from services.secrets.certificates.limits import check_count, check_decoded, check_keys
 from services.secrets.certificates.refusal import CertificateRefused
 
 _PEM: Final = Declared(
@@ -69,13 +69,12 @@ def blocks_of(opened: Opened) -> list[PemBlock]:
 
 def keys_of(blocks: Sequence[PemBlock], passphrase: bytes | None) -> tuple[OpenedKey, ...]:
     """The private keys among the blocks in order, each once. Raises CertificateRefused."""
-    keys: list[OpenedKey] = []
-    for block in blocks:
-        if block.is_private_key:
-            key = open_key(block, passphrase, "certificate_content")
-            if all(key.public_key != other.public_key for other in keys):
-                keys.append(key)
-    return tuple(keys)
+    check_keys(sum(block.is_private_key for block in blocks))
+    distinct: list[OpenedKey] = []
+    for key in open_keys(blocks, passphrase, "certificate_content"):
+        if all(key.public_key != other.public_key for other in distinct):
+            distinct.append(key)
+    return tuple(distinct)
 
 
 def _certificate(
