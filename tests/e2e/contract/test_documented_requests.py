@@ -12,6 +12,7 @@ import pytest
 
 from tests.e2e.contract import wire
 from tests.e2e.contract.certificates import FRESH, self_signed
+from tests.fakes import certificates
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -175,3 +176,32 @@ def test_a_certificate_is_listed_shown_and_fetched_as_it_was_sent(tenant: Tenant
     assert stored.certificate_type == "pem"
     assert stored.normal_form.certificate == made.body["certificate_content"]
     assert stored.normal_form.private_key == made.body["private_key"]
+
+
+def test_a_key_alone_is_answered_with_null_for_what_only_a_certificate_has(
+    tenant: TenantUser,
+) -> None:
+    key = certificates.key_pem(certificates.ec_key())
+    body = {"name": "KEY", "certificate_type": "key", "certificate_content": key}
+    data = wire.data_of(by_httpx(tenant, "/v1/secrets/certificate", body), 201)
+    facts = {
+        "has_private_key": True,
+        "has_passphrase": False,
+        "dns_names": [],
+        "ip_addresses": [],
+        "key_algorithm": "EC",
+        "key_size": 256,
+        "chain_length": 0,
+        "warnings": [],
+    }
+    of_certificate = certificate_request("KEY").form
+    metadata = dict.fromkeys(of_certificate["metadata"]) | facts
+    wire.assert_form(of_certificate | {"certificate_type": "key", "metadata": metadata}, data)
+    shown = tenant.get(f"/v1/secrets/{data['id']}")["data"]
+    assert shown["metadata"] == data["metadata"]
+    assert shown["expires_at"] is None
+    assert tenant.get("/v1/secrets")["data"][0]["metadata"] == data["metadata"]
+    stored = tenant.access(name="KEY").certificate
+    assert (stored.content, stored.certificate_type) == (key, "key")
+    form = stored.normal_form
+    assert (form.certificate, form.chain, form.private_key) == ("", "", key)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -10,6 +12,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 from coffer.secrets.v1 import secrets_pb2
+from cryptography import x509
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.common.errors import CofferError
@@ -146,6 +149,48 @@ async def test_another_environments_certificate_changes_nothing_of_the_row(
     after = await client.get(made.id)
     assert after.metadata == before.metadata == made.metadata
     assert (after.certificate_type, after.value_version) == ("pem", 1)
+
+
+async def test_each_value_has_the_type_that_it_was_sent_as(stand: Stand, client: Client) -> None:
+    made = await _store(client, "TLS", SOON)
+    issued = _issued(LATER)
+    der = base64.b64encode(issued.der).decode()
+    for fields in ({}, {"environment": "staging"}):
+        put = secrets_pb2.PutSecretValueRequest(
+            id=made.id, certificate_content=der, certificate_type="crt", **fields
+        )
+        await client.call("PutSecretValue", put)
+    await _renew(client, made.id, LATEST, environment="staging")
+    shown = await client.get(made.id)
+    assert (shown.certificate_type, shown.value_version) == ("crt", 2)
+    assert shown.metadata.sha256_fingerprint == hashlib.sha256(issued.der).hexdigest()
+    types = {
+        (where, number): (
+            await stand.access(
+                client.tenant_id, name="TLS", environment=where, value_version=number
+            )
+        ).certificate.certificate_type
+        for where in ("production", "staging")
+        for number in (1, 2)
+    }
+    assert types == {
+        ("production", 1): "pem", ("production", 2): "crt",
+        ("staging", 1): "crt", ("staging", 2): "pem",
+    }  # fmt: skip
+
+
+async def test_the_largest_certificate_fits_into_a_reply_of_grpcs_usual_size(
+    stand: Stand, client: Client
+) -> None:
+    padding = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), bytes(500 * 1024))
+    issued = certificates.issue(extensions=[(padding, False)])
+    request = secrets_pb2.CreateCertificateRequest(
+        name="TLS", certificate_content=issued.pem, private_key=issued.key_pem + " " * 60_000
+    )
+    await client.call("CreateCertificate", request)
+    found = await stand.access(client.tenant_id, name="TLS")
+    assert found.certificate.content == found.certificate.normal_form.certificate == issued.pem
+    assert 1_400_000 < found.ByteSize() < 4 * 1024 * 1024
 
 
 async def test_those_to_renew_are_found_and_sorted_by_when(client: Client) -> None:
