@@ -48,6 +48,15 @@ _CIPHERS: Final = {
     "1.2.410.200004.1.4": ciphers.SEED_CBC,
     "1.2.156.10197.1.104.2": ciphers.SM4_CBC,
 }
+_NAMES_OF_UNSUPPORTED: Final = {
+    "1.2.410.200046.1.1.2": "ARIA-128-CBC",
+    "1.2.410.200046.1.1.7": "ARIA-192-CBC",
+    "1.2.410.200046.1.1.12": "ARIA-256-CBC",
+    "1.2.840.113533.7.66.10": "CAST5-CBC",
+    "1.3.6.1.4.1.188.7.1.1.2": "IDEA-CBC",
+    "1.3.6.1.4.1.3029.1.2": "BF-CBC",
+    "1.2.840.113549.3.9": "RC5-CBC",
+}
 _GCM: Final = {
     "2.16.840.1.101.3.4.1.6": ("AES-128-GCM", 16),
     "2.16.840.1.101.3.4.1.26": ("AES-192-GCM", 24),
@@ -134,7 +143,8 @@ def cipher_of(element: der.Element) -> tuple[CipherKind, bytes]:
         except IndexError:
             raise ValueError("parameters are missing") from None
     if name not in _CIPHERS:
-        raise EncryptionRefused(f"the cipher {name} is not supported")
+        shown = _NAMES_OF_UNSUPPORTED.get(name, name)
+        raise EncryptionRefused(f"the cipher {shown} is not supported")
     cipher, vector = _CIPHERS[name], parameters.octets()
     if len(vector) != cipher.vector_size:
         raise ValueError("an initial vector that is not one block")

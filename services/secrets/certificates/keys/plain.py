@@ -18,12 +18,13 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_der_private_key,
 )
-from cryptography.x509.oid import ObjectIdentifier
 
 from services.secrets.certificates.encodings import ber, der
+from services.secrets.certificates.keys.curves import with_named_curve
 from services.secrets.certificates.keys.structure import (
     DSA,
     EC,
+    MULTI_PRIME,
     RSA,
     PlainKey,
     UnsupportedKey,
@@ -63,13 +64,14 @@ _NAMES: Final = {
 }
 """Kinds of key that people have and that are not supported."""
 _SEED: Final = der.context(0, constructed=False)
+_RSA_NUMBERS: Final = 8  # beside the version
 _FERMAT_BASE: Final = 2
 
 
 def load_plain(key: PlainKey) -> tuple[PrivateKeyTypes, bytes]:
     """The key and its plain PKCS#8.
 
-    An EC key is written anew, so that its curve has a name and its public half is there; of others the
+    An EC key is written anew, so that its curve has a name and its public half is there. Of others the
     PKCS#8 has the octets that came, as writing them anew would make RSASSA-PSS keys ones for anything.
     Raises UnsupportedKey, ValueError for a key that is damaged or contradicts itself.
     """
@@ -90,19 +92,10 @@ def _loaded(key: PlainKey) -> PrivateKeyTypes:
             key.pkcs8, None, unsafe_skip_rsa_key_validation=True
         )
     except UnsupportedAlgorithm:
-        raise UnsupportedKey(_described(key)) from None
+        raise UnsupportedKey(key.oid) from None
     except TypeError:
         raise ValueError("not readable") from None
     return loaded
-
-
-def _described(key: PlainKey) -> str:
-    parameters = key.parameters
-    if key.oid != EC or parameters is None:
-        return key.oid
-    if parameters.tag == der.OBJECT_IDENTIFIER:
-        return f"EC on the curve {parameters.oid()}"
-    return "EC on a curve that is given by its parameters and has no name here"
 
 
 def _prepared(key: PlainKey) -> PlainKey:
@@ -111,9 +104,11 @@ def _prepared(key: PlainKey) -> PlainKey:
     if key.oid in _POST_QUANTUM:
         return PlainKey(key.algorithm, _seed(key), key.public)
     if key.oid == EC:
-        return PlainKey(key.algorithm, _padded(key), key.public)
+        return with_named_curve(key)
     if key.oid == DSA:
         _refuse_large_dsa(key)
+    elif key.oid in (RSA, _RSASSA_PSS):
+        _refuse_multi_prime(key)
     return key
 
 
@@ -125,29 +120,19 @@ def _seed(key: PlainKey) -> bytes:
     return encode(_SEED, value.members()[0].octets()) if value.tag == der.SEQUENCE else key.key
 
 
-def _padded(key: PlainKey) -> bytes:
-    """RFC 5915 section 3: the private number has as many octets as the curve's order. Java and older
-    OpenSSL left zeros away, or had one too many."""
-    parameters = key.parameters
-    if parameters is None or parameters.tag != der.OBJECT_IDENTIFIER:
-        return key.key
-    version, number, *rest = der.sequence(key.key)
-    try:
-        curve = ec.get_curve_for_oid(ObjectIdentifier(parameters.oid()))()
-    except LookupError:
-        return key.key
-    size = (curve.key_size + 7) // 8
-    scalar = number.octets().lstrip(b"\0").rjust(size, b"\0")
-    others = (member.encoded for member in rest)
-    return encode(der.SEQUENCE, version.encoded, encode(der.OCTET_STRING, scalar), *others)
-
-
 def _refuse_large_dsa(key: PlainKey) -> None:
     """Before the library computes with it. FIPS 186-4 ends at 3,072 and 256 bits."""
     p, q, *_ = key.parameters.members() if key.parameters else []
     bits = p.integer().bit_length()
     if bits > MAX_RSA_PRIVATE_BITS or q.integer().bit_length() > MAX_DSA_SUBGROUP_BITS:
         raise UnsupportedKey(f"DSA with {bits} bits")
+
+
+def _refuse_multi_prime(key: PlainKey) -> None:
+    """RFC 8017 appendix A.1.2: version 1, and a tenth member."""
+    version, *others = der.sequence(key.key)
+    if version.integer() == 1 and len(others) > _RSA_NUMBERS:
+        raise UnsupportedKey(MULTI_PRIME)
 
 
 def _check(loaded: PrivateKeyTypes, key: PlainKey) -> None:

@@ -14,6 +14,8 @@ EC: Final = "1.2.840.10045.2.1"
 DSA: Final = "1.2.840.10040.4.1"
 RSA: Final = "1.2.840.113549.1.1.1"
 
+MULTI_PRIME: Final = "RSA with more than two primes"
+
 _RSA_NULL: Final = bytes.fromhex("300d06092a864886f70d0101010500")
 _EC_OID: Final = bytes.fromhex("06072a8648ce3d0201")
 _DSA_OID: Final = bytes.fromhex("06072a8648ce380401")
@@ -21,7 +23,8 @@ _VERSIONS: Final = (0, 1)
 _SEC1_VERSION: Final = 1
 _RSA_NUMBERS: Final = 9  # version, n, e, d, p, q, d mod p-1, d mod q-1, 1/q mod p
 _DSA_NUMBERS: Final = 6  # version, p, q, g, y, x
-_PARAMETERS: Final = der.context(0)
+PARAMETERS: Final = der.context(0)
+"""The tag in front of a SEC1 key's curve, and of a PKCS#8 key's attributes."""
 _PUBLIC_KEY: Final = der.context(1)
 _IMPLICIT_PUBLIC_KEY: Final = der.context(1, constructed=False)
 
@@ -109,7 +112,7 @@ def _pkcs8(members: list[der.Element]) -> PlainKey:
             public = _bits(member.body)
         elif member.tag == _PUBLIC_KEY:  # as the library ring wrote it for years
             public = _bits(der.element(member.body).body)
-        elif member.tag != _PARAMETERS:
+        elif member.tag != PARAMETERS:
             raise ValueError("a member that there is not")
     algorithm, key = members[1], members[2].body
     if not algorithm.children():
@@ -121,7 +124,7 @@ def _sec1(members: list[der.Element], curve: bytes | None) -> PlainKey:
     """{ version 1, OCTET STRING, [0] parameters OPTIONAL, [1] publicKey OPTIONAL }"""
     if members[0].integer() != _SEC1_VERSION:
         raise ValueError("a version that there is not")
-    named = next((member.body for member in members[2:] if member.tag == _PARAMETERS), curve)
+    named = next((member.body for member in members[2:] if member.tag == PARAMETERS), curve)
     if not named:
         raise ValueError("no curve")
     body = b"".join(member.encoded for member in members)
@@ -131,7 +134,7 @@ def _sec1(members: list[der.Element], curve: bytes | None) -> PlainKey:
 def _numbers(members: list[der.Element]) -> PlainKey:
     version = members[0].integer()
     if len(members) > _RSA_NUMBERS and version == 1:
-        raise UnsupportedKey("RSA with more than two primes")
+        raise UnsupportedKey(MULTI_PRIME)
     if version != 0:
         raise ValueError("a version that there is not")
     body = [member.encoded for member in members]

@@ -27,6 +27,11 @@ _CIPHERS: Final = {
         ciphers.RC2_128_CBC,
     )
 }
+_NOT_SUPPORTED: Final = frozenset(
+    {"IDEA-CBC", "BF-CBC", "CAST5-CBC", "DES-EDE-CBC", "RC5-CBC", "SM4-CBC"}
+    | {f"ARIA-{bits}-CBC" for bits in (128, 192, 256)}
+)
+"""Others that OpenSSL can write. Only these are quoted, as the header is the sender's text."""
 _SALT_OCTETS: Final = 8
 
 
@@ -56,5 +61,7 @@ def _cipher(block: PemBlock) -> tuple[CipherKind, str]:
     name, _, vector = (block.header("DEK-Info") or "").partition(",")
     cipher = _CIPHERS.get(name.strip().upper())
     if cipher is None:
-        raise EncryptionRefused("its DEK-Info header names a cipher that is not supported")
+        known = name.strip().upper() in _NOT_SUPPORTED
+        which = f"the cipher {name.strip().upper()}" if known else "a cipher"
+        raise EncryptionRefused(f"its DEK-Info header names {which} that is not supported")
     return cipher, vector.strip()
