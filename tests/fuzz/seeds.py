@@ -6,7 +6,7 @@ import base64
 import json
 import zlib
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa, x25519
@@ -24,6 +24,7 @@ from tests.fuzz.case import Case
 
 MAX_BYTES: Final = 30_000
 """Of a case: with small ones there are more tries in a second."""
+_MEMBERS: Final = ("certificate_content", "private_key")
 _VECTORS: Final = Path(__file__).resolve().parent.parent / "vectors" / "certificates"
 PASSPHRASE: Final = "open sesame"
 _DATA: Final = tlv(6, bytes.fromhex("2a864886f70d010701"))
@@ -35,24 +36,20 @@ def corpus() -> list[Case]:
     """The cases of tests/vectors/certificates that are not long, in the order of their names."""
     found: list[Case] = []
     for manifest in sorted(_VECTORS.glob("*.json")):
-        entries = json.loads(manifest.read_text(encoding="ascii"))["cases"]
-        found += [
-            Case(
-                entry["certificate_type"],
-                _member(entry, "certificate_content") or "",
-                _member(entry, "private_key"),
-                entry["passphrase"],
-            )
-            for entry in entries
-        ]
+        family = json.loads(manifest.read_text(encoding="ascii"))
+        for entry in family["cases"]:
+            content, key = (_text(entry[name], family["texts"]) for name in _MEMBERS)
+            found.append(Case(entry["certificate_type"], content or "", key, entry["passphrase"]))
     return [case for case in found if len(case.to_bytes()) < MAX_BYTES]
 
 
-def _member(entry: dict[str, str | None], name: str) -> str | None:
-    packed = entry.get(f"{name}_zlib")
-    if packed is not None:
-        return zlib.decompress(base64.b64decode(packed)).decode()
-    return entry.get(name)
+def _text(value: Any, shared: list[Any]) -> str | None:
+    """A text that is written once for several cases, or packed, or as it is."""
+    if isinstance(value, dict) and "text" in value:
+        value = shared[value["text"]]
+    if isinstance(value, dict):
+        return zlib.decompress(base64.b64decode(value["zlib"])).decode()
+    return None if value is None else str(value)
 
 
 def fresh() -> list[Case]:
