@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -155,7 +156,8 @@ def test_the_same_certificate_through_the_general_endpoint_is_the_same_answer(
 
 def test_a_certificate_is_listed_shown_and_fetched_as_it_was_sent(tenant: TenantUser) -> None:
     made = certificate_request("MY_TLS_CERT")
-    data = wire.data_of(by_httpx(tenant, "/v1/secrets/certificate", made.body), 201)
+    body = made.body | {"expires_at": None}  # as if it were not there
+    data = wire.data_of(by_httpx(tenant, "/v1/secrets/certificate", body), 201)
     row = wire.ROW | {
         "expires_at": made.form["metadata"]["expires_at"],
         "id": data["id"],
@@ -178,6 +180,19 @@ def test_a_certificate_is_listed_shown_and_fetched_as_it_was_sent(tenant: Tenant
     assert stored.normal_form.private_key == made.body["private_key"]
 
 
+def test_what_expires_before_a_day_is_listed_by_when(tenant: TenantUser) -> None:
+    now = datetime.now(UTC)
+    for name, days in (("SOON", 5), ("LATER", 50), ("NEXT", 20)):
+        issued = certificates.issue(not_before=now, not_after=now + timedelta(days=days))
+        body = {"name": name, "certificate_content": issued.pem}
+        wire.data_of(by_httpx(tenant, "/v1/secrets/certificate", body), 201)
+    tenant.create("STRING", "never expires")
+    day = (now + timedelta(days=30)).isoformat()
+    found = tenant.get("/v1/secrets", expires_before=day, sort="expires_at")
+    assert [row["name"] for row in found["data"]] == ["SOON", "NEXT"]
+    assert all(row["expires_at"] == row["metadata"]["expires_at"] for row in found["data"])
+
+
 def test_a_key_alone_is_answered_with_null_for_what_only_a_certificate_has(
     tenant: TenantUser,
 ) -> None:
@@ -185,23 +200,38 @@ def test_a_key_alone_is_answered_with_null_for_what_only_a_certificate_has(
     body = {"name": "KEY", "certificate_type": "key", "certificate_content": key}
     data = wire.data_of(by_httpx(tenant, "/v1/secrets/certificate", body), 201)
     facts = {
+        "subject": None,
+        "issuer": None,
+        "expires_at": None,
         "has_private_key": True,
         "has_passphrase": False,
+        "not_before": None,
+        "serial_number": None,
+        "sha256_fingerprint": None,
         "dns_names": [],
         "ip_addresses": [],
         "key_algorithm": "EC",
         "key_size": 256,
+        "signature_algorithm": None,
+        "is_ca": None,
         "chain_length": 0,
         "warnings": [],
     }
-    of_certificate = certificate_request("KEY").form
-    metadata = dict.fromkeys(of_certificate["metadata"]) | facts
-    wire.assert_form(of_certificate | {"certificate_type": "key", "metadata": metadata}, data)
+    form = {
+        "id": wire.UUID,
+        "name": "KEY",
+        "secret_type": "certificate",
+        "certificate_type": "key",
+        "base_environment": "production",
+        "collection_id": None,
+        "metadata": facts,
+    }
+    wire.assert_form(form, data)
     shown = tenant.get(f"/v1/secrets/{data['id']}")["data"]
     assert shown["metadata"] == data["metadata"]
     assert shown["expires_at"] is None
     assert tenant.get("/v1/secrets")["data"][0]["metadata"] == data["metadata"]
     stored = tenant.access(name="KEY").certificate
     assert (stored.content, stored.certificate_type) == (key, "key")
-    form = stored.normal_form
-    assert (form.certificate, form.chain, form.private_key) == ("", "", key)
+    normal = stored.normal_form
+    assert (normal.certificate, normal.chain, normal.private_key) == ("", "", key)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.serialization import pkcs12
 
 from tests.e2e.secrecy.canaries import answers_recorded
 from tests.e2e.secrecy.scene import PATH, Scene
@@ -26,6 +29,17 @@ CERTIFICATE_PATH = "/v1/secrets/certificate"
 def scene(stack: RunningStack, tenant: TenantUser) -> Iterator[Scene]:
     with answers_recorded(stack) as answers:
         yield Scene(tenant, answers)
+
+
+def pfx(issued: certificates.Issued, passphrase: str | None = None) -> str:
+    """In base64; without a passphrase the key is in clear in it."""
+    encryption: serialization.KeySerializationEncryption = serialization.NoEncryption()
+    if passphrase is not None:
+        encryption = serialization.BestAvailableEncryption(passphrase.encode())
+    made = pkcs12.serialize_key_and_certificates(
+        None, issued.key, issued.certificate, None, encryption
+    )
+    return base64.b64encode(made).decode()
 
 
 def certificate(issued: certificates.Issued, **fields: Any) -> dict[str, Any]:
@@ -49,14 +63,22 @@ def test_nothing_that_works_shows_a_secret(scene: Scene) -> None:
         CERTIFICATE_PATH,
         json=certificate(sealed, name="E", private_key=encrypted, passphrase=passphrase),
     )
+    inside = certificates.issue()
+    scene.canaries.plant_key("private key in a PFX", inside.key_pem)
+    scene.send(
+        201,
+        CERTIFICATE_PATH,
+        json={"name": "X", "certificate_type": "pfx", "certificate_content": pfx(inside)},
+    )
     tenant.onboard(tenant.customer())
     scene.send(200, "/admin/tenant-kms/rotate", headers=scene.step_up())
     assert tenant.ended_lease()["state"] == "completed"
     given_out = tenant.access(name="E").certificate
     assert given_out.passphrase == passphrase
     assert given_out.normal_form.private_key == sealed.key_pem
+    assert tenant.access(name="X").certificate.normal_form.private_key == inside.key_pem
     assert tenant.access(name="STRING").value.startswith("canary-second")
-    assert set(tenant.rows()) == {"STRING", "P", "E"}
+    assert set(tenant.rows()) == {"STRING", "P", "E", "X"}
     for path in ("/admin/tenant-kms", "/admin/tenant-kms/rewraps", f"{PATH}/{made['id']}"):
         tenant.get(path)
     scene.answers.append(scene.stack.http.get("/metrics").text)
@@ -114,8 +136,16 @@ def refuse_certificates(scene: Scene) -> None:
     refuse(json=certificate(issued, name="X", private_key=scene.value("no key at all")))
     refuse(json={"name": "X", "certificate_content": other.key_pem})
     refuse(json={"name": "X", "certificate_content": scene.value("no certificate")})
-    content = {"certificate_content": scene.value("no PFX"), "certificate_type": "pfx"}
-    refuse(json={"name": "X", "passphrase": right, **content})
+    clear, closed = pfx(other), pfx(issued, right)
+    for content, kind, passphrase in (
+        (scene.value("no PFX"), "pfx", right),
+        (clear, "pem", None),
+        (clear[: len(clear) // 8 * 4], "pfx", None),
+        (closed, "pfx", wrong),
+        (closed, "p12", None),
+    ):
+        body = {"certificate_content": content, "certificate_type": kind, "passphrase": passphrase}
+        refuse(json={"name": "X", **body})
 
 
 def refuse_credentials(scene: Scene) -> None:

@@ -155,9 +155,9 @@ async def test_each_value_has_the_type_that_it_was_sent_as(stand: Stand, client:
     made = await _store(client, "TLS", SOON)
     issued = _issued(LATER)
     der = base64.b64encode(issued.der).decode()
-    for fields in ({}, {"environment": "staging"}):
+    for where in ("production", "staging"):
         put = secrets_pb2.PutSecretValueRequest(
-            id=made.id, certificate_content=der, certificate_type="crt", **fields
+            id=made.id, certificate_content=der, certificate_type="crt", environment=where
         )
         await client.call("PutSecretValue", put)
     await _renew(client, made.id, LATEST, environment="staging")

@@ -1,7 +1,8 @@
 """A certificate's normal form, sealed beside the other fields; and in clear when the certificate expires.
 
 What was stored before has no normal form. When it expires is known from the metadata, which are those of
-the base environment's current value; of other values it stays unknown.
+the base environment's current value; of other values it stays unknown. What the previous release stores
+while it still runs lacks both until it is stored again.
 """
 
 from services.common.migrations.ddl import as_owner
