@@ -66,7 +66,7 @@ _LABELS: Final = {
 }
 _PGP_PREFIX: Final = "PGP "
 
-_SHAPES: Final[dict[Shape, Guess]] = {
+_SHAPES: Final[dict[Shape | None, Guess]] = {
     "certificate": Guess("a DER certificate (certificate_type 'crt' or 'cer')", "crt"),
     "certificate path": Guess(
         "several DER certificates in a PkiPath (send them as PEM, or as PKCS#7)"
@@ -158,8 +158,7 @@ def looks_like_der(data: bytes) -> str:
 
 def guess_bytes(data: bytes) -> Guess:
     """What a binary file is."""
-    shape = shape_of(data)
-    return _NOTHING if shape is None else _SHAPES[shape]
+    return _SHAPES.get(shape_of(data), _NOTHING)
 
 
 def guess_text(text: str, blocks: Sequence[PemBlock]) -> Guess:
@@ -210,14 +209,16 @@ def _guess_block(block: PemBlock) -> Guess:
         return _KEY
     if block.label.startswith(_PGP_PREFIX):
         return _PGP
-    if block.is_certificate and _holds_pkcs7(block):
-        return _PKCS7
-    return _LABELS.get(block.label, _NOTHING)
+    guess = _LABELS.get(block.label, _NOTHING)
+    if block.is_certificate:
+        return _SHAPES.get(_mislabelled(block), guess)
+    return guess
 
 
-def _holds_pkcs7(block: PemBlock) -> bool:
-    """Windows writes PKCS#7 under the label CERTIFICATE."""
+def _mislabelled(block: PemBlock) -> Shape | None:
+    """What really is in a CERTIFICATE block: Windows writes PKCS#7 under this label."""
     try:
-        return shape_of(block.decoded()) == "pkcs7"
+        shape = shape_of(block.decoded())
     except PemFault:
-        return False
+        return None
+    return None if shape == "certificate" else shape

@@ -35,7 +35,10 @@ _BINARY: Final = re.compile(rb"[\x00-\x08\x0e-\x19\x1b-\x1f\x7f]")
 
 _STANDARD: Final = re.compile(r"([A-Za-z0-9+/]+)={0,2}")
 _URL_SAFE: Final = re.compile(r"([A-Za-z0-9_-]+)={0,2}")
-_HEXADECIMAL: Final = re.compile(r"[0-9A-Fa-f]{32,}")
+_ONLY_LOOKS_ENCODED: Final = re.compile(
+    r"[0-9A-Fa-f]{32,}|(?:ssh-[a-z]|ecdsa-sha2-|sk-(?:ssh|ecdsa)-|AGE-SECRET-KEY-).*"
+)
+"""Hexadecimal and the keys of SSH and age are of the same alphabets, and must be called by their names."""
 _FOREIGN: Final = re.compile(r"[^A-Za-z0-9+/=_-]")
 _LONG_RUN: Final = re.compile(r"\S{40}")
 _MEANT_LENGTH: Final = 24
@@ -111,7 +114,7 @@ def _open_uri(media_type: str, rest: str, coats: int) -> Opened:
 def _open_base64(text: str, coats: int, *, is_declared: bool) -> Opened:
     """`is_declared`: the sender said that it is base64."""
     joined = "".join(text.split())
-    if coats and not _HEXADECIMAL.fullmatch(joined):
+    if coats and not _ONLY_LOOKS_ENCODED.fullmatch(joined):
         for alphabet, altchars in ((_STANDARD, None), (_URL_SAFE, b"-_")):
             encoded = alphabet.fullmatch(joined)
             if encoded and len(encoded[1]) % 4 != 1:
@@ -122,7 +125,7 @@ def _open_base64(text: str, coats: int, *, is_declared: bool) -> Opened:
 
 def _is_meant_as_base64(text: str, joined: str) -> bool:
     """Prose has blanks, so a long run of the alphabet with little else in it was base64 once."""
-    if _HEXADECIMAL.fullmatch(joined):
+    if _ONLY_LOOKS_ENCODED.fullmatch(joined):
         return False
     foreign = len(_FOREIGN.findall(joined))
     if foreign == 0:
