@@ -199,7 +199,7 @@ def test_a_key_alone_is_answered_with_null_for_what_only_a_certificate_has(
     key = certificates.key_pem(certificates.ec_key())
     body = {"name": "KEY", "certificate_type": "key", "certificate_content": key}
     data = wire.data_of(by_httpx(tenant, "/v1/secrets/certificate", body), 201)
-    facts = {
+    facts: dict[str, Any] = {
         "subject": None,
         "issuer": None,
         "expires_at": None,
