@@ -4,12 +4,13 @@ from typing import Final
 
 from services.secrets.certificates.contents import Contents
 from services.secrets.certificates.encodings.armor import PKCS7_LABELS
+from services.secrets.certificates.encodings.ber import to_der
 from services.secrets.certificates.encodings.outline import shape_of
 from services.secrets.certificates.encodings.transfer import Opened
 from services.secrets.certificates.formats.other_kind import Declared, other_kind, refused
-from services.secrets.certificates.formats.pem import blocks_of
+from services.secrets.certificates.formats.pem import blocks_of, keys_of
 from services.secrets.certificates.keys.encryption import Budget
-from services.secrets.certificates.keys.opening import OpenedKey, open_key_der, open_keys
+from services.secrets.certificates.keys.opening import OpenedKey, open_key_der
 
 _FIELD: Final = "certificate_content"
 _KEY: Final = Declared(
@@ -31,19 +32,28 @@ def read_key(opened: Opened, passphrase: bytes | None) -> Contents:
         return Contents((), (_from_text(opened, passphrase),))
     if shape_of(opened.data) not in _KEY_SHAPES:
         raise other_kind(_KEY, opened)
+    try:
+        to_der(opened.data)
+    except ValueError:
+        raise refused(
+            "malformed",
+            "certificate_content begins as a private key, but it was cut short or has more after it. "
+            "Copy it again, whole.",
+        ) from None
     return Contents((), (open_key_der(opened.data, passphrase, _FIELD, Budget()),))
 
 
 def _from_text(opened: Opened, passphrase: bytes | None) -> OpenedKey:
     blocks = blocks_of(opened)
     others = [block for block in blocks if block.is_certificate or block.label in _MISLEADING]
-    keys = [block for block in blocks if block.is_private_key]
+    has_key = any(block.is_private_key for block in blocks)
     if others:
-        raise other_kind(_BESIDE_A_KEY if keys else _KEY, opened, others)
-    if not keys:
+        raise other_kind(_BESIDE_A_KEY if has_key else _KEY, opened, others)
+    if not has_key:
         raise other_kind(_KEY, opened, blocks)
-    if len({(key.headers, "".join(key.body.split())) for key in keys}) > 1:
+    found = keys_of(blocks, passphrase)
+    if len(found) > 1:
         raise refused(
-            "invalid_private_key", f"certificate_content holds {len(keys)} private keys; send one."
+            "invalid_private_key", f"certificate_content holds {len(found)} private keys; send one."
         )
-    return open_keys(blocks, passphrase, _FIELD)[0]
+    return found[0]

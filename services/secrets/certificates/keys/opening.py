@@ -35,6 +35,7 @@ from services.secrets.certificates.keys.structure import (
     UnsupportedKey,
     structure_of,
 )
+from services.secrets.certificates.limits import MAX_PRIVATE_KEYS
 from services.secrets.certificates.refusal import CertificateRefused, Field
 
 _EC_PARAMETERS: Final = "EC PARAMETERS"
@@ -53,7 +54,7 @@ class OpenedKey:
 
 
 def open_private_key(text: str, passphrase: bytes | None) -> OpenedKey:
-    """The one private key of the request field `private_key`: PEM, or base64 of DER.
+    """The one private key of the request field `private_key`: PEM, or base64 of DER. It may be there twice.
 
     Certificates and parameters beside it are not looked at. Raises CertificateRefused.
     """
@@ -61,12 +62,13 @@ def open_private_key(text: str, passphrase: bytes | None) -> OpenedKey:
     if opened.data is not None:
         return open_key_der(opened.data, passphrase, "private_key", Budget())
     blocks = _blocks(opened.text or "")
-    keys = [block for block in blocks if block.is_private_key]
-    if not keys:
+    count = sum(block.is_private_key for block in blocks)
+    if not count:
         raise _no_key_in(opened, blocks)
-    if len({(key.headers, "".join(key.body.split())) for key in keys}) > 1:
-        raise _invalid("private_key", f"private_key holds {len(keys)} private keys; send one.")
-    return open_keys(blocks, passphrase, "private_key")[0]
+    keys = open_keys(blocks, passphrase, "private_key") if count <= MAX_PRIVATE_KEYS else ()
+    if not keys or any(key.public_key != keys[0].public_key for key in keys):
+        raise _invalid("private_key", f"private_key holds {count} private keys; send one.")
+    return keys[0]
 
 
 def open_keys(
