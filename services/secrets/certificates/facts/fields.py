@@ -9,7 +9,7 @@ from cryptography import x509
 from services.secrets.certificates.encodings import der
 from services.secrets.certificates.facts.certificate import UNREADABLE, Certificate
 from services.secrets.certificates.facts.dates import moment
-from services.secrets.certificates.facts.names import display_encoded, display_name
+from services.secrets.certificates.facts.names import display_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,38 +28,12 @@ _BOOLEAN: Final = 0x01
 
 def subject(certificate: Certificate) -> str:
     """The display form. This and all that follow raise ValueError for what cannot be read."""
-    return _read(
-        certificate,
-        lambda parsed: display_name(parsed.subject),
-        lambda own: display_encoded(own.subject),
-    )
+    return display_name(certificate.structure.subject)
 
 
 def issuer(certificate: Certificate) -> str:
     """The display form."""
-    return _read(
-        certificate,
-        lambda parsed: display_name(parsed.issuer),
-        lambda own: display_encoded(own.issuer),
-    )
-
-
-def subject_name(certificate: Certificate) -> bytes:
-    """The Name in DER, to compare."""
-    return _read(
-        certificate,
-        lambda parsed: parsed.subject.public_bytes(),
-        lambda own: own.subject.encoded,
-    )
-
-
-def issuer_name(certificate: Certificate) -> bytes:
-    """The Name in DER, to compare."""
-    return _read(
-        certificate,
-        lambda parsed: parsed.issuer.public_bytes(),
-        lambda own: own.issuer.encoded,
-    )
+    return display_name(certificate.structure.issuer)
 
 
 def not_before(certificate: Certificate) -> datetime:

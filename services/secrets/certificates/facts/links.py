@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from services.secrets.certificates.facts.fields import issuer, issuer_name, subject, subject_name
+from services.secrets.certificates.facts.fields import issuer, subject
 from services.secrets.certificates.facts.signatures import verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from services.secrets.certificates.facts.certificate import Certificate
     from services.secrets.certificates.facts.signatures import Verdict
 
-Name = TypeVar("Name", bytes, str)
+Name = TypeVar("Name", bytes, "str | None")
 
 MAX_SIGNATURE_CHECKS: Final = 128
 """In one file; an honest chain takes five. The dearest (RSA-16384) takes 4 ms, so that a file made of
@@ -32,16 +32,17 @@ class Links:
     def __init__(self, certificates: Sequence[Certificate]) -> None:
         self._certificates = certificates
         self._verdicts: dict[tuple[int, int], Verdict] = {}
-        self._subjects = [_name(subject_name, certificate) for certificate in certificates]
-        self._issuers = [_name(issuer_name, certificate) for certificate in certificates]
+        self._subjects = [certificate.structure.subject.body for certificate in certificates]
+        self._issuers = [certificate.structure.issuer.body for certificate in certificates]
         self._by_subject = _positions(self._subjects)
-        self._by_text: dict[str, list[int]] | None = None
+        self._by_text: dict[str | None, list[int]] | None = None
 
-    def namesakes(self, at: int) -> list[int]:
-        """The positions of those that have the name of this one's issuer, in file order."""
-        name = self._issuers[at]
-        exact = self._by_subject.get(name, []) if name is not None else []
-        return exact or self._alike(at)
+    def namesakes(self, at: int, known: Collection[int]) -> list[int]:
+        """The positions of those that have the name of this one's issuer, in file order.
+
+        When all the others are `known`, nobody is looked for beyond the exact name."""
+        exact = self._by_subject.get(self._issuers[at], [])
+        return exact if exact or len(known) == len(self._certificates) else self._alike(at)
 
     def verdict(self, at: int, issuer_at: int) -> Verdict:
         """Whether the key of the one at `issuer_at` signed the one at `at`."""
@@ -55,7 +56,7 @@ class Links:
 
     def is_self_issued(self, at: int) -> bool:
         """Issuer and subject are one."""
-        return self._issuers[at] is not None and self._issuers[at] == self._subjects[at]
+        return self._issuers[at] == self._subjects[at]
 
     def is_self_signed(self, at: int) -> bool:
         """The same, and its own key signed it (where that can be verified)."""
@@ -64,35 +65,29 @@ class Links:
     def is_named_as_issuer(self, at: int) -> bool:
         """Whether another certificate of the file, with another subject, names it as its issuer."""
         name = self._subjects[at]
-        return name is not None and any(
+        return any(
             issuer == name and self._subjects[other] != name
             for other, issuer in enumerate(self._issuers)
         )
 
     def _alike(self, at: int) -> list[int]:
-        if len(self._certificates) == 1:
-            return []
         if self._by_text is None:
-            texts = [_name(subject, certificate) for certificate in self._certificates]
-            self._by_text = _positions([text and _folded(text) for text in texts])
-        name = _name(issuer, self._certificates[at])
-        return self._by_text.get(_folded(name), []) if name else []
+            texts = [_text(subject, certificate) for certificate in self._certificates]
+            self._by_text = _positions(texts)
+        name = _text(issuer, self._certificates[at])
+        return [] if name is None else self._by_text.get(name, [])
 
 
-def _positions(names: Sequence[Name | None]) -> dict[Name, list[int]]:
+def _positions(names: Sequence[Name]) -> dict[Name, list[int]]:
     found: dict[Name, list[int]] = defaultdict(list)
     for at, name in enumerate(names):
-        if name:
-            found[name].append(at)
+        found[name].append(at)
     return dict(found)
 
 
-def _name(read: Callable[[Certificate], Name], certificate: Certificate) -> Name | None:
+def _text(read: Callable[[Certificate], str], certificate: Certificate) -> str | None:
+    """The name as it reads, None for an empty or unreadable one."""
     try:
-        return read(certificate)
+        return " ".join(read(certificate).casefold().split()) or None
     except ValueError:
         return None
-
-
-def _folded(name: str) -> str:
-    return " ".join(name.casefold().split())

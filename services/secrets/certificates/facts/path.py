@@ -67,7 +67,11 @@ class _Walk:
             if links.verdict(below, above) == "unknown"
         )
         last = positions[-1]
-        impostors = () if is_rooted or len(positions) == MAX_PATH_LENGTH else links.namesakes(last)
+        impostors = (
+            ()
+            if is_rooted or len(positions) == MAX_PATH_LENGTH
+            else links.namesakes(last, positions)
+        )
         refuted = (at for at in impostors if links.verdict(last, at) == "refuted")
         return Path(positions, is_rooted, unverified, next(refuted, None))
 
@@ -80,7 +84,7 @@ class _Walk:
         seen = {self._certificates[at].der for at in path}
         verified: list[int] = []
         unknown: list[int] = []
-        for at in self._links.namesakes(path[-1]):
+        for at in self._links.namesakes(path[-1], path):
             if self._certificates[at].der in seen:
                 continue
             found = self._links.verdict(path[-1], at)
