@@ -116,21 +116,11 @@ def _plain(text: str | None) -> str | None:
 
 
 def _link(number: int, certificate: Certificate) -> Link:
-    return Link(
-        number,
-        _kind(number, certificate),
-        _name(fields.subject, certificate),
-        _name(fields.issuer, certificate),
-        _read(fields.expires_at, certificate),
-    )
-
-
-def _kind(number: int, certificate: Certificate) -> str:
+    subject, issuer = _name(fields.subject, certificate), _name(fields.issuer, certificate)
+    kind = "root" if subject == issuer != _UNREADABLE else "intermediate"
     if number == 1 and not fields.is_surely_ca(certificate):
-        return "leaf"
-    issuer = _read(fields.issuer_name, certificate)
-    is_own = issuer is not None and issuer == _read(fields.subject_name, certificate)
-    return "root" if is_own else "intermediate"
+        kind = "leaf"
+    return Link(number, kind, subject, issuer, _read(fields.expires_at, certificate))
 
 
 def _name(read: Callable[[Certificate], str], certificate: Certificate) -> str:
