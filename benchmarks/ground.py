@@ -91,14 +91,15 @@ class Ground:
         content: dict[str, Any] = json.loads(answer.content)
         return content
 
-    def create(self, tenant: BenchTenant, name: str, value: str) -> None:
-        """Store one string. Raises ApiError for any answer but success."""
+    def create(self, tenant: BenchTenant, name: str, value: str) -> str:
+        """Store one string and return its id. Raises ApiError for any answer but success."""
         headers = {"authorization": f"Bearer {tenant.api_key}"}
         answer = self._http.post(
             "/v1/secrets", headers=headers, json={"name": name, "value": value}
         )
         if not answer.is_success:
             raise ApiError(f"POST /v1/secrets: {answer.status_code} {answer.text}")
+        return str(answer.json()["data"]["id"])
 
     def cloud_calls(self) -> dict[str, int]:
         """Calls of the cloud since its start, by operation, refused ones too."""

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 CLIENTS: Final = (1, 8, 32)
-SECTIONS: Final = ("creates", "accesses", "rewraps", "keys", "sealing", "neighbours", "limits")
+SECTIONS: Final = (
+    "creates", "accesses", "rewraps", "keys", "sealing", "neighbours", "certificates", "limits",
+)  # fmt: skip
 USUAL: Final = ("creates", "accesses", "rewraps", "keys", "sealing")
 """What is measured when nothing else is asked for."""
 
