@@ -10,6 +10,7 @@ from services.secrets.certificates.normal_form import read as read_normal_form
 from tests.fakes import pkcs12
 from tests.fakes.certificates import NOW, Issued, chain, ec_key, issue, pem_block, rsa_key, tlv
 from tests.fakes.pkcs12 import (
+    Layer,
     as_ber,
     attribute,
     attributes,
@@ -187,7 +188,7 @@ def test_ber_as_bouncy_castle_and_ejbca_write_it(passphrase: str) -> None:
 @pytest.mark.parametrize("at", range(3))
 def test_ber_in_one_layer_only(at: int) -> None:
     """Each layer may be of another tool: contents, the safe around them, the file around that."""
-    layers = [bytes, bytes, bytes]
+    layers: list[Layer] = [bytes, bytes, bytes]
     layers[at] = as_ber
     contents = plain(CERTIFICATE, key_bag(LEAF.key), layer=layers[0])
     file = layers[2](pfx_of(layers[1](seq(contents)), mac=mac(wide("x"))))

@@ -19,6 +19,8 @@ _ENVELOPED_DATA: Final = "1.2.840.113549.1.7.3"
 _ENCRYPTED_DATA: Final = "1.2.840.113549.1.7.6"
 
 _VERSION: Final = 3
+_VERSIONS: Final = range(10)
+"""Those that a PFX might say of itself; others are no PFX."""
 _PADDING: Final = b"\0\r\n\x1a \t"
 """What tools and people leave behind a file: a buffer's rest, a line's end, the end mark of CP/M."""
 
@@ -71,8 +73,9 @@ def _outside(value: bytes) -> tuple[int, der.Element, list[der.Element]]:
     """PFX ::= SEQUENCE { version INTEGER, authSafe ContentInfo, macData MacData OPTIONAL }"""
     try:
         version, safe, *others = der.sequence(value)
-        if version.tag == der.INTEGER and safe.members()[0].oid().startswith(_CMS):
-            return version.integer(), safe, others
+        number = version.integer()
+        if number in _VERSIONS and safe.members()[0].oid().startswith(_CMS):
+            return number, safe, others
     except (ValueError, IndexError):
         pass
     raise NotPkcs12
