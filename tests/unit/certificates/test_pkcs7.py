@@ -2,6 +2,7 @@
 
 import base64
 import textwrap
+import time
 
 import pytest
 from cryptography.hazmat.primitives import hashes
@@ -197,6 +198,18 @@ def test_other_content_types_are_named(oid: str, named: str) -> None:
 )
 def test_a_damaged_file_is_malformed(file: bytes) -> None:
     assert refused(base64_of(file)).reason == "malformed"
+
+
+def test_a_label_that_promises_pkcs7_over_something_unknown_is_damage() -> None:
+    for inside in (b"hello", FILE[1:], tlv(0x30, b"")):
+        assert refused(pem_block("PKCS7", inside)).reason == "malformed"
+    assert refused(pem_block("PKCS7", FILE).replace("M", "*", 1)).reason == "invalid_base64"
+
+
+def test_thousands_of_blocks_are_refused_in_linear_time() -> None:
+    began = time.process_time()
+    refused(pem_block("PKCS7", b"\0\0\0") * 10_000)
+    assert time.process_time() - began < 2
 
 
 def test_a_damaged_certificate_is_counted() -> None:

@@ -52,18 +52,19 @@ def read_pkcs7(opened: Opened, passphrase: bytes | None) -> Contents:
     A private key may stand beside it in PEM text. Raises CertificateRefused.
     """
     if opened.data is not None:
-        return _contents([opened.data], ())
+        return _contents([opened.data], (), in_armor=False)
     blocks = blocks_of(opened)
-    holders = [block for block in blocks if _may_hold_pkcs7(block)]
-    others = [
-        block
-        for block in blocks
-        if block not in holders and (block.is_certificate or block.label in _MISLEADING)
-    ]
+    holders: list[PemBlock] = []
+    others: list[PemBlock] = []
+    for block in blocks:
+        if _may_hold_pkcs7(block):
+            holders.append(block)
+        elif block.is_certificate or block.label in _MISLEADING:
+            others.append(block)
     if others or not holders:
         raise other_kind(_PKCS7, opened, others or blocks)
     files = [_decoded(block) for block in holders]
-    return _contents(files, keys_of(blocks, passphrase))
+    return _contents(files, keys_of(blocks, passphrase), in_armor=True)
 
 
 def _may_hold_pkcs7(block: PemBlock) -> bool:
@@ -80,12 +81,16 @@ def _decoded(block: PemBlock) -> bytes:
         raise refused(fault.reason, fault.message) from None
 
 
-def _contents(files: list[bytes], keys: tuple[OpenedKey, ...]) -> Contents:
-    """What several PKCS#7 structures, in practice one, hold together."""
+def _contents(files: list[bytes], keys: tuple[OpenedKey, ...], *, in_armor: bool) -> Contents:
+    """What several PKCS#7 structures, in practice one, hold together.
+
+    `in_armor`: a label called them PKCS#7, so that what is unknown is damaged and no other kind.
+    """
     found: list[bytes] = []
     is_ber = False
     for data in files:
-        if shape_of(data) != "pkcs7":
+        shape = shape_of(data)
+        if shape != "pkcs7" and (shape is not None or not in_armor):
             raise no_such_structure(_PKCS7, Opened(data=data))
         written = without_padding(data)
         try:
@@ -94,7 +99,7 @@ def _contents(files: list[bytes], keys: tuple[OpenedKey, ...]) -> Contents:
         except ValueError:
             raise refused(
                 "malformed",
-                "certificate_content begins like PKCS#7 but is none: it was cut or changed on the way. "
+                "certificate_content is damaged PKCS#7: it was cut or changed on the way. "
                 "Send it again, whole.",
             ) from None
         is_ber = is_ber or rewritten != written
