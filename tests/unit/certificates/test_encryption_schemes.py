@@ -1,0 +1,200 @@
+"""What stands between a ciphertext and its passphrase: price, unknown methods, damage, odd passphrases."""
+
+import time
+
+import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import GCM
+
+from services.secrets.certificates.encodings import der
+from services.secrets.certificates.keys.encryption import (
+    Budget,
+    EncryptionRefused,
+    Scheme,
+    WrongPassphrase,
+    scheme_of,
+)
+from services.secrets.certificates.limits import MAX_FILE_ROUNDS
+from tests.fakes.certificates import tlv
+from tests.vectors.certificate_corpus import asn1, pbe
+
+TRIPLE_DES = "pbeWithSHA1And3-KeyTripleDES-CBC"
+PLAIN = tlv(0x30, b"\4\3abc")
+PBES2, PBKDF2 = "1.2.840.113549.1.5.13", "1.2.840.113549.1.5.12"
+AES_256 = asn1.algorithm("2.16.840.1.101.3.4.1.42", asn1.octets(bytes(16)))
+
+
+def scheme(algorithm: bytes, budget: Budget | None = None) -> Scheme:
+    return scheme_of(der.element(algorithm), budget or Budget())
+
+
+def pbkdf2(*parameters: bytes) -> bytes:
+    return asn1.algorithm(PBKDF2, asn1.sequence(*parameters))
+
+
+def pbes2(kdf: bytes, cipher: bytes = AES_256) -> bytes:
+    return asn1.algorithm(PBES2, asn1.sequence(kdf, cipher))
+
+
+@pytest.mark.parametrize("name", [name for name in pbe.PKCS12_SCHEMES if "40BitRC2" not in name])
+@pytest.mark.parametrize("words", ["plain", "Grüße", "😀 key", "", None])
+def test_the_methods_of_pkcs12_take_any_passphrase(name: str, words: str | None) -> None:
+    made = pbe.pkcs12_pbe(words, name, rounds=3)
+    found = scheme(made.algorithm)
+    passphrase = None if words is None else words.encode()
+    assert found.decrypt(made.seal(PLAIN), passphrase) == PLAIN
+    assert (found.name, found.is_legacy, found.tells_none_from_empty) == (name, True, True)
+
+
+def test_no_passphrase_is_not_the_empty_one() -> None:
+    made = pbe.pkcs12_pbe(None, TRIPLE_DES, rounds=3)
+    with pytest.raises(WrongPassphrase):
+        scheme(made.algorithm).decrypt(made.seal(PLAIN), b"")
+    empty = pbe.pkcs12_pbe("", TRIPLE_DES, rounds=3)
+    with pytest.raises(WrongPassphrase):
+        scheme(empty.algorithm).decrypt(empty.seal(PLAIN), None)
+
+
+def test_a_passphrase_that_old_openssl_widened_byte_by_byte_is_tried_too() -> None:
+    widened = "Grüße".encode().decode("latin-1")
+    made = pbe.pkcs12_pbe(widened, TRIPLE_DES, rounds=3)
+    assert scheme(made.algorithm).decrypt(made.seal(PLAIN), "Grüße".encode()) == PLAIN
+
+
+@pytest.mark.parametrize("tag_size", [12, 16])
+def test_gcm_tells_a_wrong_passphrase_for_sure(tag_size: int) -> None:
+    key = pbe.pbes2("word", rounds=3).key
+    encryptor = Cipher(AES(key), GCM(bytes(12))).encryptor()
+    sealed = encryptor.update(PLAIN) + encryptor.finalize() + encryptor.tag[:tag_size]
+    parameters = [asn1.octets(bytes(12))] + [asn1.integer(tag_size)] * (tag_size != 12)
+    cipher = asn1.algorithm("2.16.840.1.101.3.4.1.46", asn1.sequence(*parameters))
+    sha256 = asn1.algorithm("1.2.840.113549.2.9", asn1.NULL)
+    found = scheme(pbes2(pbkdf2(asn1.octets(pbe.SALT), asn1.integer(3), sha256), cipher))
+    assert found.decrypt(sealed, b"word") == PLAIN
+    with pytest.raises(WrongPassphrase):
+        found.decrypt(sealed, b"sword")
+    with pytest.raises(ValueError, match="tag"):
+        found.decrypt(b"short", b"word")
+
+
+@pytest.mark.parametrize("size", [0, 1, 15, 17])
+def test_a_ciphertext_that_is_not_whole_blocks_is_damaged_and_no_wrong_passphrase(
+    size: int,
+) -> None:
+    with pytest.raises(ValueError, match="blocks"):
+        scheme(pbe.pbes2("word", rounds=1).algorithm).decrypt(bytes(size), b"word")
+
+
+def test_what_decrypts_but_is_no_structure_is_a_wrong_passphrase() -> None:
+    made = pbe.pbes2("word", rounds=1)
+    for plain in (b"", b"0", b"text", b"\x30\x05abcd", b"\x30\x82\xff\xff", b"\x30\x84"):
+        with pytest.raises(WrongPassphrase):
+            scheme(made.algorithm).decrypt(made.seal(plain), b"word")
+    for plain in (b"\x30\x80\0\0", b"\x30\0", b"\x30\x81\1x"):
+        assert scheme(made.algorithm).decrypt(made.seal(plain), b"word") == plain
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "named"),
+    [
+        (asn1.algorithm("1.2.3.4", asn1.NULL), "1.2.3.4"),
+        (asn1.algorithm("1.2.840.113549.1.5.1", asn1.NULL), "pbeWithMD2AndDES-CBC"),
+        (pbes2(asn1.algorithm("1.2.3.4", asn1.NULL)), "derivation 1.2.3.4"),
+        (pbes2(pbkdf2(asn1.octets(b"s"), asn1.integer(1), asn1.algorithm("1.2.3"))), "1.2.3"),
+        (pbes2(pbkdf2(asn1.algorithm("1.2.3"), asn1.integer(1))), "salt"),
+        (pbes2(pbkdf2(), asn1.algorithm("1.2.410.200046.1.1.12")), "ARIA-256-CBC"),
+        (pbes2(pbkdf2(), asn1.algorithm("1.2.3.4", asn1.NULL)), "cipher 1.2.3.4"),
+    ],
+)
+def test_unknown_methods_are_named(algorithm: bytes, named: str) -> None:
+    with pytest.raises(EncryptionRefused, match=named):
+        scheme(algorithm)
+
+
+SALT = asn1.octets(b"salt")
+
+
+@pytest.mark.parametrize(
+    "algorithm",
+    [
+        asn1.NULL,
+        asn1.sequence(),
+        asn1.sequence(asn1.integer(1)),
+        asn1.algorithm(PBES2),
+        asn1.algorithm(PBES2, asn1.NULL),
+        pbes2(pbkdf2()),
+        pbes2(pbkdf2(SALT)),
+        pbes2(pbkdf2(SALT, asn1.integer(0))),
+        pbes2(pbkdf2(SALT, asn1.integer(-1))),
+        pbes2(pbkdf2(SALT, asn1.integer(1), asn1.integer(16))),
+        pbes2(pbkdf2(SALT, asn1.integer(1), asn1.integer(2**70))),
+        pbes2(pbkdf2(SALT, asn1.integer(1)), asn1.algorithm("2.16.840.1.101.3.4.1.42", SALT)),
+        pbes2(pbkdf2(SALT, asn1.integer(1)), asn1.algorithm("2.16.840.1.101.3.4.1.42")),
+        pbes2(pbkdf2(SALT, asn1.integer(1)), asn1.algorithm("1.2.840.113549.3.2", SALT)),
+        pbes2(pbkdf2(SALT, asn1.integer(1)), asn1.algorithm("1.2.840.113549.3.2")),
+        pbes2(pbkdf2(SALT, asn1.integer(1)), asn1.algorithm("2.16.840.1.101.3.4.1.46")),
+        pbes2(pbe.scrypt_algorithm(0, 8, 1)),
+        pbes2(pbe.scrypt_algorithm(3, 8, 1)),
+        pbes2(pbe.scrypt_algorithm(-2, 8, 1)),
+        pbes2(pbe.scrypt_algorithm(2, 0, 1)),
+        pbes2(pbe.scrypt_algorithm(2, 8, -1)),
+        asn1.algorithm("1.2.840.113549.1.5.3", asn1.sequence(SALT)),
+        asn1.algorithm("1.2.840.113549.1.5.3", asn1.sequence(asn1.integer(1), SALT)),
+        asn1.algorithm("1.2.840.113549.1.12.1.3", asn1.sequence(SALT, asn1.integer(0))),
+        asn1.algorithm("1.2.840.113549.1.12.1.3"),
+    ],
+)
+def test_parameters_that_make_no_sense_are_damage(algorithm: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        scheme(algorithm)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "limit"),
+    [
+        (pbe.pbes2("w", rounds=1, claimed=10_000_000).algorithm, "1000000 iterations"),
+        (pbe.pkcs12_pbe("w", TRIPLE_DES, rounds=1, claimed=10_000_000).algorithm, "iterations"),
+        (pbes2(pbkdf2(SALT, asn1.integer(2**4000))), "iterations"),
+        (pbes2(pbe.scrypt_algorithm(2**22, 8, 1)), "256 MiB"),
+        (pbes2(pbe.scrypt_algorithm(2, 1, 17)), "16 passes"),
+        (pbes2(pbe.scrypt_algorithm(2**18, 8, 2)), f"{MAX_FILE_ROUNDS} rounds"),
+        (pbe.pkcs12_pbe("w", TRIPLE_DES, rounds=1, claimed=1_000_000).algorithm, "rounds"),
+    ],
+)
+def test_what_costs_too_much_is_refused_before_it_costs_anything(
+    algorithm: bytes, limit: str
+) -> None:
+    begun = time.process_time()
+    with pytest.raises(EncryptionRefused, match=limit):
+        scheme(algorithm)
+    assert time.process_time() - begun < 1
+
+
+def test_all_parts_of_a_file_are_paid_for_out_of_one_budget() -> None:
+    budget = Budget()
+    dear = pbe.pbes2("w", rounds=1, claimed=600_000).algorithm
+    for _ in range(MAX_FILE_ROUNDS // 600_000):
+        scheme(dear, budget)
+    with pytest.raises(EncryptionRefused, match="together"):
+        scheme(dear, budget)
+
+
+def test_a_second_trial_is_paid_for_too() -> None:
+    made = pbe.pbes2("word", rounds=10)
+    found = scheme(made.algorithm, Budget(25))
+    sealed = made.seal(PLAIN)
+    assert found.decrypt(sealed, b"word") == PLAIN
+    assert found.decrypt(sealed, b"word") == PLAIN
+    with pytest.raises(WrongPassphrase):  # the budget is used up
+        found.decrypt(sealed, b"word")
+
+
+def test_slower_hashes_weigh_more() -> None:
+    fast, slow = pbe.pbes2("w", rounds=100), pbe.pbes2("w", prf="hmacWithSHA512", rounds=100)
+    scheme(fast.algorithm, Budget(100))
+    with pytest.raises(EncryptionRefused):
+        scheme(slow.algorithm, Budget(100))
+    two_blocks = pbe.pbes2("w", prf="hmacWithSHA1", rounds=100)  # 20 octets a time for 32
+    with pytest.raises(EncryptionRefused):
+        scheme(two_blocks.algorithm, Budget(100))
