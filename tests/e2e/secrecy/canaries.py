@@ -55,11 +55,15 @@ class Canaries:
             self._patterns[name] = re.compile(re.escape(beginning))
         self._patterns["AWS session"] = AWS_SESSION
 
-    def plant_key(self, name: str, pem: str, passphrase: str | None = None) -> None:
-        """A private key: each line of its PEM, its DER, and where it has one its secret number."""
-        for line in pem.splitlines():
+    def plant_text(self, name: str, text: str) -> None:
+        """A file of several lines: each of them that is not the mark of a block."""
+        for line in text.splitlines():
             if len(line) >= SHORTEST and not line.startswith("-----"):
                 self._forms.setdefault(name, set()).add(line)
+
+    def plant_key(self, name: str, pem: str, passphrase: str | None = None) -> None:
+        """A private key: each line of its PEM, its DER, and where it has one its secret number."""
+        self.plant_text(name, pem)
         key = serialization.load_pem_private_key(
             pem.encode(), passphrase.encode() if passphrase else None
         )
