@@ -27,7 +27,6 @@ _ALMOST_MARKER: Final = re.compile(
     re.IGNORECASE,
 )
 _HEADER: Final = re.compile(r"([A-Za-z][A-Za-z0-9-]*):[ \t]*(.*)")
-_BLANKS: Final = re.compile(r"\s+")
 _LINE_LENGTH: Final = 64
 
 
@@ -67,7 +66,7 @@ class PemBlock:
         """The bytes inside. Raises PemFault (`invalid_base64`, or `malformed` when empty)."""
         where = f"The {self.label} block that begins on line {self.line}"
         try:
-            data = base64.b64decode(_BLANKS.sub("", self.body).encode("ascii"), validate=True)
+            data = binascii.a2b_base64("".join(self.body.split()).encode("ascii"), strict_mode=True)
         except (binascii.Error, UnicodeEncodeError):
             raise PemFault(
                 "invalid_base64",

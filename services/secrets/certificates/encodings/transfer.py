@@ -98,7 +98,8 @@ def _plain(content: str) -> str:
     text = content
     for mark in _MISREAD_MARKS:
         text = text.removeprefix(mark)
-    text = _INVISIBLE.sub("", text)
+    if not text.isascii() or "\0" in text or "\x1a" in text:
+        text = _INVISIBLE.sub("", text)
     bare = text.strip()
     if len(bare) > 1 and bare[0] == bare[-1] and bare.startswith(_QUOTES):
         return bare[1:-1]

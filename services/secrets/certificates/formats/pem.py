@@ -16,7 +16,12 @@ from services.secrets.certificates.facts.certificate import Certificate
 from services.secrets.certificates.formats.one_certificate import certificate_of
 from services.secrets.certificates.formats.other_kind import Declared, other_kind, refused
 from services.secrets.certificates.keys.opening import OpenedKey, open_keys
-from services.secrets.certificates.limits import check_count, check_decoded, check_keys
+from services.secrets.certificates.limits import (
+    MAX_DECODED_BYTES,
+    check_count,
+    check_decoded,
+    check_keys,
+)
 from services.secrets.certificates.refusal import CertificateRefused
 
 _PEM: Final = Declared(
@@ -62,9 +67,14 @@ def blocks_of(opened: Opened) -> list[PemBlock]:
         blocks = scan(opened.text or "")
     except PemFault as fault:
         raise refused(fault.reason, fault.message) from None
-    # by the length of the base64, so that nothing is decoded in vain
-    check_decoded(sum(len("".join(block.body.split()).rstrip("=")) * 3 // 4 for block in blocks))
+    if sum(len(block.body) for block in blocks) > MAX_DECODED_BYTES:  # else they hold less anyway
+        check_decoded(sum(_size(block) for block in blocks))
     return blocks
+
+
+def _size(block: PemBlock) -> int:
+    """Bytes in the block, by the length of the base64, so that nothing is decoded in vain."""
+    return len("".join(block.body.split()).rstrip("=")) * 3 // 4
 
 
 def keys_of(blocks: Sequence[PemBlock], passphrase: bytes | None) -> tuple[OpenedKey, ...]:
