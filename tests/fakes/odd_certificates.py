@@ -1,7 +1,10 @@
 """Certificates that no library would write: every part of the DER can be replaced (RFC 5280 section 4.1)."""
 
+from collections.abc import Callable
+
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.fakes.certificates import pem_block, tlv
@@ -82,7 +85,7 @@ def authority(value: bytes = BOOLEAN_TRUE) -> bytes:
     return extension(BASIC_CONSTRAINTS, sequence(value), BOOLEAN_TRUE)
 
 
-def public_key_info(key: ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey) -> bytes:
+def public_key_info(key: PublicKeyTypes) -> bytes:
     """The SubjectPublicKeyInfo of a real key."""
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
@@ -111,11 +114,11 @@ def odd(
     unique_ids: bytes = b"",
     extensions: tuple[bytes, ...] | None = None,
     signature: bytes | None = None,
-    signer: ec.EllipticCurvePrivateKey | None = None,
+    sign: Callable[[bytes], bytes] | None = None,
     after: bytes = b"",
 ) -> bytes:
-    """A certificate of these parts in DER. Without a `signer` (ECDSA with SHA-256) its signature is no
-    more than some bits. `after` follows the signature, inside the outer SEQUENCE."""
+    """A certificate of these parts in DER. Without `sign`, which is given the TBSCertificate, its signature
+    is no more than some bits. `after` follows the signature, inside the outer SEQUENCE."""
     listed = b"" if extensions is None else tlv(0xA3, sequence(*extensions))
     tbs = sequence(
         version,
@@ -128,12 +131,22 @@ def odd(
         unique_ids,
         listed,
     )
-    bits = b"\x30\x06\x02\x01\x01\x02\x01\x01"
-    if signer is not None:
-        bits = signer.sign(tbs, ec.ECDSA(hashes.SHA256()))
+    bits = b"\x30\x06\x02\x01\x01\x02\x01\x01" if sign is None else sign(tbs)
     signed = tlv(3, b"\0" + bits) if signature is None else signature
     outer = signature_algorithm if outer_algorithm is None else outer_algorithm
     return sequence(tbs, outer, signed, after)
+
+
+def ecdsa(
+    key: ec.EllipticCurvePrivateKey, digest: hashes.HashAlgorithm | None = None
+) -> Callable[[bytes], bytes]:
+    """Signs with ECDSA, with SHA-256 unless told otherwise."""
+    return lambda signed: key.sign(signed, ec.ECDSA(digest or hashes.SHA256()))
+
+
+def rsa_signature(key: rsa.RSAPrivateKey, digest: hashes.HashAlgorithm) -> Callable[[bytes], bytes]:
+    """Signs with RSA (PKCS#1 v1.5)."""
+    return lambda signed: key.sign(signed, padding.PKCS1v15(), digest)
 
 
 def odd_pem(certificate: bytes) -> str:

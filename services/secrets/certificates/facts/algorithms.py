@@ -4,7 +4,6 @@ from typing import Final
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import (
-    dh,
     dsa,
     ec,
     ed448,
@@ -118,18 +117,13 @@ def describe_key(key: PublicKeyTypes) -> tuple[str, int] | None:
         return "EC", key.key_size
     if isinstance(key, dsa.DSAPublicKey):
         return "DSA", key.key_size
-    if isinstance(key, dh.DHPublicKey):
-        return "DH", key.key_size
     return next(
         ((name, bits) for kind, name, bits in _FIXED_SIZE_KEYS if isinstance(key, kind)), None
     )
 
 
 def is_weak_key(key: PublicKeyTypes) -> bool:
-    """Whether it is an RSA, DSA or DH key below 2,048 bits, or one on a curve below 224."""
+    """Whether it is an RSA or DSA key below 2,048 bits, or one on a curve below 224."""
     if isinstance(key, ec.EllipticCurvePublicKey):
         return key.key_size < MIN_EC_BITS
-    return (
-        isinstance(key, rsa.RSAPublicKey | dsa.DSAPublicKey | dh.DHPublicKey)
-        and key.key_size < MIN_RSA_BITS
-    )
+    return isinstance(key, rsa.RSAPublicKey | dsa.DSAPublicKey) and key.key_size < MIN_RSA_BITS
