@@ -146,6 +146,7 @@ def test_what_else_stands_in_the_set_is_passed_over() -> None:
 @pytest.mark.parametrize(
     "file",
     [
+        tlv(0x30, tlv(6, bytes.fromhex(SIGNED_DATA))),
         signed_data(None),
         signed_data(b""),
         signed_data(None, crls=tlv(0x30, b"")),
@@ -156,7 +157,7 @@ def test_what_else_stands_in_the_set_is_passed_over() -> None:
             tlv(6, bytes.fromhex(SIGNED_DATA)) + indefinite(0xA0, tlv(0x30, tlv(2, b"\1"))),
         ),
     ],
-    ids=["left-out", "empty", "crl-only", "attributes-only", "data", "ber"],
+    ids=["no-content", "left-out", "empty", "crl-only", "attributes-only", "data", "ber"],
 )
 def test_a_file_without_any_certificate_is_called_empty(kind: str, file: bytes) -> None:
     refusal = refused(base64_of(file), kind=kind)
@@ -188,7 +189,6 @@ def test_other_content_types_are_named(oid: str, named: str) -> None:
         FILE[:40],
         FILE + b"\1",
         FILE + FILE,
-        tlv(0x30, tlv(6, bytes.fromhex(SIGNED_DATA))),
         content_info(SIGNED_DATA, b""),
         content_info(SIGNED_DATA, tlv(4, b"x")),
         content_info(SIGNED_DATA, tlv(0x30, b"") + tlv(0x30, b"")),

@@ -120,7 +120,7 @@ def _certificates(data: bytes) -> list[bytes]:
     """
     content_type, *content = der.sequence(data)
     oid = content_type.oid()
-    if oid == _DATA:
+    if oid == _DATA or (oid == _SIGNED_DATA and not content):
         raise _empty()
     if oid != _SIGNED_DATA:
         raise refused(
