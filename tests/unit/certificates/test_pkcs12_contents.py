@@ -117,7 +117,9 @@ def test_a_trusted_entry_before_the_one_with_the_key_is_not_the_leaf() -> None:
 
 
 def test_the_same_key_under_two_names_is_one_key() -> None:
-    assert read(pfx(plain(CERTIFICATE, key_bag(LEAF.key), key_bag(LEAF.key)))).metadata
+    assert read(
+        pfx(plain(CERTIFICATE, key_bag(LEAF.key), key_bag(LEAF.key)))
+    ).metadata.has_private_key
 
 
 def test_a_key_that_belongs_to_no_certificate_is_a_mismatch() -> None:
