@@ -40,10 +40,6 @@ class StaleKeyVersionError(Exception):
     """The master-key version of a data key in hand is not active any more. Nothing was written."""
 
 
-class LeaseRefusedError(Exception):
-    """The lease is not running under this fence, or the lane has moved on. Nothing was written."""
-
-
 class StaleVersionError(Exception):
     """The value has another version than the one read before. Nothing was written."""
 
@@ -363,53 +359,7 @@ class Answer:
     warnings: tuple[AccessWarning, ...] = ()
 
 
-# Rewrap -----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class RewrapOrder:
-    """One batch of a lease: the stale data keys after `after` up to `until`, at most `limit`."""
-
-    tenant_id: UUID
-    lease_id: int
-    fence: int
-    lane: int
-    target_version: int
-    after: UUID | None
-    until: UUID
-    limit: int
-
-
-@dataclass(frozen=True, slots=True)
-class StaleKeys:
-    """Data keys of retired versions, by id, as they were found in a part of a lane.
-
-    `cursor` is the end of that part: nothing else is stale up to there. `finished`: that is the lane's.
-    """
-
-    keys: tuple[tuple[UUID, bytes], ...]
-    cursor: UUID
-    finished: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """A data key and its new wrap; it is stored only where `old` still is."""
-
-    id: UUID
-    old: bytes
-    new: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class RewrapOutcome:
-    """What a batch did, as it was saved with the lease."""
-
-    done: int
-    skipped: int
-    failed: int
-    cursor: UUID
-    lane_finished: bool
+# Data keys, as kms answers about them -----------------------------------------------------------
 
 
 class KeyFault(enum.Enum):

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from services.common.identity import Call
     from services.common.sensitive import SecretBytes
     from services.secrets.certificates import CertificateMaterial
+    from services.secrets.leases import Moved, RewrapOrder, RewrapOutcome, StaleKeys
     from services.secrets.model import (
         DataKey,
         Environment,
@@ -19,18 +20,14 @@ if TYPE_CHECKING:
         KeyFault,
         KeySealed,
         Listing,
-        Moved,
         NewSecret,
         NewValue,
         Page,
         Question,
         Refused,
-        RewrapOrder,
-        RewrapOutcome,
         Rewrapped,
         SealedAnswer,
         SecretRow,
-        StaleKeys,
         Standing,
         StoredVersion,
         Withheld,

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from services.common.errors import InvalidStateError, TenantSealedError, ValidationError
-from services.secrets.model import KeyFault, LeaseRefusedError, Moved, StaleKeyVersionError
+from services.secrets.leases import LeaseRefusedError, Moved
+from services.secrets.model import KeyFault, StaleKeyVersionError
 
 if TYPE_CHECKING:
-    from services.secrets.model import RewrapOrder, RewrapOutcome, StaleKeys
+    from services.secrets.leases import RewrapOrder, RewrapOutcome, StaleKeys
     from services.secrets.ports import Kms, Observer, WorkList
 
 MAX_LIMIT: Final = 5000

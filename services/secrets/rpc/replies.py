@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from uuid import UUID
 
+    from services.secrets.leases import RewrapOutcome
     from services.secrets.model import (
         Answer,
         EnvironmentValue,
         Listing,
         Metadata,
         Page,
-        RewrapOutcome,
         SecretRow,
         StoredVersion,
     )

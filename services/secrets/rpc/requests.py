@@ -9,6 +9,7 @@ from uuid import UUID
 
 from services.common.errors import ValidationError
 from services.secrets import model
+from services.secrets.leases import RewrapOrder
 from services.secrets.naming import is_environment_name, is_name, normalise, parse_id
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def access(request: secrets_pb2.AccessSecretRequest, call: Call) -> tuple[UUID, 
     )
 
 
-def rewrap(request: secrets_pb2.RewrapBatchRequest) -> model.RewrapOrder:
+def rewrap(request: secrets_pb2.RewrapBatchRequest) -> RewrapOrder:
     """Which batch is asked for. Raises ValidationError."""
     tenant_id = parse_id(request.tenant_id)
     if tenant_id is None:
@@ -120,7 +121,7 @@ def rewrap(request: secrets_pb2.RewrapBatchRequest) -> model.RewrapOrder:
         raise ValidationError.of("until", "Must be 16 bytes.")
     if request.lane > _MAX_LANE:
         raise ValidationError.of("lane", f"Must be at most {_MAX_LANE}.")
-    return model.RewrapOrder(
+    return RewrapOrder(
         tenant_id=tenant_id,
         lease_id=request.lease_id,
         fence=request.fence,

@@ -8,14 +8,14 @@ from uuid import UUID
 import psycopg
 
 from services.common.database import LEASE_REFUSED
-from services.secrets.model import LeaseRefusedError, RewrapOutcome, StaleKeys
+from services.secrets.leases import LeaseRefusedError, RewrapOutcome, StaleKeys
 from services.secrets.store.key_ring import hold_active
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from services.common.database import Connection, Database
-    from services.secrets.model import Moved, RewrapOrder
+    from services.secrets.leases import Moved, RewrapOrder
 
 _BEFORE_ANY: Final = UUID(int=0)
 """Lower than every random UUID."""

@@ -12,7 +12,7 @@ from coffer.secrets.v1 import secrets_pb2
 
 from services.common.database import Database
 from services.common.errors import CofferError
-from services.secrets.model import Moved, RewrapOrder
+from services.secrets.leases import Moved, RewrapOrder
 from services.secrets.store import PostgresStaleKeys
 from tests.integration.secrets.stand import answered, outcomes
 
