@@ -115,6 +115,16 @@ def test_a_passphrase_beyond_ascii_in_utf16_and_as_old_openssl_widened_it(passph
             assert refused(data, passphrase[:-1]).reason == "wrong_passphrase"
 
 
+def test_pbes2_under_the_form_of_the_passphrase_that_old_firefox_took() -> None:
+    """NSS before 3.31."""
+    form = wide("x")
+    method = pbes2(form.decode())
+    parts = [sealed(method, certificate_bag(LEAF)), plain(shrouded_bag(LEAF.key, method))]
+    data = pfx(*parts, mac=mac(form))
+    assert read(data, "x").metadata.has_private_key
+    assert refused(data, "y").reason == "wrong_passphrase"
+
+
 def test_everything_in_the_clear_under_a_mac_still_needs_the_passphrase() -> None:
     data = pfx(plain(certificate_bag(LEAF), key_bag(LEAF.key)), mac=mac(wide("x")))
     assert read(data, "x").metadata.has_private_key

@@ -9,6 +9,7 @@ from typing import Final
 
 from services.secrets.certificates.formats.pkcs12.integrity import Mac
 from services.secrets.certificates.formats.pkcs12.structure import Sealed
+from services.secrets.certificates.keys.derivation import pkcs12_passphrases
 from services.secrets.certificates.keys.encryption import (
     Budget,
     Scheme,
@@ -53,14 +54,25 @@ def verified(mac: Mac, data: bytes, candidates: Candidates, budget: Budget) -> C
     return ()
 
 
-def unlock(part: Locked, candidates: Candidates) -> bytes:
-    """The plaintext under the first candidate that fits.
+def unlock(part: Locked, candidates: Candidates, *, is_proven: bool) -> bytes:
+    """The plaintext under the first candidate that fits. `is_proven`: one of them made the MAC.
 
     Raises WrongPassphrase, ValueError when no passphrase could decrypt it.
     """
     for candidate in candidates:
-        try:
-            return part.scheme.decrypt(part.data, candidate)
-        except WrongPassphrase:
-            continue
+        for form in _forms(part.scheme, candidate, is_proven=is_proven):
+            try:
+                return part.scheme.decrypt(part.data, form)
+            except WrongPassphrase:
+                continue
     raise WrongPassphrase
+
+
+def _forms(scheme: Scheme, passphrase: bytes | None, *, is_proven: bool) -> Candidates:
+    """NSS before 3.31, and Firefox with it, put PKCS#12's form of the passphrase into PBES2 as well.
+
+    That is tried for a passphrase known to be right only, as every trial has its price.
+    """
+    if scheme.tells_none_from_empty or not is_proven:
+        return (passphrase,)
+    return (passphrase, *pkcs12_passphrases(passphrase))

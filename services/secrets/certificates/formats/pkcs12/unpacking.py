@@ -101,7 +101,7 @@ def _proven(
 
 def _fits(part: Locked, candidates: Candidates) -> bool:
     try:
-        unlock(part, candidates)
+        unlock(part, candidates, is_proven=False)
     except (WrongPassphrase, ValueError):
         return False
     return True
@@ -129,7 +129,7 @@ class _Unlocking:
 
     def _plain(self, part: Locked, what: str) -> bytes:
         try:
-            return unlock(part, self.candidates)
+            return unlock(part, self.candidates, is_proven=self.is_proven)
         except WrongPassphrase:
             pass
         if self.is_proven:
