@@ -3,9 +3,20 @@
 from datetime import timedelta
 
 import pytest
+from cryptography.hazmat.primitives.serialization import PrivateFormat
 
 from services.secrets.certificates import CertificateMetadata, read_certificate
-from tests.fakes.certificates import NOW, Issued, chain, issue, key_pem, patched, rsa_key
+from tests.fakes.certificates import (
+    NOW,
+    Issued,
+    chain,
+    ec_key,
+    encrypted_pem,
+    issue,
+    key_pem,
+    patched,
+    rsa_key,
+)
 
 MADE = chain()
 ROOT, INTERMEDIATE, LEAF = MADE.root.pem, MADE.intermediate.pem, MADE.leaf.pem
@@ -128,3 +139,16 @@ def with_sha1(issued: Issued) -> str:
 
 def test_a_self_signed_certificate_says_so_and_not_that_its_chain_is_incomplete() -> None:
     assert codes(metadata(issue().pem)) == ["self_signed"]
+
+
+def test_methods_that_are_easily_broken_are_named_each_once() -> None:
+    keys = [
+        encrypted_pem(MADE.leaf.key, "x", rounds=2, triple_des=True),
+        encrypted_pem(ec_key(), "x", rounds=2, triple_des=True),
+        key_pem(ec_key(), "x", PrivateFormat.TraditionalOpenSSL),
+        key_pem(ec_key(), "x"),
+    ]
+    facts = read_certificate("".join(keys) + LEAF, None, "x", "pem", NOW).metadata
+    (warning,) = [found for found in facts.warnings if found.code == "legacy_encryption"]
+    assert warning.message.count("DES-EDE3-CBC") == 1
+    assert "MD5" in warning.message
