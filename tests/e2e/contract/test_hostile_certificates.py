@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.fixtures.tenant_user import TenantUser
 
 PATH: Final = "/v1/secrets/certificate"
-FLOOD: Final = 6
+FLOOD: Final = 5
 """At once; each takes about half a second of processor time, and they get one reader."""
 NEIGHBOUR_SECONDS: Final = 10.0
 """For six requests on a busy machine; behind the whole flood they would wait longer still."""

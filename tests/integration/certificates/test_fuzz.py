@@ -27,11 +27,11 @@ POOL: Final = [*seeds.fresh(), *seeds.corpus()]
 BOUNDED: Final = settings(
     deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
-FUZZ_SECONDS: Final = int(os.environ.get("FUZZ_SECONDS", "60"))
+FUZZ_SECONDS: Final = int(os.environ.get("FUZZ_SECONDS", "90"))
 STATISTICS: Final = re.compile(r"stat::(\w+): +(\d+)|cov: (\d+)")
 
 
-@settings(BOUNDED, max_examples=500)
+@settings(BOUNDED, max_examples=1200)
 @given(st.sampled_from(POOL), st.lists(st.sampled_from(POOL), min_size=1, max_size=4), st.randoms())
 def test_any_change_to_real_material(case: Case, others: list[Case], chance: Random) -> None:
     for other in others:
@@ -39,7 +39,7 @@ def test_any_change_to_real_material(case: Case, others: list[Case], chance: Ran
     oracle.check(case)
 
 
-@settings(BOUNDED, max_examples=200)
+@settings(BOUNDED, max_examples=100)
 @given(
     st.sampled_from(TYPES),
     st.text(max_size=300),
@@ -50,7 +50,7 @@ def test_any_text(kind: str, content: str, key: str | None, passphrase: str | No
     oracle.check(Case(kind, content, key, passphrase))
 
 
-@settings(BOUNDED, max_examples=300)
+@settings(BOUNDED, max_examples=250)
 @given(
     st.sampled_from(TYPES), st.binary(max_size=200), st.sampled_from(mutation.LABELS), st.randoms()
 )
@@ -66,8 +66,8 @@ def test_any_bytes_in_a_sound_coat(kind: str, data: bytes, label: str, chance: R
     importlib.util.find_spec("atheris") is None,
     reason="atheris has no wheel for this system (only Linux on x86-64): nothing was fuzzed",
 )
-def test_what_leads_to_new_code() -> None:
-    """FUZZ_SECONDS says for how long; 60 when it is not set."""
+def test_what_leads_to_new_code(capsys: pytest.CaptureFixture[str]) -> None:
+    """FUZZ_SECONDS says for how long; 90 when it is not set."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.fuzz.coverage_guided", "--seconds", str(FUZZ_SECONDS)],
         cwd=Path(__file__).resolve().parents[3],
@@ -79,10 +79,12 @@ def test_what_leads_to_new_code() -> None:
         check=False,
     )
     found = {name or "coverage": int(a or b) for name, a, b in STATISTICS.findall(done.stdout)}
-    print(
-        f"{found.get('number_of_executed_units')} executions,"
-        f" {found.get('average_exec_per_sec')} per second, {found.get('coverage')} branches reached"
-    )
+    with capsys.disabled():
+        print(
+            f"\n{found.get('number_of_executed_units')} inputs tried,"
+            f" {found.get('average_exec_per_sec')} in a second,"
+            f" {found.get('coverage')} branches reached"
+        )
     assert done.returncode == 0, done.stdout[-3000:]
     assert found["number_of_executed_units"] > 1000
     assert found["coverage"] > 500
