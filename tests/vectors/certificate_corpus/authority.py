@@ -15,7 +15,16 @@ from hashlib import sha256, shake_256
 from typing import Any, Final
 
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, mldsa, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import (
+    dsa,
+    ec,
+    ed448,
+    ed25519,
+    mldsa,
+    padding,
+    rsa,
+    x25519,
+)
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -92,6 +101,11 @@ def ed25519_pair(name: str) -> Pair:
     return Pair(ed25519.Ed25519PrivateKey.from_private_bytes(seed(name)), "Ed25519", 256)
 
 
+def x25519_pair(name: str) -> Pair:
+    """An X25519 key, which agrees on keys and signs nothing."""
+    return Pair(x25519.X25519PrivateKey.from_private_bytes(seed(name)), "X25519", 256)
+
+
 def ed448_pair(name: str) -> Pair:
     """An Ed448 key."""
     return Pair(ed448.Ed448PrivateKey.from_private_bytes(seed(name, 57)), "Ed448", 456)
@@ -121,13 +135,17 @@ def dsa_pair() -> Pair:
 
 
 def ml_dsa_pair(strength: int) -> Pair:
-    """ML-DSA-44, -65 or -87 (FIPS 204). People quote no size beside the name."""
+    """ML-DSA-44, -65 or -87 (FIPS 204); the size is that of the public key, as OpenSSL says it."""
     kind = {
         44: mldsa.MLDSA44PrivateKey,
         65: mldsa.MLDSA65PrivateKey,
         87: mldsa.MLDSA87PrivateKey,
     }[strength]
-    return Pair(kind.from_seed_bytes(seed(f"ml-dsa {strength}")), f"ML-DSA-{strength}", None)
+    return Pair(
+        kind.from_seed_bytes(seed(f"ml-dsa {strength}")),
+        f"ML-DSA-{strength}",
+        8 * {44: 1312, 65: 1952, 87: 2592}[strength],
+    )
 
 
 @dataclass(frozen=True)
@@ -264,11 +282,15 @@ def _pss(key: rsa.RSAPrivateKey) -> Signature:
 
 
 _RSA_SIGNATURES: Final = {
+    "md5": ("1.2.840.113549.1.1.4", "md5WithRSAEncryption"),
+    "sha1": ("1.2.840.113549.1.1.5", "sha1WithRSAEncryption"),
+    "sha224": ("1.2.840.113549.1.1.14", "sha224WithRSAEncryption"),
     "sha256": ("1.2.840.113549.1.1.11", "sha256WithRSAEncryption"),
     "sha384": ("1.2.840.113549.1.1.12", "sha384WithRSAEncryption"),
     "sha512": ("1.2.840.113549.1.1.13", "sha512WithRSAEncryption"),
 }
 _ECDSA_SIGNATURES: Final = {
+    "sha1": ("1.2.840.10045.4.1", "ecdsa-with-SHA1"),
     "sha256": ("1.2.840.10045.4.3.2", "ecdsa-with-SHA256"),
     "sha384": ("1.2.840.10045.4.3.3", "ecdsa-with-SHA384"),
     "sha512": ("1.2.840.10045.4.3.4", "ecdsa-with-SHA512"),

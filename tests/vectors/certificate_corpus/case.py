@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -28,6 +29,7 @@ CONTENT: Final = "certificate_content"
 KEY: Final = "private_key"
 PASSPHRASE: Final = "passphrase"
 
+_SHORT: Final = 100
 _INLINE: Final = 20_000
 """Characters; a longer input is stored compressed: the large ones are hostile and repeat themselves."""
 
@@ -44,12 +46,14 @@ class Sent:
 
 @dataclass(frozen=True)
 class Case:
-    """`covers` are the entries of the matrix that it proves something about."""
+    """`covers` are the entries of the matrix that it proves something about; `leaf` is the certificate
+    that the outcome is about, if there is one."""
 
     name: str
     covers: tuple[str, ...]
     sent: Sent
     expect: dict[str, Any]
+    leaf: Issued | None = None
 
 
 def refused(name: str, covers: str, sent: Sent, where: str, reason: str | None, *says: str) -> Case:
@@ -75,23 +79,20 @@ def accepted(
     `count` is the number of certificates sent, if others came along. `changed` are members of the metadata
     that differ from what the certificate was issued with; `says` must occur in the warnings' messages.
     """
-    metadata = leaf.facts | {
+    metadata = {
         "chain_length": 1 + len(chain) if count is None else count,
         "has_private_key": key is not None,
         "has_passphrase": bool(sent.passphrase),
-        "sha256_fingerprint": sha256(leaf.der).hexdigest(),
     }
-    for unsure in [member for member, value in changed.items() if value is ...]:
-        del metadata[unsure], changed[unsure]
     expect = {
-        "metadata": metadata | changed,
-        "warnings": sorted(warnings),
-        "says": list(says),
         "leaf": sha256(leaf.der).hexdigest(),
         "chain": [sha256(issuer.der).hexdigest() for issuer in chain],
         "key": spki_sha256(key) if key else None,
+        "metadata": metadata | changed,
+        "warnings": sorted(warnings),
+        "says": list(says),
     }
-    return Case(name, tuple(covers.split()), sent, expect)
+    return Case(name, tuple(covers.split()), sent, expect, leaf)
 
 
 def key_alone(name: str, covers: str, sent: Sent, pair: Pair, warnings: Iterable[str] = ()) -> Case:
@@ -118,12 +119,12 @@ def key_alone(name: str, covers: str, sent: Sent, pair: Pair, warnings: Iterable
         "chain_length": 0,
     }
     expect = {
-        "metadata": metadata,
-        "warnings": sorted(warnings),
-        "says": [],
         "leaf": None,
         "chain": [],
         "key": spki_sha256(pair),
+        "metadata": metadata,
+        "warnings": sorted(warnings),
+        "says": [],
     }
     return Case(name, tuple(covers.split()), sent, expect)
 
@@ -135,30 +136,40 @@ def spki_sha256(pair: Pair) -> str:
 
 
 def write(folder: Path, family: str, cases: Sequence[Case]) -> None:
-    """One manifest per family. Raises ValueError for a name that occurs twice."""
+    """One manifest per family. Raises ValueError for a name that occurs twice.
+
+    What several cases send, and what is expected of a certificate by itself, is written once.
+    """
     names = [case.name for case in cases]
     if len(set(names)) != len(names):
         raise ValueError(f"{family}: {sorted(name for name in names if names.count(name) > 1)}")
+    times = Counter(text for case in cases for text in (case.sent.content, case.sent.private_key))
+    shared = [text for text, count in times.items() if text and count > 1 and len(text) > _SHORT]
+    leaves = {sha256(case.leaf.der).hexdigest(): case.leaf.facts for case in cases if case.leaf}
     manifest = {
         "family": family,
         "now": NOW.isoformat(),
-        "cases": [_json(case) for case in cases],
+        "certificates": leaves,
+        "texts": [_packed(text) for text in shared],
+        "cases": [_json(case, shared) for case in cases],
     }
     text = json.dumps(manifest, indent=1, ensure_ascii=True) + "\n"
     (folder / f"{family}.json").write_text(text, encoding="ascii")
 
 
-def _json(case: Case) -> dict[str, Any]:
+def _json(case: Case, shared: list[str]) -> dict[str, Any]:
     sent = case.sent
     entry: dict[str, Any] = {
         "name": case.name,
-        "covers": case.covers,
+        "covers": " ".join(case.covers),
         "certificate_type": sent.certificate_type,
     }
-    for member, value in ((CONTENT, sent.content), (KEY, sent.private_key)):
-        if value is not None and len(value) > _INLINE:
-            compressed = zlib.compress(value.encode(), 9)
-            entry[f"{member}_zlib"] = base64.b64encode(compressed).decode()
-        else:
-            entry[member] = value
+    for member, text in ((CONTENT, sent.content), (KEY, sent.private_key)):
+        entry[member] = {"text": shared.index(text)} if text in shared else _packed(text)
     return entry | {PASSPHRASE: sent.passphrase, "expect": case.expect}
+
+
+def _packed(text: str | None) -> str | dict[str, str] | None:
+    if text is None or len(text) <= _INLINE:
+        return text
+    return {"zlib": base64.b64encode(zlib.compress(text.encode(), 9)).decode()}

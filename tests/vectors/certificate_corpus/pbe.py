@@ -13,6 +13,7 @@ from typing import Final
 
 from cryptography.hazmat.decrepit.ciphers.algorithms import ARC4, RC2, Camellia, TripleDES
 from cryptography.hazmat.primitives.ciphers import BlockCipherAlgorithm, Cipher, modes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 
 from tests.vectors.certificate_corpus import asn1, openssl
@@ -39,8 +40,12 @@ CIPHERS: Final = {
     "RC2-40-CBC": ("1.2.840.113549.3.2", 5, 8),
     "RC2-64-CBC": ("1.2.840.113549.3.2", 8, 8),
     "RC2-128-CBC": ("1.2.840.113549.3.2", 16, 8),
+    "AES-256-GCM": ("2.16.840.1.101.3.4.1.46", 32, 12),
     "CAMELLIA-256-CBC": ("1.2.392.200011.61.1.1.1.4", 32, 16),
 }
+ARIA: Final = asn1.algorithm("1.2.410.200046.1.1.12", asn1.octets(bytes(16)))
+"""ARIA-256-CBC, which nothing here reads."""
+_GCM_TAG: Final = 16
 _RC2_VERSIONS: Final = {5: 160, 8: 120, 16: 58}
 """RFC 8018 appendix B.2.3: how the effective key bits are written."""
 
@@ -119,8 +124,17 @@ def _pbes2(kdf: bytes, cipher: str, oid: str, key: bytes) -> Scheme:
     parameters = asn1.octets(vector)
     if cipher.startswith("RC2"):
         parameters = asn1.sequence(asn1.integer(_RC2_VERSIONS[len(key)]), parameters)
+    if cipher.endswith("GCM"):
+        parameters = asn1.sequence(parameters, asn1.integer(_GCM_TAG))
     both = asn1.sequence(kdf, asn1.algorithm(oid, parameters))
     return Scheme(asn1.algorithm("1.2.840.113549.1.5.13", both), cipher, key, vector)
+
+
+def pbkdf2_algorithm(rounds: int = ROUNDS, prf: bytes = b"") -> bytes:
+    """The AlgorithmIdentifier of PBKDF2 alone."""
+    return asn1.algorithm(
+        "1.2.840.113549.1.5.12", asn1.sequence(asn1.octets(SALT), asn1.integer(rounds), prf)
+    )
 
 
 def pbes2_of(kdf: bytes, cipher: bytes) -> bytes:
@@ -211,6 +225,8 @@ def encrypt(cipher: str, key: bytes, vector: bytes, plain: bytes) -> bytes:
         return stream.update(plain) + stream.finalize()
     if cipher.startswith("RC2") and len(key) != 16:  # the library knows 128 effective bits only
         return openssl.encipher(f"rc2-{8 * len(key)}-cbc", key, vector, plain)
+    if cipher.endswith("GCM"):
+        return AESGCM(key).encrypt(vector, plain, None)
     algorithm = _block_cipher(cipher, key)
     block = algorithm.block_size // 8
     padding = block - len(plain) % block

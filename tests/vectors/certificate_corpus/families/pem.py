@@ -156,7 +156,7 @@ def _keys() -> list[Case]:
             Sent("pem", other + own + two),
             *CHAIN,
             key=LEAF.pair,
-            count=4,
+            count=3,
             warnings=["chain_out_of_order"],
         ),
         accepted(

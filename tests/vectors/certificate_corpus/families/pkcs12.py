@@ -82,6 +82,7 @@ def _modern() -> list[Case]:
         scheme = pbe.pbes2(WORDS, cipher, "hmacWithSHA1")
         text = store(WORDS, scheme, scheme, pfx.Mac("sha1"))
         found.append(opens(f"pbes2-{cipher}".lower(), f"pbes2 {entry}", text, WORDS, *LEGACY))
+    camellia = pbe.pbes2(WORDS, "CAMELLIA-256-CBC")
     with_length = pbe.pbes2(WORDS, key_length=True)
     cheap = pbe.scrypt(WORDS)
     found += [
@@ -91,6 +92,7 @@ def _modern() -> list[Case]:
             store(WORDS, with_length, with_length, pfx.Mac()),
             WORDS,
         ),
+        opens("pbes2-camellia", "pbes2", store(WORDS, camellia, camellia, pfx.Mac()), WORDS),
         opens("pbes2-scrypt", "pbes2 scrypt", store(WORDS, cheap, cheap, pfx.Mac()), WORDS),
     ]
     return found
@@ -365,9 +367,7 @@ def _refused_methods() -> list[Case]:
     bags = asn1.sequence(*(pfx.certificate_bag(der) for der in DERS))
     made_up = "1.2.3.4"
     aes = asn1.algorithm("2.16.840.1.101.3.4.1.42", asn1.octets(bytes(16)))
-    pbkdf2 = asn1.algorithm(
-        "1.2.840.113549.1.5.12", asn1.sequence(asn1.octets(pbe.SALT), asn1.integer(512))
-    )
+    pbkdf2 = pbe.pbkdf2_algorithm()
     odd_prf = asn1.algorithm(
         "1.2.840.113549.1.5.12",
         asn1.sequence(asn1.octets(pbe.SALT), asn1.integer(512), asn1.algorithm(made_up)),
@@ -377,7 +377,7 @@ def _refused_methods() -> list[Case]:
         "unknown-cipher": (pbe.pbes2_of(pbkdf2, asn1.algorithm(made_up)), made_up),
         "unknown-kdf": (pbe.pbes2_of(asn1.algorithm(made_up), aes), made_up),
         "unknown-prf": (pbe.pbes2_of(odd_prf, aes), made_up),
-        "camellia": (pbe.pbes2(WORDS, "CAMELLIA-256-CBC").algorithm, "1.2.392.200011.61.1.1.1.4"),
+        "aria": (pbe.pbes2_of(pbkdf2, pbe.ARIA), "ARIA"),
         "gost-cipher": (pbe.pbes2_of(pbkdf2, asn1.algorithm("1.2.643.2.2.21")), "1.2.643.2.2.21"),
     }
     found = []

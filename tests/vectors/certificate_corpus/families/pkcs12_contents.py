@@ -351,7 +351,7 @@ def _broken() -> list[Case]:
     no_safe = asn1.sequence(asn1.integer(3), asn1.sequence(asn1.oid("1.2.840.113549.1.7.1")))
     broken = {
         "cut-short": good[:-30],
-        "garbage-after": good + b"\0",
+        "garbage-after": good + b"garbage",
         "no-content": no_safe,
         "no-certificate-in-its-bag": pfx.pfx([pfx.plain(pfx.certificate_bag(b"hello"))]),
         "certificate-cut-short": pfx.pfx([pfx.plain(pfx.certificate_bag(LEAF.der[:-9]))]),
@@ -373,10 +373,10 @@ def _broken() -> list[Case]:
     found += [
         refused(
             "broken-one-bit",
-            "p12 wrong-passphrase",
+            "p12 malformed",
             Sent("p12", b64(bytes(changed)), None, WORDS),
-            "passphrase",
-            "wrong_passphrase",
+            CONTENT,
+            "malformed",
         ),
         refused(
             "broken-key",
