@@ -4,6 +4,14 @@ import base64
 import urllib.parse
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
+from cryptography.hazmat.primitives.serialization.pkcs12 import serialize_key_and_certificates
 
 from services.secrets.certificates import CertificateRefused, read_certificate
 from services.secrets.certificates.encodings.transfer import Opened, open_file, open_transfer
@@ -95,6 +103,21 @@ def test_text_is_text_also_when_it_was_wrapped(content: str) -> None:
     material = read_certificate(content, None, None, "pem", NOW)
     assert material.metadata.dns_names == ("example.com",)
     assert material.content == content.encode()
+
+
+def test_the_armor_that_windows_puts_around_any_file_is_a_coat() -> None:
+    key = LEAF.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    locked = BestAvailableEncryption(b"x")
+    assert isinstance(LEAF.key, ec.EllipticCurvePrivateKey)
+    pfx = serialize_key_and_certificates(b"mine", LEAF.key, LEAF.certificate, None, locked)
+    for file in (key, pfx):
+        encoded = pem_block("CERTIFICATE", file).replace("\n", "\r\n")
+        assert open_transfer(encoded) == Opened(data=file)
+        assert open_transfer(base64_of(encoded.encode())) == Opened(data=file)
+        beside = PEM + encoded
+        assert open_transfer(beside) == Opened(text=beside)
+    material = read_certificate(pem_block("CERTIFICATE", pfx), None, "x", "pfx", NOW)
+    assert material.metadata.has_private_key
 
 
 def test_a_remark_in_an_old_encoding_does_not_hide_the_certificate() -> None:

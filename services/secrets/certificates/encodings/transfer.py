@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote, unquote_to_bytes
 
+from services.secrets.certificates.encodings.armor import PemFault, scan
+from services.secrets.certificates.encodings.outline import shape_of
 from services.secrets.certificates.limits import check_decoded
 from services.secrets.certificates.refusal import CertificateRefused, Field
 
@@ -29,6 +31,9 @@ _QUOTES: Final = ('"', "'")
 # any dash, so that a text whose dashes were changed is still named as damaged PEM
 _PEM_MARK: Final = re.compile("[-\u2010-\u2015\u2212] ?(?:BEGIN|END) [A-Z]", re.IGNORECASE)
 _PERCENT_PEM: Final = "-----BEGIN%20"
+_CERTIFICATE: Final = "-----BEGIN CERTIFICATE-----"
+_HEAD: Final = 64  # characters, enough for the outline of what is in them
+_FILES: Final = ("pkcs12", "private key", "encrypted private key")
 _UTF16_PEM: Final = "-----BEGIN".encode("utf-16-le")[:-1]  # without the last NUL, in both orders
 _DATA_URI: Final = re.compile(r"data:([^,]{0,256}),(.*)", re.IGNORECASE | re.DOTALL)
 _BINARY: Final = re.compile(rb"[\x00-\x08\x0e-\x19\x1b-\x1f\x7f]")
@@ -62,8 +67,9 @@ class Opened:
 def open_transfer(content: str, from_field: Field = "certificate_content") -> Opened:
     """What is inside `content`, which came in the field `from_field`.
 
-    Text with a BEGIN line is text, also when it was wrapped in base64 as UTF-8 or UTF-16; so is text that
-    is no base64, and hexadecimal. Raises CertificateRefused: `empty`, or more than MAX_DECODED_BYTES.
+    Text with a BEGIN line is text, also when it was wrapped in base64 as UTF-8 or UTF-16, unless it is a
+    binary file in a certificate's armor. Text that is no base64 is text, and so is hexadecimal.
+    Raises CertificateRefused: `empty`, or more than MAX_DECODED_BYTES.
     """
     opened = _open(content, _MAX_COATS)
     if not opened.text and not opened.data:
@@ -89,7 +95,8 @@ def _open(content: str, coats: int) -> Opened:
     if _PERCENT_PEM in text:
         text = unquote(text)
     if _PEM_MARK.search(text):
-        return Opened(text=text)
+        data = _encoded_file(text)
+        return Opened(text=text) if data is None else Opened(data=data)
     return _open_base64(text, coats, is_declared=False)
 
 
@@ -104,6 +111,21 @@ def _plain(content: str) -> str:
     if len(bare) > 1 and bare[0] == bare[-1] and bare.startswith(_QUOTES):
         return bare[1:-1]
     return text if bare else ""
+
+
+def _encoded_file(text: str) -> bytes | None:
+    """The file if the text is what `certutil -encode` of Windows makes of a PKCS#12 or a key: the same
+    armor that certificates have. (PKCS#7 under that label is PEM in its own right.)"""
+    bare = text.strip()
+    if not bare.startswith(_CERTIFICATE) or bare.count("-----BEGIN ") != 1:
+        return None
+    try:
+        head = "".join(bare[len(_CERTIFICATE) :][: 2 * _HEAD].split())[:_HEAD]
+        if shape_of(base64.b64decode(head)) not in _FILES:
+            return None
+        return scan(bare)[0].decoded()
+    except (ValueError, PemFault):
+        return None
 
 
 def _open_uri(media_type: str, rest: str, coats: int) -> Opened:
