@@ -3,12 +3,18 @@
 from typing import Final
 
 from services.secrets.certificates.contents import Contents
-from services.secrets.certificates.encodings.armor import PemBlock, PemFault, scan
+from services.secrets.certificates.encodings.armor import PemFault
 from services.secrets.certificates.encodings.outline import shape_of
 from services.secrets.certificates.encodings.transfer import Opened
-from services.secrets.certificates.formats.other_kind import Declared, other_kind, refused
+from services.secrets.certificates.formats.other_kind import (
+    Declared,
+    no_such_structure,
+    other_kind,
+    refused,
+)
+from services.secrets.certificates.formats.pem import blocks_of
 from services.secrets.certificates.formats.pkcs12 import refusals
-from services.secrets.certificates.formats.pkcs12.structure import NotPkcs12, read_pfx
+from services.secrets.certificates.formats.pkcs12.structure import read_pfx
 from services.secrets.certificates.formats.pkcs12.unpacking import unpack
 from services.secrets.certificates.keys.encryption import EncryptionRefused
 
@@ -30,13 +36,12 @@ def read_pkcs12(opened: Opened, passphrase: bytes | None) -> Contents:
     data = _data(opened)
     try:
         return unpack(read_pfx(data), passphrase)
-    except NotPkcs12:
-        raise other_kind(_PKCS12, Opened(data=data)) from None
     except EncryptionRefused as refusal:
         raise refusals.unsupported(str(refusal)) from None
     except (ValueError, IndexError):
-        if shape_of(data) != _SHAPE:
-            raise other_kind(_PKCS12, Opened(data=data)) from None
+        pass
+    if shape_of(data) != _SHAPE:
+        raise no_such_structure(_PKCS12, Opened(data=data))
     raise refusals.damaged()
 
 
@@ -44,17 +49,10 @@ def _data(opened: Opened) -> bytes:
     """The bytes of the file: as they came, or out of the one PEM block in which GnuTLS puts them."""
     if opened.data is not None:
         return opened.data
-    try:
-        blocks = scan(opened.text or "")
-    except PemFault as fault:
-        raise refused(fault.reason, fault.message) from None
+    blocks = blocks_of(opened)
     if [block.label for block in blocks] != [_LABEL]:
         raise other_kind(_PKCS12, opened, blocks)
-    return _decoded(blocks[0])
-
-
-def _decoded(block: PemBlock) -> bytes:
     try:
-        return block.decoded()
+        return blocks[0].decoded()
     except PemFault as fault:
         raise refused(fault.reason, fault.message) from None

@@ -67,7 +67,11 @@ def without_certificate(bags: Bags) -> CertificateRefused:
 def locked(passphrase: bytes | None, bags: Bags) -> CertificateRefused:
     """The MAC or what is encrypted shows that the passphrase is not the right one, or is missing."""
     if passphrase:
-        hint = " It ends with a line break: send it without." if passphrase.endswith(b"\n") else ""
+        hint = (
+            " It ends with a line break: send it without."
+            if passphrase.endswith((b"\n", b"\r"))
+            else ""
+        )
         return CertificateRefused(
             "passphrase",
             "wrong_passphrase",

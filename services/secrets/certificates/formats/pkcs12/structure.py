@@ -28,10 +28,6 @@ _EXPLICIT_0: Final = der.context(0)
 _IMPLICIT_0: Final = der.context(0, constructed=False)
 
 
-class NotPkcs12(Exception):  # noqa: N818 - a refusal
-    """It is a whole structure, but another one."""
-
-
 @dataclass(frozen=True, slots=True)
 class Sealed:
     """Something encrypted: an AlgorithmIdentifier and what it is about."""
@@ -53,8 +49,8 @@ class Pfx:
 def read_pfx(data: bytes) -> Pfx:
     """Takes the file apart.
 
-    Raises NotPkcs12, EncryptionRefused (a way of protection that is not supported), and ValueError for a
-    structure that is damaged, cut short or has more after it.
+    Raises EncryptionRefused for a way of protection that is not supported; ValueError and IndexError for
+    another structure, and for one that is damaged, cut short or has more after it.
     """
     value, rest = ber.first_value(data)
     if rest.strip(_PADDING):
@@ -71,14 +67,11 @@ def read_pfx(data: bytes) -> Pfx:
 
 def _outside(value: bytes) -> tuple[int, der.Element, list[der.Element]]:
     """PFX ::= SEQUENCE { version INTEGER, authSafe ContentInfo, macData MacData OPTIONAL }"""
-    try:
-        version, safe, *others = der.sequence(value)
-        number = version.integer()
-        if number in _VERSIONS and safe.members()[0].oid().startswith(_CMS):
-            return number, safe, others
-    except (ValueError, IndexError):
-        pass
-    raise NotPkcs12
+    version, safe, *others = der.sequence(value)
+    number = version.integer()
+    if number not in _VERSIONS or not safe.members()[0].oid().startswith(_CMS):
+        raise ValueError("no PFX")
+    return number, safe, others
 
 
 def _content(info: der.Element) -> tuple[str, der.Element]:
