@@ -4,13 +4,13 @@ from typing import Final
 
 from services.secrets.certificates.contents import Contents
 from services.secrets.certificates.encodings.armor import PKCS7_LABELS
-from services.secrets.certificates.encodings.ber import to_der
 from services.secrets.certificates.encodings.outline import shape_of
 from services.secrets.certificates.encodings.transfer import Opened
 from services.secrets.certificates.formats.other_kind import Declared, other_kind, refused
 from services.secrets.certificates.formats.pem import blocks_of, keys_of
 from services.secrets.certificates.keys.encryption import Budget
 from services.secrets.certificates.keys.opening import OpenedKey, open_key_der
+from services.secrets.certificates.keys.structure import is_whole_key
 
 _FIELD: Final = "certificate_content"
 _KEY: Final = Declared(
@@ -30,17 +30,15 @@ def read_key(opened: Opened, passphrase: bytes | None) -> Contents:
     """The one private key, and no certificate. Raises CertificateRefused."""
     if opened.data is None:
         return Contents((), (_from_text(opened, passphrase),))
+    if is_whole_key(opened.data):
+        return Contents((), (open_key_der(opened.data, passphrase, _FIELD, Budget()),))
     if shape_of(opened.data) not in _KEY_SHAPES:
         raise other_kind(_KEY, opened)
-    try:
-        to_der(opened.data)
-    except ValueError:
-        raise refused(
-            "malformed",
-            "certificate_content begins as a private key, but it was cut short or has more after it. "
-            "Copy it again, whole.",
-        ) from None
-    return Contents((), (open_key_der(opened.data, passphrase, _FIELD, Budget()),))
+    raise refused(
+        "malformed",
+        "certificate_content begins as a private key, but it was cut short or has more after it. "
+        "Copy it again, whole.",
+    )
 
 
 def _from_text(opened: Opened, passphrase: bytes | None) -> OpenedKey:

@@ -92,6 +92,17 @@ def structure_of(data: bytes, curve: bytes | None = None) -> EncryptedKey | Plai
     raise NoKeyStructure
 
 
+def is_whole_key(data: bytes) -> bool:
+    """Whether `data` is a private key by its structure, be it supported, damaged inside, or neither."""
+    try:
+        structure_of(data)
+    except NoKeyStructure:
+        return False
+    except (UnsupportedKey, ValueError):
+        return True
+    return True
+
+
 def encode(tag: int, *parts: bytes) -> bytes:
     """One DER element around the parts; `tag` is one octet."""
     body = b"".join(parts)
