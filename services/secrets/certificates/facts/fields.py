@@ -28,12 +28,12 @@ _BOOLEAN: Final = 0x01
 
 def subject(certificate: Certificate) -> str:
     """The display form. This and all that follow raise ValueError for what cannot be read."""
-    return display_name(certificate.structure.subject)
+    return display_name(certificate.structure.subject.body)
 
 
 def issuer(certificate: Certificate) -> str:
     """The display form."""
-    return display_name(certificate.structure.issuer)
+    return display_name(certificate.structure.issuer.body)
 
 
 def not_before(certificate: Certificate) -> datetime:
