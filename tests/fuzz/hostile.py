@@ -208,10 +208,10 @@ def rsa_spki(modulus: int, exponent: int) -> bytes:
     return sequence(_RSA, tlv(3, b"\0" + sequence(integer(modulus), integer(exponent))))
 
 
-def _rsa_certificate(bits: int, exponent: int, **more: int) -> bytes:
+def _rsa_certificate(bits: int, exponent: int, serial: int = 1) -> bytes:
     spki = rsa_spki((1 << bits) - 1, exponent)
     signature = b"\x5a" * (bits // 8)
-    return certificate(spki=spki, algorithm=_RSA_SHA256, signature=signature, **more)
+    return certificate(spki=spki, algorithm=_RSA_SHA256, signature=signature, serial=serial)
 
 
 def _extension(kind: str, value: bytes) -> bytes:
@@ -222,7 +222,7 @@ def _look_alikes(curve: ec.EllipticCurve, count: int) -> bytes:
     """Issued by each other, as far as their names go, and signed by none of them."""
     key = ec.generate_private_key(curve)
     signer = Issued(issue("hostile").certificate, ec.generate_private_key(curve))
-    first = issue("hostile", by=signer, key=key, serial=1)  # type: ignore[arg-type]
+    first = issue("hostile", by=signer, key=key, serial=1)
     one = first.der
     at = one.index(b"\x02\x01\x01")
     return b"".join(one[: at + 2] + bytes([n]) + one[at + 3 :] for n in range(1, count + 1))

@@ -60,7 +60,7 @@ def container(
             builder = builder.key_cert_algorithm(pkcs12.PBES.PBESv1SHA1And3KeyTripleDESCBC)
         data = pkcs12.serialize_key_and_certificates(
             b"friendly",
-            issued.key,  # type: ignore[arg-type]
+            issued.key,
             issued.certificate,
             [other.certificate],
             builder.hmac_hash(hashes.SHA256()).build(passphrase.encode()),

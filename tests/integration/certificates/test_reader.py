@@ -103,8 +103,7 @@ async def test_too_much_memory_is_refused_and_the_worker_replaced() -> None:
         (before,) = reader.worker_pids
         with pytest.raises(CertificateRefused) as caught:
             await reader.read(LEAF.pem, scrypt_key(2**18), "x", "pem", NOW)
-        assert caught.value.field == "private_key"
-        assert caught.value.reason in {"unsupported_algorithm", "malformed"}
+        assert (caught.value.field, caught.value.reason) == ("private_key", "unsupported_algorithm")
         assert not psutil.pid_exists(before)
         assert (await reader.read(LEAF.pem, None, None, "pem", NOW)).metadata.subject
     finally:

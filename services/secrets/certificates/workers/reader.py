@@ -16,7 +16,7 @@ from services.secrets.certificates.read import SUPPORTED_TYPES
 from services.secrets.certificates.refusal import CertificateRefused, Field
 from services.secrets.certificates.sent import check_sent
 from services.secrets.certificates.workers.process import WorkerDied, WorkerOutOfTime, WorkerProcess
-from services.secrets.certificates.workers.worker import Answer, Broken, GaveUp, Job
+from services.secrets.certificates.workers.worker import Broken, GaveUp, Job, Outcome
 
 CPU_SECONDS: Final = 2.0
 """Processor time for one job; the dearest material within the limits takes about 1 s."""
@@ -178,12 +178,12 @@ class CertificateReader:
             raise CertificateReaderFailed(answer.name)
         raise answer
 
-    def _finished(self, future: asyncio.Future[Answer]) -> None:
+    def _finished(self, future: asyncio.Future[Outcome]) -> None:
         self._under_way -= 1
         if not future.cancelled():
             future.exception()  # a caller that went away does not fetch it; that is no fault
 
-    def _run(self, job: Job) -> Answer:
+    def _run(self, job: Job) -> Outcome:
         """In a thread; there are as many threads as lanes, so one is always free here."""
         lane = self._lanes.get()
         try:
@@ -200,7 +200,7 @@ def _end(threads: ThreadPoolExecutor, lanes: tuple[_Lane, ...]) -> None:
         lane.reap()
 
 
-def _ask(lane: _Lane, job: Job, wall_seconds: float) -> Answer:
+def _ask(lane: _Lane, job: Job, wall_seconds: float) -> Outcome:
     for _ in range(_ATTEMPTS):
         try:
             answer = lane.worker().ask(job, wall_seconds)

@@ -61,7 +61,8 @@ class GaveUp:
     over: Literal["memory", "crash"]
 
 
-Answer = CertificateMaterial | CertificateRefused | GaveUp | Broken
+Outcome = CertificateMaterial | CertificateRefused | Broken
+Answer = Outcome | GaveUp
 
 
 def run(pipe: Connection, memory_bytes: int) -> None:
