@@ -94,7 +94,15 @@ def test_what_is_no_plain_certificate_is_not_joined(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"\0\1\2", b"hello", b"PK\x03\x04rest", b"tls.crt", b"", LEAF.pem.encode()[30:90]]
+    "data",
+    [
+        pytest.param(b"\0\1\2", id="noise"),
+        pytest.param(b"hello", id="a word"),
+        pytest.param(b"PK\x03\x04rest", id="an archive"),
+        pytest.param(b"tls.crt", id="a file's name"),
+        pytest.param(b"", id="nothing"),
+        pytest.param(LEAF.pem.encode()[30:90], id="a piece of PEM"),
+    ],
 )
 def test_what_cannot_be_stored_has_no_type_but_a_name(data: bytes) -> None:
     assert guess_type(data) is None
