@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import zlib
 from collections import Counter
 from dataclasses import dataclass, field
@@ -30,7 +31,8 @@ KEY: Final = "private_key"
 PASSPHRASE: Final = "passphrase"
 
 _SHORT: Final = 100
-_INLINE: Final = 20_000
+_BLOCK: Final = re.compile("(-----BEGIN ([A-Z ]+)-----\n[^-]+\n-----END \\2-----\n)")
+_INLINE: Final = 6_000
 """Characters; a longer input is stored compressed: the large ones are hostile and repeat themselves."""
 
 
@@ -72,12 +74,14 @@ def accepted(
     count: int | None = None,
     warnings: Iterable[str] = (),
     says: Sequence[str] = (),
+    loads: bool = True,
     **changed: object,
 ) -> Case:
     """Acceptance: metadata about `leaf`, whose issuers in the normal form are `chain`.
 
     `count` is the number of certificates sent, if others came along. `changed` are members of the metadata
     that differ from what the certificate was issued with; `says` must occur in the warnings' messages.
+    `loads`: `cryptography` reads the certificates too.
     """
     metadata = {
         "chain_length": 1 + len(chain) if count is None else count,
@@ -91,6 +95,7 @@ def accepted(
         "metadata": metadata | changed,
         "warnings": sorted(warnings),
         "says": list(says),
+        "loads": loads,
     }
     return Case(name, tuple(covers.split()), sent, expect, leaf)
 
@@ -125,6 +130,7 @@ def key_alone(name: str, covers: str, sent: Sent, pair: Pair, warnings: Iterable
         "metadata": metadata,
         "warnings": sorted(warnings),
         "says": [],
+        "loads": True,
     }
     return Case(name, tuple(covers.split()), sent, expect)
 
@@ -143,8 +149,13 @@ def write(folder: Path, family: str, cases: Sequence[Case]) -> None:
     names = [case.name for case in cases]
     if len(set(names)) != len(names):
         raise ValueError(f"{family}: {sorted(name for name in names if names.count(name) > 1)}")
-    times = Counter(text for case in cases for text in (case.sent.content, case.sent.private_key))
-    shared = [text for text, count in times.items() if text and count > 1 and len(text) > _SHORT]
+    times = Counter(
+        piece
+        for case in cases
+        for text in (case.sent.content, case.sent.private_key)
+        for piece in {*_pieces(text or ""), text or ""}
+    )
+    shared = [text for text, count in times.items() if count > 1 and len(text) > _SHORT]
     leaves = {sha256(case.leaf.der).hexdigest(): case.leaf.facts for case in cases if case.leaf}
     manifest = {
         "family": family,
@@ -165,11 +176,33 @@ def _json(case: Case, shared: list[str]) -> dict[str, Any]:
         "certificate_type": sent.certificate_type,
     }
     for member, text in ((CONTENT, sent.content), (KEY, sent.private_key)):
-        entry[member] = {"text": shared.index(text)} if text in shared else _packed(text)
-    return entry | {PASSPHRASE: sent.passphrase, "expect": case.expect}
+        if text is not None:
+            entry[member] = _stored(text, shared)
+    if sent.passphrase is not None:
+        entry[PASSPHRASE] = sent.passphrase
+    usual = {"says": [], "loads": True, "warnings": [], "chain": [], "key": None}
+    said = {name: value for name, value in case.expect.items() if usual.get(name, ...) != value}
+    return entry | {"expect": said}
 
 
-def _packed(text: str | None) -> str | dict[str, str] | None:
-    if text is None or len(text) <= _INLINE:
+def _pieces(text: str) -> list[str]:
+    """PEM blocks as they usually look, and what stands between them."""
+    if len(text) > _INLINE:
+        return []
+    return [piece for at, piece in enumerate(_BLOCK.split(text)) if piece and at % 3 != 2]
+
+
+def _stored(text: str, shared: list[str]) -> str | dict[str, Any]:
+    """The text, or which of the shared texts it is made of."""
+    if text in shared:
+        return {"texts": [shared.index(text)]}
+    pieces = _pieces(text)
+    if any(piece in shared for piece in pieces):
+        return {"texts": [shared.index(one) if one in shared else one for one in pieces]}
+    return _packed(text)
+
+
+def _packed(text: str) -> str | dict[str, Any]:
+    if len(text) <= _INLINE:
         return text
     return {"zlib": base64.b64encode(zlib.compress(text.encode(), 9)).decode()}

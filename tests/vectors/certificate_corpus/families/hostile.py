@@ -20,6 +20,7 @@ from tests.vectors.certificate_corpus.texts import b64, block, key_pem, lines, p
 _WORDS = "open the coffer"
 _KIB: Final = 1024
 _TEN_MILLION: Final = 10_000_000
+_MANY: Final = "hostile many-certificates"
 
 
 def cases() -> list[Case]:
@@ -192,7 +193,7 @@ def _numbers() -> list[Case]:
             warnings=["self_signed"],
         ),
         *(
-            refused(f"101-certificates-{sent.certificate_type}", "hostile many-certificates", sent, CONTENT, None)
+            refused(f"101-certificates-{sent.certificate_type}", _MANY, sent, CONTENT, None)
             for sent in (
                 Sent("pem", pem(*more)),
                 Sent("crt", pem(*more)),
@@ -262,11 +263,11 @@ def _lies() -> list[Case]:
     """Lengths and numbers that promise what is not there."""
     good = pfx.pfx([pfx.plain(pfx.certificate_bag(LEAF.der))], _WORDS, pfx.Mac())
     lies = {
-        "four-gigabytes": b"\x30\x84\xff\xff\xff\xff",
-        "126-length-octets": b"\x30\xfe" + b"\xff" * 126,
-        "one-octet": b"\x30",
-        "length-missing": b"\x30\x82",
-        "empty-sequence": b"\x30\x00",
+        "four-gigabytes": (b"\x30\x84\xff\xff\xff\xff", "malformed"),
+        "126-length-octets": (b"\x30\xfe" + b"\xff" * 126, "not_this_format"),
+        "one-octet": (b"\x30", "not_this_format"),
+        "length-missing": (b"\x30\x82", "malformed"),
+        "empty-sequence": (b"\x30\x00", "malformed"),
     }
     found = [
         refused(
@@ -274,11 +275,10 @@ def _lies() -> list[Case]:
             f"{kind} hostile lying-lengths",
             Sent(kind, b64(data)),
             CONTENT,
-            "malformed",
+            reason,
         )
-        for name, data in lies.items()
+        for name, (data, reason) in lies.items()
         for kind in ("crt", "pfx", "p7b")
-        if len(data) > 8 or kind == "pfx" or name == "four-gigabytes"
     ]
     oid = asn1.tlv(6, b"\x81" * 5000 + b"\1")
     algorithm = asn1.sequence(oid, asn1.NULL)
@@ -351,7 +351,7 @@ def _texts() -> list[Case]:
             "pem hostile odd-text",
             Sent("pem", nested_coats),
             CONTENT,
-            "not_this_format",
+            "invalid_base64",
         )
     )
     found.append(

@@ -200,6 +200,7 @@ def _empty() -> list[Case]:
         "empty": cms.certs_only(),
         "without-the-member": cms.certs_only(omit_certificates=True),
         "crl-only": cms.certs_only(crls=(crl(),), omit_certificates=True),
+        "no-content": asn1.sequence(asn1.oid(cms.SIGNED)),
         "empty-ber": asn1.ber(cms.certs_only()),
     }
     found = [
@@ -244,7 +245,6 @@ def _broken() -> list[Case]:
         "garbage-certificate": cms.certs_only(asn1.sequence(asn1.integer(5))),
         "certificate-cut-short": cms.certs_only(LEAF.der[:40]),
         "lying-length": whole[:5] + b"\x7f" + whole[6:],
-        "no-content": asn1.sequence(asn1.oid(cms.SIGNED)),
         "ber-without-end": asn1.ber(whole)[:-2],
     }
     return [
