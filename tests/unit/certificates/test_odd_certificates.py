@@ -1,11 +1,16 @@
 """Certificates that break RFC 5280 and are in use all the same: one odd field takes no fact from the rest."""
 
 import hashlib
+import warnings
 from datetime import UTC, datetime
 
 import pytest
+from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509 import InvalidVersion, load_der_x509_certificate
+from cryptography.x509.oid import NameOID, ObjectIdentifier
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from services.secrets.certificates import CertificateMetadata, CertificateRefused, read_certificate
 from tests.fakes.certificates import NOW, pem_block, tlv
@@ -117,6 +122,24 @@ def test_names_in_every_string_type(tag: int, octets: bytes, shown: str) -> None
     facts = facts_of(odd(subject=name, issuer=name))
     assert (facts.subject, facts.issuer) == (f"CN={shown}", f"CN={shown}")
     assert unreadable(facts) == ""
+
+
+TYPES = [NameOID.COMMON_NAME, NameOID.USER_ID, NameOID.LOCALITY_NAME, ObjectIdentifier("1.2.3.4")]
+TEXTS = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=64)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.tuples(st.sampled_from(TYPES), TEXTS), max_size=6))
+def test_names_read_as_the_library_reads_them(
+    attributes: list[tuple[ObjectIdentifier, str]],
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of lengths, which are the test's own making
+        name = x509.Name(
+            [x509.NameAttribute(kind, text, _validate=False) for kind, text in attributes]
+        )
+    facts = facts_of(odd(subject=name.public_bytes()))
+    assert facts.subject == ", ".join(rdn.rfc4514_string() for rdn in reversed(name.rdns))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from cryptography import x509
@@ -144,5 +145,5 @@ def _none_repeated(parsed: x509.Certificate) -> list[str]:
 
 
 def _repeated(own: Structure) -> list[str]:
-    numbers = [number for number, _ in own.extensions()]
-    return [number for number in dict.fromkeys(numbers) if numbers.count(number) > 1]
+    counted = Counter(number for number, _ in own.extensions())
+    return [number for number, times in counted.items() if times > 1]

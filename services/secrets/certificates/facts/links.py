@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 Name = TypeVar("Name", bytes, "str | None")
 
-MAX_SIGNATURE_CHECKS: Final = 128
+MAX_SIGNATURE_CHECKS: Final = 64
 """In one file; an honest chain takes five. The dearest (RSA-16384) takes 4 ms, so that a file made of
-look-alikes costs half a second at most. What is not checked any more is no link."""
+look-alikes costs a quarter of a second. What is not checked any more is no link."""
 
 
 class Links:

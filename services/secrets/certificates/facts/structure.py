@@ -11,6 +11,9 @@ from typing import Final
 
 from services.secrets.certificates.encodings import der
 
+MAX_EXTENSIONS: Final = 256
+"""Of a certificate that the library cannot read; RFC 5280 and its kin define some 40."""
+
 _VERSION: Final = 0xA0
 _UNIQUE_IDS: Final = frozenset({0x81, 0x82, 0xA1, 0xA2})
 _EXTENSIONS: Final = 0xA3
@@ -32,10 +35,14 @@ class Structure:
     signature: bytes
 
     def extensions(self) -> list[tuple[str, bytes]]:
-        """Number and DER of the value of each, repeated ones too. Raises ValueError."""
+        """Number and DER of the value of each, repeated ones too. Raises ValueError, also for more than
+        `MAX_EXTENSIONS`: they are gone through for every fact that they hold."""
         if self.extensions_field is None:
             return []
-        return [_extension(member) for member in der.sequence(self.extensions_field.body)]
+        members = der.sequence(self.extensions_field.body)
+        if len(members) > MAX_EXTENSIONS:
+            raise ValueError("too many extensions")
+        return [_extension(member) for member in members]
 
     def key_algorithm(self) -> tuple[str, list[der.Element]]:
         """The number of the public key's algorithm and its parameters. Raises ValueError."""
