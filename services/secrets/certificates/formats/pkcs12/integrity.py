@@ -5,6 +5,7 @@ It is derived from the passphrase in its own way, and what is encrypted may have
 
 import hashlib
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -53,6 +54,10 @@ _MIN_PBMAC1_KEY: Final = 20
 """Octets; RFC 9579 section 9 forbids to accept less."""
 
 
+Passphrases = Sequence[bytes | None]
+"""In UTF-8; None is none at all."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pkcs12Mac:
     """HMAC under a key of RFC 7292 appendix B. `digest` as hashlib names it."""
@@ -62,27 +67,29 @@ class Pkcs12Mac:
     iterations: int
     expected: bytes = field(repr=False)
 
-    def charge(self, budget: Budget, passphrase: bytes | None) -> None:
-        """Pays for one trial of a passphrase. Raises EncryptionRefused, ValueError."""
-        size = hashlib.new(self.digest, usedforsecurity=False).digest_size
-        for _ in pkcs12_passphrases(passphrase):
-            charge_pkcs12(budget, self.iterations, self.digest, size)
+    def trials(self, passphrases: Passphrases) -> list[tuple[bytes | None, bytes]]:
+        """Each passphrase with each form in which it may have been taken."""
+        return [(word, form) for word in passphrases for form in pkcs12_passphrases(word)]
 
-    def fits(self, data: bytes, passphrase: bytes | None) -> bool:
-        """Whether the passphrase (UTF-8, None for none at all) made this MAC of `data`."""
-        forms = pkcs12_passphrases(passphrase)
-        return any(hmac.compare_digest(self._mac(data, form), self.expected) for form in forms)
+    def charge(self, budget: Budget) -> None:
+        """Pays for one trial. Raises EncryptionRefused, ValueError."""
+        charge_pkcs12(budget, self.iterations, self.digest, self._size)
 
-    def _mac(self, data: bytes, form: bytes) -> bytes:
+    def fits(self, data: bytes, form: bytes) -> bool:
+        """Whether this form of a passphrase made this MAC of `data`."""
         key = pkcs12_kdf(
             form,
             self.salt,
             MAC_MATERIAL,
             iterations=self.iterations,
             digest=self.digest,
-            size=hashlib.new(self.digest, usedforsecurity=False).digest_size,
+            size=self._size,
         )
-        return hmac.new(key, data, self.digest).digest()
+        return hmac.compare_digest(hmac.new(key, data, self.digest).digest(), self.expected)
+
+    @property
+    def _size(self) -> int:
+        return hashlib.new(self.digest, usedforsecurity=False).digest_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +100,17 @@ class Pbmac1:
     algorithm: hashes.HashAlgorithm
     expected: bytes = field(repr=False)
 
-    def charge(self, budget: Budget, passphrase: bytes | None) -> None:  # noqa: ARG002 - see Pkcs12Mac
-        """Pays for one trial of a passphrase. Raises EncryptionRefused, ValueError."""
+    def trials(self, passphrases: Passphrases) -> list[tuple[bytes | None, bytes]]:
+        """The one of `Pkcs12Mac.trials` that there is."""
+        return [(word, word or b"") for word in passphrases[:1]]
+
+    def charge(self, budget: Budget) -> None:
+        """Pays for one trial. Raises EncryptionRefused, ValueError."""
         self.derivation.charge(budget)
 
-    def fits(self, data: bytes, passphrase: bytes | None) -> bool:
-        """Whether the passphrase (UTF-8) made this MAC of `data`."""
-        made = HMAC(self.derivation.derive(passphrase or b""), self.algorithm)
+    def fits(self, data: bytes, form: bytes) -> bool:
+        """Whether this passphrase made this MAC of `data`."""
+        made = HMAC(self.derivation.derive(form), self.algorithm)
         made.update(data)
         return hmac.compare_digest(made.finalize(), self.expected)
 

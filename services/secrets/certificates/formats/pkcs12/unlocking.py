@@ -12,6 +12,7 @@ from services.secrets.certificates.formats.pkcs12.structure import Sealed
 from services.secrets.certificates.keys.derivation import pkcs12_passphrases
 from services.secrets.certificates.keys.encryption import (
     Budget,
+    EncryptionRefused,
     Scheme,
     WrongPassphrase,
     scheme_of,
@@ -20,7 +21,8 @@ from services.secrets.certificates.keys.encryption import (
 Candidates = tuple[bytes | None, ...]
 """Passphrases to try in this order, in UTF-8; None is none at all."""
 
-_NONE_AND_EMPTY: Final = (None, b"")
+_EMPTY_AND_NONE: Final = (b"", None)
+"""The usual one first: openssl and Java write it, and only programs that pass no string the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +40,23 @@ def locked(sealed: Sealed, budget: Budget) -> Locked:
 
 def passphrases(given: bytes | None) -> Candidates:
     """Those to try when this one was given."""
-    return (given,) if given else _NONE_AND_EMPTY
+    return (given,) if given else _EMPTY_AND_NONE
 
 
 def verified(mac: Mac, data: bytes, candidates: Candidates, budget: Budget) -> Candidates:
     """The candidates again with the one first that made the MAC of `data`, or nothing if none did.
 
-    Pays for all trials before the first. Raises EncryptionRefused, ValueError.
+    The first trial must be paid for; further ones are made as far as the budget goes.
+    Raises EncryptionRefused, ValueError.
     """
-    for candidate in candidates:
-        mac.charge(budget, candidate)
-    for candidate in candidates:
-        if mac.fits(data, candidate):
+    mac.charge(budget)
+    for number, (candidate, form) in enumerate(mac.trials(candidates)):
+        try:
+            if number:
+                mac.charge(budget)
+        except EncryptionRefused:
+            break
+        if mac.fits(data, form):
             return (candidate, *(other for other in candidates if other != candidate))
     return ()
 
@@ -59,7 +66,8 @@ def unlock(part: Locked, candidates: Candidates, *, is_proven: bool) -> bytes:
 
     Raises WrongPassphrase, ValueError when no passphrase could decrypt it.
     """
-    for candidate in candidates:
+    trials = candidates if part.scheme.tells_none_from_empty else candidates[:1]
+    for candidate in trials:
         for form in _forms(part.scheme, candidate, is_proven=is_proven):
             try:
                 return part.scheme.decrypt(part.data, form)
