@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    pkcs7,
+    pkcs12,
+)
 from cryptography.x509.oid import NameOID
 
 from cli.exits import Exit
@@ -287,6 +294,40 @@ def test_inspecting_needs_no_stack_and_shows_what_would_be_stored(
         (1, "leaf"), (2, "intermediate"), (3, "root"),
     ]  # fmt: skip
     assert told["chain"][0]["issuer"] == told["chain"][1]["subject"]
+
+
+@pytest.mark.parametrize(
+    ("file", "options", "kind", "links"),
+    [
+        ("leaf.der", ("--key", "key.der"), "crt", 1),
+        ("all.p7b", ("--key", "key.pem"), "pkcs7", 3),
+        ("all.pfx", ("--passphrase-file", "pass"), "pfx", 3),
+        ("key.der", (), "key", 0),
+        ("locked.pem", ("--passphrase-file", "pass"), "key", 0),
+    ],
+)
+def test_files_of_every_kind_are_taken_as_they_are(
+    coffer: Coffer, made: Chain, file: str, options: tuple[str, ...], kind: str, links: int
+) -> None:
+    issuers = [made.intermediate.certificate, made.root.certificate]
+    everything = [made.leaf.certificate, *issuers]
+    Path("all.p7b").write_bytes(pkcs7.serialize_certificates(everything, Encoding.DER))
+    Path("all.pfx").write_bytes(
+        pkcs12.serialize_key_and_certificates(
+            None,
+            made.leaf.key,
+            everything[0],
+            issuers,
+            BestAvailableEncryption(PASSPHRASE.encode()),
+        )
+    )
+    told = coffer.json("secrets", "inspect", file, *options)
+    assert told["certificate_type"] == kind
+    assert told["metadata"]["has_private_key"] is True
+    assert told["metadata"]["key_algorithm"] == "EC"
+    assert [link["kind"] for link in told["chain"]] == ["leaf", "intermediate", "root"][:links]
+    shown = coffer("secrets", "inspect", file, *options).stdout.split()
+    assert shown[shown.index("certificates") + 1] == str(links)
 
 
 def test_people_see_chain_and_warnings_as_tables(coffer: Coffer, made: Chain) -> None:
