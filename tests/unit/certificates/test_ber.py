@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from services.secrets.certificates.encodings.ber import MAX_NESTING, first_value, to_der
 from services.secrets.certificates.limits import MAX_DECODED_BYTES
 from tests.fakes.certificates import chain, tlv
+from tests.fakes.pkcs12 import as_ber, integer, octets, seq
 
 NULL = b"\x05\0"
 END = b"\0\0"
@@ -143,6 +144,17 @@ def test_crafted_material_of_the_greatest_size_takes_no_quadratic_time(
     except ValueError:
         assert not before
     assert time.process_time() - begun < 5  # quadratic: minutes
+
+
+VALUES = st.recursive(
+    st.binary(max_size=200).map(octets) | st.integers(0, 2**64).map(integer),
+    lambda values: st.lists(values, max_size=5).map(lambda members: seq(*members)),
+)
+
+
+@given(VALUES)
+def test_every_value_comes_back_out_of_ber(value: bytes) -> None:
+    assert to_der(as_ber(value)) == value
 
 
 @given(st.lists(st.sampled_from(b"\x30\x80\x24\x23\x04\x03\0\0\x01\x02\x81\xa0\x1f\x7f\x05")))

@@ -107,7 +107,7 @@ def test_millions_of_iterations_are_refused_before_the_first(where: str, rounds:
 
 
 def test_a_dear_file_whose_passphrase_was_forgotten_is_not_called_too_dear() -> None:
-    """As 'openssl pkcs12 -export -iter 600000' makes it: one trial is paid for, a second would be too much."""
+    """As 'openssl pkcs12 -export -iter 600000' makes it: one trial is paid for, two would be too much."""
     rounds = 600_000
     part = sealed_octets(pbes2_of(rounds), b"16 octets 16 oct")
     key = bag(2, seq(pbes2_of(rounds), octets(b"16 octets 16 oct")))
