@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from tests.e2e.contract import wire
 from tests.fakes.certificates import issue
-from tests.fuzz.hostile import locked_key, scrypt
+from tests.fuzz.hostile.building import locked_key, scrypt
 
 if TYPE_CHECKING:
     import httpx

@@ -1,6 +1,6 @@
 """Material that asks for too much, through real workers: refused or read, soon, and at nobody's expense.
 
-What is sent is in tests/fuzz/hostile.py, one line for each attack.
+What is sent is in tests/fuzz/hostile, one line for each attack.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ import pytest
 from services.secrets.certificates import CertificateReader, CertificateRefused
 from services.secrets.certificates.workers.reader import CPU_SECONDS
 from tests.fakes.certificates import NOW
-from tests.fuzz import hostile, oracle
+from tests.fuzz import oracle
 from tests.fuzz.case import Case
+from tests.fuzz.hostile import certificates, containers, keys, texts
+from tests.fuzz.hostile.building import HONEST
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -75,13 +77,13 @@ async def read(reader: CertificateReader, case: Case) -> str:
 
 @pytest.mark.parametrize(
     "cases",
-    [hostile.keys, hostile.certificates, hostile.containers, hostile.texts],
+    [keys.cases, certificates.cases, containers.cases, texts.cases],
     ids=["keys", "certificates", "containers", "texts"],
 )
 async def test_it_is_answered_in_time_and_the_next_one_at_once(
     reader: CertificateReader, cases: Callable[[], list[tuple[str, Case]]]
 ) -> None:
-    honest = Case("pem", hostile.HONEST.pem, hostile.HONEST.key_pem)
+    honest = Case("pem", HONEST.pem, HONEST.key_pem)
     before = reader.worker_pids
     slow = []
     async with ticking() as gaps:
@@ -112,8 +114,8 @@ def cpu_seconds(reader: CertificateReader) -> float:
 async def test_ten_million_rounds_are_refused_for_their_number(
     reader: CertificateReader, kind: str
 ) -> None:
-    cases = hostile.containers() if kind == "pfx: " else hostile.keys()
-    dear = [case for name, case in cases if name.startswith(f"{kind}ten million rounds")]
+    found = containers.cases() if kind == "pfx: " else keys.cases()
+    dear = [case for name, case in found if name.startswith(f"{kind}ten million rounds")]
     assert len(dear) == 3
     began = cpu_seconds(reader)
     assert {await read(reader, case) for case in dear} == {"unsupported_algorithm"}
