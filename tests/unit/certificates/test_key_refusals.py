@@ -100,6 +100,8 @@ ED_BODY = asn1.octets(ed25519.Ed25519PrivateKey.generate().private_bytes_raw())
         sec1(5, asn1.explicit(0, b"")),
         pkcs8(ED25519, ED_BODY, public(bytes(32)), version=1),
         pkcs8(ED25519, ED_BODY[:-1]),
+        pkcs8(asn1.algorithm("1.3.101.113"), ED_BODY),
+        pkcs8(asn1.algorithm("1.3.101.111"), ED_BODY),
         pkcs8(asn1.sequence(), ED_BODY),
         pkcs8(asn1.sequence(asn1.integer(1)), ED_BODY),
         rsa_with_version(0),

@@ -11,6 +11,7 @@ from services.secrets.certificates.keys.structure import (
     PlainKey,
     UnsupportedKey,
     encode,
+    plain_key,
 )
 
 _CURVES: Final = tuple(
@@ -40,19 +41,19 @@ def with_named_curve(key: PlainKey) -> PlainKey:
     OpenSSL left zeros away, or had one too many.
     """
     parameters = key.parameters
-    if parameters is None:
-        raise ValueError("no curve")
     oid, curve = _curve(parameters)
     version, number, *rest = der.sequence(key.key)
+    size = (curve.key_size + 7) // 8
+    if oid == parameters.encoded and len(number.body) == size:
+        return key
     # that the key repeats its parameters is no contradiction, even if they lose their long form here
     rest = [
         member for member in rest if (member.tag, member.body) != (PARAMETERS, parameters.encoded)
     ]
-    size = (curve.key_size + 7) // 8
     scalar = number.octets().lstrip(b"\0").rjust(size, b"\0")
     members = (version.encoded, encode(der.OCTET_STRING, scalar), *(item.encoded for item in rest))
     algorithm = encode(der.SEQUENCE, key.algorithm.members()[0].encoded, oid)
-    return PlainKey(der.element(algorithm), encode(der.SEQUENCE, *members), key.public)
+    return plain_key(der.element(algorithm), encode(der.SEQUENCE, *members), key.public)
 
 
 def _curve(parameters: der.Element) -> tuple[bytes, ec.EllipticCurve]:

@@ -6,9 +6,10 @@ key, which is a denial of service, and a sender who crafts a bad key harms nobod
 No operation is ever performed with a stored key.
 """
 
+from dataclasses import replace
 from typing import Final
 
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import (
@@ -93,16 +94,19 @@ def _loaded(key: PlainKey) -> PrivateKeyTypes:
         )
     except UnsupportedAlgorithm:
         raise UnsupportedKey(key.oid) from None
-    except TypeError:
+    except (
+        TypeError,
+        InternalError,
+    ):  # the latter for numbers of a length that the kind does not have
         raise ValueError("not readable") from None
     return loaded
 
 
 def _prepared(key: PlainKey) -> PlainKey:
     """The same key as the library wants it. Raises UnsupportedKey, ValueError."""
-    key = PlainKey(key.algorithm, ber.to_der(key.key), key.public)
+    key = replace(key, key=ber.to_der(key.key))
     if key.oid in _POST_QUANTUM:
-        return PlainKey(key.algorithm, _seed(key), key.public)
+        return replace(key, key=_seed(key))
     if key.oid == EC:
         return with_named_curve(key)
     if key.oid == DSA:
@@ -122,7 +126,7 @@ def _seed(key: PlainKey) -> bytes:
 
 def _refuse_large_dsa(key: PlainKey) -> None:
     """Before the library computes with it. FIPS 186-4 ends at 3,072 and 256 bits."""
-    p, q, *_ = key.parameters.members() if key.parameters else []
+    p, q, *_ = key.parameters.members()
     bits = p.integer().bit_length()
     if bits > MAX_RSA_PRIVATE_BITS or q.integer().bit_length() > MAX_DSA_SUBGROUP_BITS:
         raise UnsupportedKey(f"DSA with {bits} bits")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from services.secrets.certificates.encodings import ber, der
+from services.secrets.certificates.keys.pbes2 import algorithm_of
 
 EC: Final = "1.2.840.10045.2.1"
 DSA: Final = "1.2.840.10040.4.1"
@@ -47,27 +48,24 @@ class EncryptedKey:
 
 @dataclass(frozen=True, slots=True)
 class PlainKey:
-    """The members of PrivateKeyInfo. `public` is the public half if the structure holds one, as bits."""
+    """The members of PrivateKeyInfo. `public` is the public half if the structure holds one, as bits.
+
+    `oid` is the kind of key; `parameters` are the algorithm's, such as a curve, and an empty SEQUENCE when
+    there are none.
+    """
 
     algorithm: der.Element
+    oid: str
+    parameters: der.Element
     key: bytes = field(repr=False)
     public: bytes | None = None
 
     @property
-    def oid(self) -> str:
-        """The kind of key. Raises ValueError."""
-        return _first(self.algorithm).oid()
-
-    @property
-    def parameters(self) -> der.Element | None:
-        """Of the algorithm, such as a curve. Raises ValueError."""
-        members = self.algorithm.members()
-        return members[1] if len(members) > 1 else None
-
-    @property
     def pkcs8(self) -> bytes:
         """PrivateKeyInfo, version 0, without attributes: the form that every library reads."""
-        return encode(der.SEQUENCE, b"\2\1\0", self.algorithm.encoded, encode(4, self.key))
+        return encode(
+            der.SEQUENCE, b"\2\1\0", self.algorithm.encoded, encode(der.OCTET_STRING, self.key)
+        )
 
 
 def structure_of(data: bytes, curve: bytes | None = None) -> EncryptedKey | PlainKey:
@@ -90,6 +88,12 @@ def structure_of(data: bytes, curve: bytes | None = None) -> EncryptedKey | Plai
     if len(tags) >= _DSA_NUMBERS and set(tags[:_DSA_NUMBERS]) == {der.INTEGER}:
         return _numbers(members)
     raise NoKeyStructure
+
+
+def plain_key(algorithm: der.Element, key: bytes, public: bytes | None = None) -> PlainKey:
+    """A key of an AlgorithmIdentifier and the octets that go with it. Raises ValueError."""
+    oid, parameters = algorithm_of(algorithm)
+    return PlainKey(algorithm, oid, parameters, key, public)
 
 
 def is_whole_key(data: bytes) -> bool:
@@ -125,10 +129,7 @@ def _pkcs8(members: list[der.Element]) -> PlainKey:
             public = _bits(der.element(member.body).body)
         elif member.tag != PARAMETERS:
             raise ValueError("a member that there is not")
-    algorithm, key = members[1], members[2].body
-    if not algorithm.children():
-        raise ValueError("no algorithm")
-    return PlainKey(algorithm, key, public)
+    return plain_key(members[1], members[2].body, public)
 
 
 def _sec1(members: list[der.Element], curve: bytes | None) -> PlainKey:
@@ -139,7 +140,7 @@ def _sec1(members: list[der.Element], curve: bytes | None) -> PlainKey:
     if not named:
         raise ValueError("no curve")
     body = b"".join(member.encoded for member in members)
-    return PlainKey(_algorithm(_EC_OID, named), encode(der.SEQUENCE, body))
+    return plain_key(_algorithm(_EC_OID, named), encode(der.SEQUENCE, body))
 
 
 def _numbers(members: list[der.Element]) -> PlainKey:
@@ -150,19 +151,15 @@ def _numbers(members: list[der.Element]) -> PlainKey:
         raise ValueError("a version that there is not")
     body = [member.encoded for member in members]
     if len(members) == _RSA_NUMBERS:
-        return PlainKey(der.element(_RSA_NULL), encode(der.SEQUENCE, *body))
+        return plain_key(der.element(_RSA_NULL), encode(der.SEQUENCE, *body))
     if len(members) == _DSA_NUMBERS:
         parameters = encode(der.SEQUENCE, *body[1:4])
-        return PlainKey(_algorithm(_DSA_OID, parameters), body[5], members[4].body)
+        return plain_key(_algorithm(_DSA_OID, parameters), body[5], members[4].body)
     raise NoKeyStructure
 
 
 def _algorithm(oid: bytes, parameters: bytes) -> der.Element:
     return der.element(encode(der.SEQUENCE, oid, parameters))
-
-
-def _first(algorithm: der.Element) -> der.Element:
-    return algorithm.members()[0]
 
 
 def _bits(body: bytes) -> bytes:
