@@ -132,6 +132,11 @@ def test_weak_keys(key: ec.EllipticCurvePrivateKey | ed448.Ed448PrivateKey, is_w
     assert ("weak_key" in codes(facts)) == is_weak
 
 
+def test_a_small_curve_that_the_library_does_not_know_is_weak_too() -> None:
+    facts = read(odd(key=odd_key(EC, b"\4" + b"\1" * 40, oid("1.3.132.0.8"))))
+    assert (facts.key_size, codes(facts)) == (160, ["weak_key", "incomplete_chain"])
+
+
 def test_a_post_quantum_key_is_compared_with_its_certificate() -> None:
     key, other = mldsa.MLDSA44PrivateKey.generate(), mldsa.MLDSA44PrivateKey.generate()
     certificate = odd(

@@ -40,6 +40,8 @@ _WEAK_SIGNATURES: Final = frozenset(
     }
 )
 
+_LEAST_BITS: Final = {"RSA": MIN_RSA_BITS, "DSA": MIN_RSA_BITS, "EC": MIN_EC_BITS}
+
 _FIXED_SIZE_KEYS: Final[tuple[tuple[type[PublicKeyTypes], str, int], ...]] = (
     (ed25519.Ed25519PublicKey, "Ed25519", 256),
     (ed448.Ed448PublicKey, "Ed448", 456),
@@ -122,8 +124,14 @@ def describe_key(key: PublicKeyTypes) -> tuple[str, int] | None:
     )
 
 
+def has_weak_key(certificate: Certificate) -> bool:
+    """Whether its key is one below 2,048 bits (RSA, DSA) or 224 (elliptic curves), on curves that the
+    library does not know too. Raises ValueError for a key that cannot be described."""
+    algorithm, size = describe_public_key(certificate)
+    return size is not None and size < _LEAST_BITS.get(algorithm, 0)
+
+
 def is_weak_key(key: PublicKeyTypes) -> bool:
     """Whether it is an RSA or DSA key below 2,048 bits, or one on a curve below 224."""
-    if isinstance(key, ec.EllipticCurvePublicKey):
-        return key.key_size < MIN_EC_BITS
-    return isinstance(key, rsa.RSAPublicKey | dsa.DSAPublicKey) and key.key_size < MIN_RSA_BITS
+    algorithm, size = describe_key(key) or ("", 0)
+    return size < _LEAST_BITS.get(algorithm, 0)

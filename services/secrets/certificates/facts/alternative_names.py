@@ -65,7 +65,7 @@ def _by_library(parsed: x509.Certificate | None) -> tuple[list[str], list[str | 
         return [], []
     addresses = found.get_values_for_type(x509.IPAddress)
     return found.get_values_for_type(x509.DNSName), [
-        str(one) if isinstance(one, ipaddress.IPv4Address | ipaddress.IPv6Address) else None
+        _shown(one) if isinstance(one, ipaddress.IPv4Address | ipaddress.IPv6Address) else None
         for one in addresses  # a network is for name constraints and matches no host
     ]
 
@@ -89,9 +89,15 @@ def _dns_name(octets: bytes) -> str:
 
 def _address(octets: bytes) -> str | None:
     try:
-        return str(ipaddress.ip_address(octets))
+        return _shown(ipaddress.ip_address(octets))
     except ValueError:
         return None
+
+
+def _shown(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
+    """RFC 5952 section 5: an IPv4 address inside stays one (Python does so from 3.13 on)."""
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(address) if mapped is None else f"::ffff:{mapped}"
 
 
 def _is_readable(name: str) -> bool:

@@ -7,7 +7,7 @@ not bury its reader. Positions in messages count from 1, as people do.
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 
-from services.secrets.certificates.facts.algorithms import has_weak_signature, is_weak_key
+from services.secrets.certificates.facts.algorithms import has_weak_key, has_weak_signature
 from services.secrets.certificates.facts.bundle import Bundle
 from services.secrets.certificates.facts.certificate import UNREADABLE, Certificate
 from services.secrets.certificates.facts.fields import expires_at, is_surely_ca, not_before
@@ -74,7 +74,7 @@ def _dates(bundle: Bundle, now: datetime) -> Iterator[CertificateWarning]:
 
 
 def _strength(bundle: Bundle) -> Iterator[CertificateWarning]:
-    weak = _where(bundle, _has_weak_key)
+    weak = _where(bundle, has_weak_key)
     if weak:
         yield CertificateWarning(
             "weak_key",
@@ -86,10 +86,6 @@ def _strength(bundle: Bundle) -> Iterator[CertificateWarning]:
         yield CertificateWarning(
             "weak_signature", f"{_said(bundle, signed)} signed with MD5 or SHA-1."
         )
-
-
-def _has_weak_key(certificate: Certificate) -> bool:
-    return certificate.public_key is not None and is_weak_key(certificate.public_key)
 
 
 def _relies_on_weak_signature(bundle: Bundle) -> Test:
