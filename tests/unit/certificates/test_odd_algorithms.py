@@ -202,3 +202,16 @@ def test_the_key_of_another_kind_than_the_signature_signed_nothing() -> None:
     )
     facts = read_certificate(odd_pem(leaf) + authority.pem, None, None, "pem", NOW).metadata
     assert codes(facts) == ["incomplete_chain"]
+
+
+def test_an_algorithm_that_was_exchanged_outside_the_signed_part_is_no_signature() -> None:
+    key = ec_key()
+    authority = issue("CA", key=key, ca=True)
+    leaf = odd(
+        issuer=authority.certificate.subject.public_bytes(),
+        signature_algorithm=algorithm("1.2.840.10045.4.3.3"),
+        outer_algorithm=algorithm("1.2.840.10045.4.3.2"),
+        sign=ecdsa(key),
+    )
+    facts = read_certificate(odd_pem(leaf) + authority.pem, None, None, "pem", NOW).metadata
+    assert codes(facts) == ["incomplete_chain"]

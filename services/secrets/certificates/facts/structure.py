@@ -26,6 +26,7 @@ class Structure:
 
     signed: bytes
     serial: der.Element
+    inner_algorithm: der.Element
     issuer: der.Element
     validity: der.Element
     subject: der.Element
@@ -69,10 +70,11 @@ def read_structure(data: bytes) -> Structure:
     optional = [part for part in parts[6:] if part.tag not in _UNIQUE_IDS]
     if [part.tag for part in optional] not in ([], [_EXTENSIONS]):
         raise ValueError("something that no certificate has")
-    serial, _, issuer, validity, subject, key = required
+    serial, inner_algorithm, issuer, validity, subject, key = required
     return Structure(
         signed.encoded,
         serial,
+        inner_algorithm,
         issuer,
         validity,
         subject,
