@@ -159,6 +159,7 @@ def test_parameters_that_make_no_sense_are_damage(algorithm: bytes) -> None:
         (pbes2(pbe.scrypt_algorithm(2**22, 8, 1)), "256 MiB"),
         (pbes2(pbe.scrypt_algorithm(2, 1, 17)), "16 passes"),
         (pbes2(pbe.scrypt_algorithm(2**18, 8, 2)), f"{MAX_FILE_ROUNDS} rounds"),
+        (pbes2(pbe.scrypt_algorithm(2, 2**16, 16)), f"{MAX_FILE_ROUNDS} rounds"),
         (pbe.pkcs12_pbe("w", TRIPLE_DES, rounds=1, claimed=1_000_000).algorithm, "rounds"),
     ],
 )

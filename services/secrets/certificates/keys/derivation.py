@@ -23,7 +23,8 @@ MAC_MATERIAL: Final = 3
 _LOOP_WEIGHT: Final = {"md5": 2, "sha1": 2, "sha224": 2, "sha256": 2, "sha384": 4, "sha512": 4}
 """What a round of a loop in Python costs (see budget.py); measured, and rounded up."""
 _SLOW_LOOP_WEIGHT: Final = 8  # SHA-3, and the hashes that have no function of their own in hashlib
-_SCRYPT_WEIGHT: Final = 1  # for each 128 bytes that are filled
+_SCRYPT_FRAME: Final = 8
+"""Rounds of PBKDF2 around each 128 bytes of scrypt's blocks; filling 128 bytes costs as much as one."""
 _PBKDF1_OCTETS: Final = 16
 
 
@@ -67,7 +68,7 @@ class ScryptKdf:
 
     def charge(self, budget: Budget) -> None:
         """Pays for one derivation. Raises EncryptionRefused."""
-        budget.spend(self.n * self.r * self.p * _SCRYPT_WEIGHT)
+        budget.spend((self.n + _SCRYPT_FRAME) * self.r * self.p)
 
     def derive(self, passphrase: bytes) -> bytes:
         """`size` bytes."""
