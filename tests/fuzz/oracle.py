@@ -22,8 +22,10 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 import services.secrets.certificates
 from services.secrets.certificates import (
+    SUPPORTED_TYPES,
     CertificateMaterial,
     CertificateRefused,
+    guess,
     normal_form,
     read_certificate,
 )
@@ -65,6 +67,7 @@ def check(case: Case, max_seconds: float = MAX_SECONDS) -> str:
     else:
         outcome = "material"
         _check_material(material, case)
+    _check_guesses(case, is_material=outcome == "material")
     spent = time.process_time() - began
     if spent > max_seconds:
         raise Finding(f"it took {spent:.1f} s of processor time")
@@ -114,6 +117,21 @@ def _check_normal_form(material: CertificateMaterial) -> None:
     again = read_certificate(material.normal_form.decode(), None, None, again_type, NOW)
     same = again.normal_form == material.normal_form
     _must(same, "the normal form of the normal form is another one")
+
+
+def _check_guesses(case: Case, *, is_material: bool) -> None:
+    """What the command line says of a file before it sends it."""
+    sent = case.content.encode("utf-8", "replace")
+    for data in (sent, _decoded(case.content)):
+        kind = guess.guess_type(data)
+        _must(kind in {None, *SUPPORTED_TYPES}, "the guess is no certificate_type")
+        known = kind is not None or data is not sent or b"\0" in sent
+        _must(known or not is_material, "nothing was guessed of what is accepted")
+        phrase = guess.describe(data)
+        _check_text(phrase, "the guess")
+        _must(not repeats(phrase, case), "the guess repeats some of the input")
+        guess.as_content(data)
+        guess.as_pem(data)
 
 
 def _public_key(certificate: str) -> object | None:
@@ -168,13 +186,18 @@ def _layers(case: Case) -> Iterator[str]:
     for text in (case.content, case.private_key or "", case.passphrase or ""):
         yield text
         for found in _BASE64.finditer(text):
-            joined = "".join(found[0].split()).rstrip("=").replace("-", "+").replace("_", "/")
-            try:
-                inner = base64.b64decode(joined + "=" * (-len(joined) % 4)).decode("latin-1")
-            except (binascii.Error, ValueError):
-                continue
+            inner = _decoded(found[0]).decode("latin-1")
             yield inner
             yield inner.replace("\0", "")
+
+
+def _decoded(text: str) -> bytes:
+    """Of base64 in any form; nothing when it is none."""
+    joined = "".join(text.split()).rstrip("=").replace("-", "+").replace("_", "/")
+    try:
+        return base64.b64decode(joined + "=" * (-len(joined) % 4))
+    except (binascii.Error, ValueError):
+        return b""
 
 
 @functools.cache

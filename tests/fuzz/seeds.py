@@ -38,18 +38,21 @@ def corpus() -> list[Case]:
     for manifest in sorted(_VECTORS.glob("*.json")):
         family = json.loads(manifest.read_text(encoding="ascii"))
         for entry in family["cases"]:
-            content, key = (_text(entry[name], family["texts"]) for name in _MEMBERS)
-            found.append(Case(entry["certificate_type"], content or "", key, entry["passphrase"]))
+            content, key = (_text(entry.get(name), family["texts"]) for name in _MEMBERS)
+            passphrase = entry.get("passphrase")
+            found.append(Case(entry["certificate_type"], content or "", key, passphrase))
     return [case for case in found if len(case.to_bytes()) < MAX_BYTES]
 
 
 def _text(value: Any, shared: list[Any]) -> str | None:
-    """A text that is written once for several cases, or packed, or as it is."""
-    if isinstance(value, dict) and "text" in value:
-        value = shared[value["text"]]
-    if isinstance(value, dict):
+    """A text: as it is, packed, or joined of such that several cases have."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int):
+        return _text(shared[value], shared)
+    if "zlib" in value:
         return zlib.decompress(base64.b64decode(value["zlib"])).decode()
-    return None if value is None else str(value)
+    return "".join(_text(piece, shared) or "" for piece in value["texts"])
 
 
 def fresh() -> list[Case]:
