@@ -15,6 +15,8 @@ FAMILIES: Final = (
     "pkcs7",
     "pkcs12",
     "pkcs12_contents",
+    "pkcs12_programs",
+    "java",
     "keys",
     "key_alone",
     "checks",
@@ -31,6 +33,9 @@ def main(chosen: list[str]) -> None:
     FOLDER.mkdir(exist_ok=True)
     for family in chosen or FAMILIES:
         module = importlib.import_module(f"{__package__}.families.{family}")
+        if not getattr(module, "is_possible", lambda: True)():
+            print(f"{family}: left as it is, because its tool is not on this machine")
+            continue
         found = module.cases()
         case.write(FOLDER, family, found)
         print(f"{family}: {len(found)}")

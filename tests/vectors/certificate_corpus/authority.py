@@ -136,16 +136,13 @@ def dsa_pair() -> Pair:
 
 def ml_dsa_pair(strength: int) -> Pair:
     """ML-DSA-44, -65 or -87 (FIPS 204); the size is that of the public key, as OpenSSL says it."""
-    kind = {
-        44: mldsa.MLDSA44PrivateKey,
-        65: mldsa.MLDSA65PrivateKey,
-        87: mldsa.MLDSA87PrivateKey,
-    }[strength]
-    return Pair(
-        kind.from_seed_bytes(seed(f"ml-dsa {strength}")),
-        f"ML-DSA-{strength}",
-        8 * {44: 1312, 65: 1952, 87: 2592}[strength],
-    )
+    from_seed: dict[int, Any] = {
+        44: mldsa.MLDSA44PrivateKey.from_seed_bytes,
+        65: mldsa.MLDSA65PrivateKey.from_seed_bytes,
+        87: mldsa.MLDSA87PrivateKey.from_seed_bytes,
+    }
+    private = from_seed[strength](seed(f"ml-dsa {strength}"))
+    return Pair(private, f"ML-DSA-{strength}", 8 * {44: 1312, 65: 1952, 87: 2592}[strength])
 
 
 @dataclass(frozen=True)

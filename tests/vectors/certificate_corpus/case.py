@@ -96,6 +96,7 @@ def accepted(
         "warnings": sorted(warnings),
         "says": list(says),
         "loads": loads,
+        "pkcs8": _pkcs8(key),
     }
     return Case(name, tuple(covers.split()), sent, expect, leaf)
 
@@ -131,6 +132,7 @@ def key_alone(name: str, covers: str, sent: Sent, pair: Pair, warnings: Iterable
         "warnings": sorted(warnings),
         "says": [],
         "loads": True,
+        "pkcs8": _pkcs8(pair),
     }
     return Case(name, tuple(covers.split()), sent, expect)
 
@@ -139,6 +141,11 @@ def spki_sha256(pair: Pair) -> str:
     """Names a key by its public half."""
     public = pair.private.public_key()
     return sha256(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+
+
+def _pkcs8(pair: Pair | None) -> str | None:
+    """The key's own PKCS#8 where it says more than the library does when it writes the key again."""
+    return sha256(pair.pkcs8).hexdigest() if pair and pair.is_pss else None
 
 
 def write(folder: Path, family: str, cases: Sequence[Case]) -> None:
@@ -153,7 +160,7 @@ def write(folder: Path, family: str, cases: Sequence[Case]) -> None:
         piece
         for case in cases
         for text in (case.sent.content, case.sent.private_key)
-        for piece in {*_pieces(text or ""), text or ""}
+        for piece in dict.fromkeys([*_pieces(text or ""), text or ""])
     )
     shared = [text for text, count in times.items() if count > 1 and len(text) > _SHORT]
     leaves = {sha256(case.leaf.der).hexdigest(): case.leaf.facts for case in cases if case.leaf}
@@ -180,7 +187,7 @@ def _json(case: Case, shared: list[str]) -> dict[str, Any]:
             entry[member] = _stored(text, shared)
     if sent.passphrase is not None:
         entry[PASSPHRASE] = sent.passphrase
-    usual = {"says": [], "loads": True, "warnings": [], "chain": [], "key": None}
+    usual = {"says": [], "loads": True, "warnings": [], "chain": [], "key": None, "pkcs8": None}
     said = {name: value for name, value in case.expect.items() if usual.get(name, ...) != value}
     return entry | {"expect": said}
 

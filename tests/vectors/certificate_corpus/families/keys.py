@@ -106,7 +106,14 @@ def _forms() -> list[Case]:
         ),
         _own("rsa-1024", "rsa pkcs8", small_leaf, key_pem(small_leaf.pair), "weak_key"),
         _own("rsa-pss-pkcs8", "rsa-pss pkcs8", pss_leaf, key_pem(pss_leaf.pair)),
-        _own("rsa-pss-certificate-rsa-key", "rsa-pss", pss_leaf, key_pem(rsa_pair())),
+        accepted(
+            "rsa-pss-certificate-rsa-key",
+            "rsa-pss",
+            Sent("pem", pem(pss_leaf), key_pem(rsa_pair())),
+            pss_leaf,
+            key=rsa_pair(),
+            warnings=[LONE],
+        ),
         _own("dsa-pkcs8", "dsa pkcs8", dsa_leaf, key_pem(dsa_leaf.pair)),
         _own(
             "dsa-traditional", "dsa", dsa_leaf, block("DSA PRIVATE KEY", dsa_leaf.pair.traditional)

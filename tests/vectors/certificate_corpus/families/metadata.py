@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any, Final
 
 from cryptography.hazmat.primitives import hashes
 
@@ -14,7 +15,9 @@ from tests.vectors.certificate_corpus.families import odd_keys
 from tests.vectors.certificate_corpus.people import ROOT
 from tests.vectors.certificate_corpus.texts import pem
 
-UNREADABLE = "unreadable_field"
+UNREADABLE: Final = "unreadable_field"
+_Extended = tuple[str, tuple[bytes, ...], dict[str, Any], tuple[str, ...], tuple[str, ...]]
+"""What it covers, the extensions, how the certificate differs, warnings, words in them."""
 
 
 def shown(
@@ -247,7 +250,7 @@ def _extensions() -> list[Case]:
     usage = a.extension("2.5.29.15", asn1.tlv(3, b"\x05\xa0"), critical=True)
     odd = a.extension("1.3.6.1.4.1.99999.7", b"\x05\x00", critical=True)
     first = ("first.example",)
-    built = {
+    built: dict[str, _Extended] = {
         "none": ("missing-extensions", (), {}, (), ()),
         "version-1": ("missing-extensions", (), {"version": 0}, (), ()),
         "no-basic-constraints": ("missing-extensions", (names,), {"dns": first}, (), ()),

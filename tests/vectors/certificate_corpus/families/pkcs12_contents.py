@@ -1,4 +1,4 @@
-"""PKCS#12: what is in it, and in whose shape. Told from the next file by what they are about."""
+"""PKCS#12: what is in it, and in whose shape."""
 
 from __future__ import annotations
 
