@@ -131,10 +131,12 @@ def test_a_cipher_that_is_not_supported_is_named() -> None:
 
 
 def test_a_dsa_key_is_read_in_all_its_forms() -> None:
-    made = openssl("dsaparam", "-genkey", "1024").partition("-----BEGIN DSA PRIVATE")
-    traditional = made[1] + made[2]
-    modern = openssl("pkcs8", "-topk8", "-nocrypt", given=traditional)
-    for text in ("".join(made), traditional, modern):
+    made = openssl("dsaparam", "-genkey", "1024")  # parameters, and the key after them
+    alone = "-----BEGIN" + made.rpartition("-----BEGIN")[2]
+    modern = openssl("pkcs8", "-topk8", "-nocrypt", given=alone)
+    traditional = openssl("pkey", "-traditional", given=modern)
+    assert "DSA PRIVATE KEY" in traditional
+    for text in (made, traditional, modern):
         assert read(text).normal_form.decode() == modern
 
 
