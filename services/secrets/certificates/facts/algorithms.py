@@ -96,7 +96,9 @@ def _describe_encoded(certificate: Certificate) -> tuple[str, int | None]:
     """What the number of the algorithm tells of a key that the library does not know."""
     dotted, parameters = certificate.structure.key_algorithm()
     if dotted in SIZED_KEYS:
-        bits = [part for part in certificate.structure.key.children() if part.tag == der.BIT_STRING]
+        bits = [
+            part for part in der.sequence(certificate.structure.key) if part.tag == der.BIT_STRING
+        ]
         return SIZED_KEYS[dotted], 8 * (len(bits[0].body) - 1) if bits else None
     if dotted not in OTHER_KEYS:
         raise UnknownAlgorithm(dotted)

@@ -29,12 +29,12 @@ _BOOLEAN: Final = 0x01
 
 def subject(certificate: Certificate) -> str:
     """The display form. This and all that follow raise ValueError for what cannot be read."""
-    return display_name(certificate.structure.subject.body)
+    return display_name(certificate.structure.subject)
 
 
 def issuer(certificate: Certificate) -> str:
     """The display form."""
-    return display_name(certificate.structure.issuer.body)
+    return display_name(certificate.structure.issuer)
 
 
 def not_before(certificate: Certificate) -> datetime:
@@ -63,7 +63,7 @@ def serial_number(certificate: Certificate) -> str:
     number = _read(
         certificate,
         lambda parsed: parsed.serial_number,
-        lambda own: own.serial.integer(),
+        lambda own: der.element(own.serial).integer(),
     )
     if number < 0:
         raise ValueError("negative, against RFC 5280 section 4.1.2.2")
@@ -106,7 +106,7 @@ def _read(
 
 
 def _validity(own: Structure, at: int) -> datetime:
-    ends = own.validity.children()
+    ends = der.sequence(own.validity)
     if len(ends) != 2:  # noqa: PLR2004 - two ends
         raise ValueError("no Validity")
     return moment(ends[at])

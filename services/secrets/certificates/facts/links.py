@@ -32,8 +32,8 @@ class Links:
     def __init__(self, certificates: Sequence[Certificate]) -> None:
         self._certificates = certificates
         self._verdicts: dict[tuple[int, int], Verdict] = {}
-        self._subjects = [certificate.structure.subject.body for certificate in certificates]
-        self._issuers = [certificate.structure.issuer.body for certificate in certificates]
+        self._subjects = [certificate.structure.subject for certificate in certificates]
+        self._issuers = [certificate.structure.issuer for certificate in certificates]
         self._by_subject = _positions(self._subjects)
         self._by_text: dict[str | None, list[int]] | None = None
 

@@ -11,6 +11,7 @@ import re
 from typing import Final
 
 from services.secrets.certificates.encodings import der
+from services.secrets.certificates.facts.spans import Span, spans
 
 _SHORT_NAMES: Final = {
     "550403": "CN",  # 2.5.4.3
@@ -36,8 +37,6 @@ _SHORT_NAMES: Final = {
 }
 """RFC 4514 section 3, and OpenSSL's short names for what that leaves as dotted numbers."""
 _TYPES: Final = {bytes.fromhex(octets): short for octets, short in _SHORT_NAMES.items()}
-_LONG_LENGTH: Final = 0x80
-_LONG_TAG: Final = 0x1F
 
 _UTF8: Final = 0x0C
 _EIGHT_BIT: Final = frozenset({0x12, 0x13, 0x14, 0x15, 0x16, 0x19, 0x1A, 0x1B})
@@ -56,7 +55,7 @@ def display_name(name: bytes) -> str:
     RDNs without anything in them are left out. A value that is no text is shown as RFC 4514 section 2.4
     has it, '#' and its DER in hexadecimal. Raises ValueError for text that cannot be read.
     """
-    rdns = [_rdn(tag, body) for tag, body in reversed(_parts(name))]
+    rdns = [_rdn(name, span) for span in reversed(spans(name, 0, len(name)))]
     return storable(", ".join(filter(None, rdns)))
 
 
@@ -69,39 +68,22 @@ def storable(text: str) -> str:
     return text
 
 
-def _rdn(tag: int, body: bytes) -> str:
+def _rdn(name: bytes, span: Span) -> str:
+    tag, _, start, end = span
     if tag != der.SET:
         raise ValueError("no RelativeDistinguishedName")
-    return "+".join([_attribute(tag, body) for tag, body in _parts(body)])
+    return "+".join([_attribute(name, member) for member in spans(name, start, end)])
 
 
-def _attribute(tag: int, body: bytes) -> str:
-    (kind, number), (of_value, value) = _parts(body)
-    if tag != der.SEQUENCE or kind != der.OBJECT_IDENTIFIER:
+def _attribute(name: bytes, span: Span) -> str:
+    tag, _, start, end = span
+    kind, value = spans(name, start, end)
+    if tag != der.SEQUENCE or kind[0] != der.OBJECT_IDENTIFIER:
         raise ValueError("no AttributeTypeAndValue")
-    text = _text(of_value, value)
-    shown = f"#{_in_hexadecimal(body)}" if text is None else _SPECIAL.sub(_escaped, text)
-    return f"{_TYPES.get(number) or der.Element(kind, number).oid()}={shown}"
-
-
-def _parts(data: bytes) -> list[tuple[int, bytes]]:
-    """Tags and bodies side by side. Names are made of many tiny elements and are read for every
-    certificate: this is `der.elements` for short ones, at a fifth of its price."""
-    found: list[tuple[int, bytes]] = []
-    at, end = 0, len(data)
-    while at < end:
-        start = at + 2
-        if start > end or data[at + 1] >= _LONG_LENGTH or data[at] & _LONG_TAG == _LONG_TAG:
-            return [(element.tag, element.body) for element in der.elements(data)]
-        tag, at = data[at], start + data[at + 1]
-        if at > end:
-            raise ValueError("cut short")
-        found.append((tag, data[start:at]))
-    return found
-
-
-def _in_hexadecimal(attribute: bytes) -> str:
-    return der.elements(attribute)[1].encoded.hex()
+    number = name[kind[2] : kind[3]]
+    text = _text(value[0], name[value[2] : value[3]])
+    shown = f"#{name[value[1] : value[3]].hex()}" if text is None else _SPECIAL.sub(_escaped, text)
+    return f"{_TYPES.get(number) or der.Element(kind[0], number).oid()}={shown}"
 
 
 def _text(tag: int, octets: bytes) -> str | None:

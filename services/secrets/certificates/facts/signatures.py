@@ -65,7 +65,7 @@ def verdict(certificate: Certificate, issuer: Certificate) -> Verdict:
     try:
         if key is None or not _is_known(certificate):
             return "unknown"
-        if certificate.structure.inner_algorithm.body != certificate.structure.algorithm.body:
+        if certificate.structure.inner_algorithm != certificate.structure.algorithm:
             return "refuted"  # RFC 5280 section 4.1.1.2: it is in the signed part too, and the same
         signed, signature = _signed(certificate)
         if isinstance(key, rsa.RSAPublicKey):
