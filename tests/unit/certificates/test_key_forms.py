@@ -239,7 +239,9 @@ def test_a_key_in_ber_is_read() -> None:
     key = ec_key()
     indefinite = b"\x30\x80" + der(key)[3:] + b"\0\0"
     assert der(key)[1] == 0x81  # so the length has two octets
-    assert read(b64(indefinite)).normal_form.decode() == key_pem(key)
+    material = read(b64(indefinite))
+    assert material.normal_form.decode() == key_pem(key)
+    assert [warning.code for warning in material.metadata.warnings] == ["ber_encoding"]
 
 
 def test_a_key_that_was_encrypted_under_the_empty_passphrase_needs_none() -> None:
@@ -267,6 +269,12 @@ def test_the_same_key_several_times_is_one_key(repeated: int) -> None:
     assert read(text).normal_form.decode() == key_pem(key)
     leaf = issue(key=key)
     assert read_certificate(leaf.pem, text, None, "pem", NOW).metadata.has_private_key
+
+
+def test_a_key_on_a_curve_that_is_too_small_is_weak() -> None:
+    (warning,) = read(key_pem(ec.generate_private_key(ec.SECP192R1()))).metadata.warnings
+    assert warning.code == "weak_key"
+    assert "224 on an elliptic curve" in warning.message
 
 
 def test_a_key_alone_has_the_metadata_of_a_key_and_of_no_certificate() -> None:

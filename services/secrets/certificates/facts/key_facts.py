@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from services.secrets.certificates.facts.algorithms import describe_key, is_weak_key
 from services.secrets.certificates.facts.metadata import CertificateMetadata, CertificateWarning
 from services.secrets.certificates.keys.opening import OpenedKey
-from services.secrets.certificates.limits import MIN_RSA_BITS
+from services.secrets.certificates.limits import MIN_EC_BITS, MIN_RSA_BITS
 
 
 def describe_key_alone(
@@ -40,7 +40,8 @@ def describe_key_alone(
 def _warnings(key: OpenedKey) -> Iterator[CertificateWarning]:
     if is_weak_key(key.public_key):
         yield CertificateWarning(
-            "weak_key", f"The private key has fewer than {MIN_RSA_BITS} bits: it can be broken."
+            "weak_key",
+            f"The private key has fewer than {MIN_RSA_BITS} bits ({MIN_EC_BITS} on an elliptic curve).",
         )
     if key.encryption is not None and key.encryption.is_legacy:
         yield CertificateWarning(

@@ -4,6 +4,7 @@ from typing import Final
 
 from services.secrets.certificates.contents import Contents
 from services.secrets.certificates.encodings.armor import PKCS7_LABELS
+from services.secrets.certificates.encodings.ber import to_der
 from services.secrets.certificates.encodings.outline import shape_of
 from services.secrets.certificates.encodings.transfer import Opened
 from services.secrets.certificates.formats.other_kind import Declared, other_kind, refused
@@ -31,7 +32,8 @@ def read_key(opened: Opened, passphrase: bytes | None) -> Contents:
     if opened.data is None:
         return Contents((), (_from_text(opened, passphrase),))
     if is_whole_key(opened.data):
-        return Contents((), (open_key_der(opened.data, passphrase, _FIELD, Budget()),))
+        key = open_key_der(opened.data, passphrase, _FIELD, Budget())
+        return Contents((), (key,), is_ber=to_der(opened.data) != opened.data)
     if shape_of(opened.data) not in _KEY_SHAPES:
         raise other_kind(_KEY, opened)
     raise refused(

@@ -94,10 +94,8 @@ def _loaded(key: PlainKey) -> PrivateKeyTypes:
         )
     except UnsupportedAlgorithm:
         raise UnsupportedKey(key.oid) from None
-    except (
-        TypeError,
-        InternalError,
-    ):  # the latter for numbers of a length that the kind does not have
+    except (TypeError, InternalError):
+        # the latter is raised for a number of a length that this kind of key does not have
         raise ValueError("not readable") from None
     return loaded
 
