@@ -22,7 +22,7 @@ _MAX_CANDIDATES: Final = 16
 
 def leaf_of_file(certificates: Sequence[Certificate], links: Links, *, is_unordered: bool) -> Path:
     """The path from the leaf of a file without keys (see `bundle.assemble`)."""
-    if not _is_issuer(0, certificates, links):
+    if len(certificates) == 1 or not _is_issuer(0, certificates, links):
         return path_from(0, certificates, links)
     below = (at for at in range(len(certificates)) if not _is_issuer(at, certificates, links))
     for at in islice(below, _MAX_CANDIDATES):

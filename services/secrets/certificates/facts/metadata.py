@@ -7,7 +7,7 @@ certificates must stay small whatever they hold. Nothing here checks that a cert
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal, TypeVar
 
@@ -140,7 +140,7 @@ class LeafFacts:
         """The metadata: the given warnings first, then one per unreadable field."""
         algorithm, size = self._key()
         names = self._read("dns_names, ip_addresses", alternative_names) or AlternativeNames()
-        facts = CertificateMetadata(
+        return CertificateMetadata(
             subject=self._text("subject", fields.subject),
             issuer=self._text("issuer", fields.issuer),
             expires_at=self._read("expires_at", fields.expires_at),
@@ -156,14 +156,19 @@ class LeafFacts:
             signature_algorithm=self._read("signature_algorithm", signature_name),
             is_ca=self._read("is_ca", fields.is_ca),
             chain_length=chain_length,
-            warnings=warnings,
+            warnings=(*warnings, *self._said_unreadable(names.left_out)),  # the last: all were read
         )
-        if names.left_out:
+
+    def _said_unreadable(self, left_out: int) -> list[CertificateWarning]:
+        if left_out:
             self.unreadable.append(
-                f"{names.left_out} of its dns_names and ip_addresses are left out here."
+                f"{left_out} of its dns_names and ip_addresses are left out here."
             )
         self._repeated()
-        return replace(facts, warnings=(*warnings, *map(_unreadable, self.unreadable)))
+        return [
+            CertificateWarning("unreadable_field", f"The certificate is stored, but {what}")
+            for what in self.unreadable
+        ]
 
     def _key(self) -> tuple[str | None, int | None]:
         try:
@@ -204,7 +209,3 @@ class LeafFacts:
             return whole
         self.unreadable.append(f"its {name} is too long and cut here.")
         return encoded[:MAX_TEXT_BYTES].decode(errors="ignore") + "…"
-
-
-def _unreadable(what: str) -> CertificateWarning:
-    return CertificateWarning("unreadable_field", f"The certificate is stored, but {what}")
