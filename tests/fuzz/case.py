@@ -8,6 +8,9 @@ from typing import Final
 
 TYPES: Final = ("pem", "crt", "cer", "pfx", "p12", "pkcs7", "p7b", "p7c", "key")
 
+_PRINTED: Final = 256
+"""Bytes; kMaxUnitSizeToPrint in libFuzzer's FuzzerLoop.cpp."""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -19,8 +22,8 @@ class Case:
     passphrase: str | None = field(default=None, repr=False)
 
     def to_bytes(self) -> bytes:
-        """JSON in ASCII: what a reproducer under build/ holds."""
-        return json.dumps(asdict(self)).encode("ascii")
+        """JSON in ASCII: what a reproducer under build/ holds. Never so short that libFuzzer prints it."""
+        return json.dumps(asdict(self)).ljust(_PRINTED + 1).encode("ascii")
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Case:

@@ -86,6 +86,7 @@ def _pfxs() -> Iterator[tuple[str, bytes]]:
     for _ in range(200):
         nested = _bag("06", sequence(nested))
     yield "bags in bags", pfx(_plain(nested))
+    yield "a version of 5,000 digits", sequence(integer(1 << 16_700), sequence(_DATA))
     yield "deep", pfx(deep())
     yield "deep in BER", pfx(deep_ber())
     yield (

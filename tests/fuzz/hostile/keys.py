@@ -73,12 +73,20 @@ def _keys() -> Iterator[tuple[str, str]]:
         "DSA with a long exponent",
         pem_block("PRIVATE KEY", _dsa((1 << 9999) + 1, (1 << 9000) + 1, 3, 1 << 8999)),
     )
+    yield "Ed25519 with 31 bytes, an internal error of the library", _raw("2b6570", 31)
+    yield "X448 with 1,000 bytes, an internal error of the library", _raw("2b656f", 1000)
     yield "EC over a field of 20 KiB", pem_block("EC PRIVATE KEY", _ec_over(1 << 160_000))
 
 
 def _rsa(modulus: int, factor: int) -> bytes:
     numbers = (0, modulus, 65537, 3, factor, factor, factor, factor, factor)
     return sequence(*map(integer, numbers))
+
+
+def _raw(kind: str, length: int) -> str:
+    """RFC 8410."""
+    key = sequence(integer(0), sequence(oid(kind)), tlv(4, tlv(4, b"\1" * length)))
+    return pem_block("PRIVATE KEY", key)
 
 
 def _dsa(p: int, q: int, g: int, x: int) -> bytes:

@@ -64,7 +64,7 @@ def test_any_bytes_in_a_sound_coat(kind: str, data: bytes, label: str, chance: R
 @pytest.mark.timeout(FUZZ_SECONDS + 240)
 @pytest.mark.skipif(
     importlib.util.find_spec("atheris") is None,
-    reason="atheris has no wheel for this system (only Linux on x86-64): nothing was fuzzed",
+    reason="nothing was fuzzed: no atheris here, which has wheels for Linux on x86-64 only",
 )
 def test_what_leads_to_new_code(capsys: pytest.CaptureFixture[str]) -> None:
     """FUZZ_SECONDS says for how long; 90 when it is not set."""
