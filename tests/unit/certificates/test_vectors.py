@@ -196,7 +196,7 @@ MATRIX = {
     "integrity": "mac mac-none pbmac1",
     "passphrases": "passphrase-empty passphrase-absent passphrase-non-ascii passphrase-odd "
     "passphrase-not-needed passphrase-required wrong-passphrase",
-    "contents": "several-certificates several-keys friendly-names java windows macos firefox openssl "
+    "contents": "several-certificates several-keys friendly-names java windows macos firefox gnutls openssl "
     "cryptography",
     "forms of keys": "pkcs8 pkcs1 sec1 ec-parameters encrypted-key traditional traditional-aes128 "
     "traditional-aes192 traditional-aes256 traditional-des traditional-des3 key-beside",

@@ -11,13 +11,14 @@ from tests.vectors.certificate_corpus.case import (
     accepted,
     refused,
 )
-from tests.vectors.certificate_corpus.people import CHAIN, LEAF
+from tests.vectors.certificate_corpus.people import LONE
 from tests.vectors.certificate_corpus.texts import b64
 
 WORDS = "open the coffer"
 LEGACY = ["legacy_encryption"]
-DERS = [one.der for one in CHAIN]
-PKCS8 = LEAF.pair.pkcs8
+DERS = [LONE.der]
+"""One small certificate: there are many files here."""
+PKCS8 = LONE.pair.pkcs8
 
 
 def store(
@@ -33,9 +34,10 @@ def store(
 def opens(
     name: str, covers: str, content: str, passphrase: str | None, *warnings: str, kind: str = "pfx"
 ) -> Case:
-    """A file with the usual certificates and their key."""
+    """A file with that certificate and its key."""
     sent = Sent(kind, content, None, passphrase)
-    return accepted(name, f"{kind} {covers}", sent, *CHAIN, key=LEAF.pair, warnings=warnings)
+    said = ["self_signed", *warnings]
+    return accepted(name, f"{kind} {covers}", sent, LONE, key=LONE.pair, warnings=said)
 
 
 def cases() -> list[Case]:
@@ -165,6 +167,15 @@ def _passphrases() -> list[Case]:
             opens(f"passphrase-{name}-3des", covers, old_text, word, *LEGACY),
             opens(f"passphrase-{name}-aes", covers, store(word, modern, modern, pfx.Mac()), word),
         ]
+    for name, word in (("umlauts", "Größe 42"), ("greek", "σύνθημα γνώρισμα")):
+        # OpenSSL before 1.1.0 took each octet of the UTF-8 for a character
+        octets = word.encode().decode("latin-1")
+        triple = pbe.pkcs12_pbe(octets, "pbeWithSHA1And3-KeyTripleDES-CBC")
+        rc2 = pbe.pkcs12_pbe(octets, "pbeWithSHA1And40BitRC2-CBC")
+        old_text = store(octets, rc2, triple, pfx.Mac("sha1"))
+        found.append(
+            opens(f"passphrase-{name}-openssl-1.0", "passphrase-non-ascii", old_text, word, *LEGACY)
+        )
     for name, nothing in (("empty", ""), ("absent", None)):
         triple = pbe.pkcs12_pbe(nothing, "pbeWithSHA1And3-KeyTripleDES-CBC")
         rc2 = pbe.pkcs12_pbe(nothing, "pbeWithSHA1And40BitRC2-CBC")

@@ -1,9 +1,18 @@
-"""PKCS#12: what is in it, and in whose shape."""
+"""PKCS#12: what is in it."""
 
 from __future__ import annotations
 
 from tests.vectors.certificate_corpus import asn1, pbe, pfx
-from tests.vectors.certificate_corpus.authority import ec_pair
+from tests.vectors.certificate_corpus.authority import (
+    Issued,
+    Pair,
+    dsa_pair,
+    ec_pair,
+    ed448_pair,
+    issue,
+    ml_dsa_pair,
+    rsa_pair,
+)
 from tests.vectors.certificate_corpus.case import (
     CONTENT,
     KEY,
@@ -12,7 +21,7 @@ from tests.vectors.certificate_corpus.case import (
     accepted,
     refused,
 )
-from tests.vectors.certificate_corpus.families.pkcs12 import DERS, LEGACY, PKCS8, WORDS
+from tests.vectors.certificate_corpus.families.pkcs12 import LEGACY, WORDS
 from tests.vectors.certificate_corpus.people import (
     CHAIN,
     DEEP,
@@ -30,8 +39,9 @@ from tests.vectors.certificate_corpus.people import (
 from tests.vectors.certificate_corpus.texts import b64, key_pem, pem
 
 _AES = pbe.pbes2(WORDS)
-_TRIPLE_DES = pbe.pkcs12_pbe(WORDS, "pbeWithSHA1And3-KeyTripleDES-CBC")
 _RC2 = pbe.pkcs12_pbe(WORDS, "pbeWithSHA1And40BitRC2-CBC")
+DERS = [one.der for one in CHAIN]
+PKCS8 = LEAF.pair.pkcs8
 
 
 def _sealed(*bags: bytes) -> str:
@@ -45,7 +55,7 @@ def _sent(content: str, key: str | None = None) -> Sent:
 
 def cases() -> list[Case]:
     """All of them."""
-    return [*_several(), *_programs(), *_orders(), *_without(), *_beside(), *_broken()]
+    return [*_several(), *_orders(), *_without(), *_beside(), *_broken()]
 
 
 def _several() -> list[Case]:
@@ -143,103 +153,8 @@ def _several() -> list[Case]:
     return found
 
 
-def _programs() -> list[Case]:
-    """The shapes of Java, Windows, macOS and Firefox, as they write them."""
-    alias = (pfx.friendly_name("tomcat"), pfx.local_key_id(b"Time 1767225600000"))
-    java_old = pfx.pfx(
-        [
-            pfx.plain(pfx.shrouded_bag(PKCS8, _TRIPLE_DES, *alias)),
-            pfx.encrypted(
-                _RC2,
-                pfx.certificate_bag(LEAF.der, *alias),
-                pfx.certificate_bag(ROOT.der, pfx.friendly_name("CN=Corpus Root")),
-            ),
-        ],
-        WORDS,
-        pfx.Mac("sha1"),
-    )
-    java_new = pfx.pfx(
-        [
-            pfx.plain(pfx.shrouded_bag(PKCS8, _AES, *alias)),
-            pfx.encrypted(
-                _AES, pfx.certificate_bag(LEAF.der, *alias), pfx.certificate_bag(ROOT.der)
-            ),
-        ],
-        WORDS,
-        pfx.Mac(),
-    )
-    trust = pfx.pfx(
-        [
-            pfx.encrypted(
-                _AES,
-                *(
-                    pfx.certificate_bag(
-                        one.der, pfx.friendly_name(f"ca{number}"), pfx.trusted_key_usage()
-                    )
-                    for number, one in enumerate((MIDDLE, ROOT))
-                ),
-            )
-        ],
-        WORDS,
-        pfx.Mac(),
-    )
-    windows_key = pfx.shrouded_bag(
-        PKCS8,
-        _TRIPLE_DES,
-        pfx.local_machine_keyset(),
-        pfx.local_key_id(b"\1\0\0\0"),
-        pfx.friendly_name("{0C4A1D2E-9E1B-4F2E-8F70-3C1A2B3C4D5E}"),
-        pfx.csp_name("Microsoft Software Key Storage Provider"),
-    )
-    windows = pfx.pfx(
-        [
-            pfx.plain(windows_key),
-            pfx.encrypted(
-                _TRIPLE_DES,
-                pfx.certificate_bag(ROOT.der),
-                pfx.certificate_bag(LEAF.der, pfx.local_key_id(b"\1\0\0\0")),
-            ),
-        ],
-        WORDS,
-        pfx.Mac("sha1"),
-    )
-    mac = (pfx.friendly_name("Imported Private Key"), pfx.local_key_id(bytes(20)))
-    macos_safes = [
-        pfx.encrypted(_RC2, pfx.certificate_bag(LEAF.der, *mac), pfx.certificate_bag(ROOT.der)),
-        pfx.plain(pfx.shrouded_bag(PKCS8, _TRIPLE_DES, *mac)),
-    ]
-    firefox = pfx.ber_pfx(macos_safes, WORDS, pfx.Mac("sha1", None))
-    return [
-        accepted(
-            "java-8", "p12 java", _sent(b64(java_old)), *CHAIN, key=LEAF.pair, warnings=LEGACY
-        ),
-        accepted("java-17", "p12 java", _sent(b64(java_new)), *CHAIN, key=LEAF.pair),
-        accepted("java-truststore", "p12 java", _sent(b64(trust)), MIDDLE, ROOT),
-        accepted(
-            "windows",
-            "p12 windows leaf-not-first",
-            _sent(b64(windows)),
-            *CHAIN,
-            key=LEAF.pair,
-            warnings=["chain_out_of_order", *LEGACY],
-        ),
-        accepted(
-            "macos",
-            "p12 macos",
-            _sent(b64(pfx.pfx(macos_safes, WORDS, pfx.Mac("sha1", 1)))),
-            *CHAIN,
-            key=LEAF.pair,
-            warnings=LEGACY,
-        ),
-        accepted(
-            "firefox",
-            "p12 ber firefox",
-            _sent(b64(firefox)),
-            *CHAIN,
-            key=LEAF.pair,
-            warnings=["ber_encoding", *LEGACY],
-        ),
-    ]
+def _below(name: str, pair: Pair) -> Issued:
+    return issue(name, by=ROOT, pair=pair)
 
 
 def _orders() -> list[Case]:
@@ -262,11 +177,22 @@ def _orders() -> list[Case]:
     for name, one, said in (
         ("rsa", RSA_LEAF, ["incomplete_chain"]),
         ("ed25519", ED_LEAF, ["incomplete_chain"]),
+        ("rsa-pss", _below("pss.example", rsa_pair(is_pss=True)), ["incomplete_chain"]),
+        ("dsa", _below("dsa.example", dsa_pair()), ["incomplete_chain"]),
+        ("ed448", _below("ed448.example", ed448_pair("p12")), ["incomplete_chain"]),
+        ("ml-dsa", _below("ml-dsa.example", ml_dsa_pair(44)), ["incomplete_chain"]),
         ("self-signed", LONE, ["self_signed"]),
     ):
         bags = (pfx.certificate_bag(one.der), pfx.shrouded_bag(one.pair.pkcs8, _AES))
         found.append(
-            accepted(f"key-{name}", "p12", _sent(_sealed(*bags)), one, key=one.pair, warnings=said)
+            accepted(
+                f"key-{name}",
+                f"p12 {name}",
+                _sent(_sealed(*bags)),
+                one,
+                key=one.pair,
+                warnings=said,
+            )
         )
     return found
 

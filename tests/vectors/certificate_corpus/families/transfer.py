@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.vectors.certificate_corpus import cms, pbe, pfx
+from tests.vectors.certificate_corpus import asn1, cms, pbe, pfx
 from tests.vectors.certificate_corpus.case import CONTENT, Case, Sent, accepted, key_alone, refused
 from tests.vectors.certificate_corpus.people import CHAIN, LEAF
-from tests.vectors.certificate_corpus.texts import b64, b64url, lines, pem
+from tests.vectors.certificate_corpus.texts import b64, b64url, block, lines, pem
 
 _PASSPHRASE = "open the coffer"
 _PROVED_BY_SMALLER: Final = frozenset(
@@ -57,7 +57,7 @@ def _dresses(data: bytes) -> dict[str, str]:
 
 def cases() -> list[Case]:
     """All of them."""
-    return [*_readable(), *_texts_in_base64(), *_broken()]
+    return [*_readable(), *_texts_in_base64(), *_endings(), *_ber(), *_broken()]
 
 
 def _readable() -> list[Case]:
@@ -120,6 +120,40 @@ def _texts_in_base64() -> list[Case]:
             "cer utf-16 base64-of-text",
             Sent("cer", b64(b"\xff\xfe" + text.encode("utf-16-le"))),
             *CHAIN,
+        ),
+    ]
+
+
+def _endings() -> list[Case]:
+    """What editors, `echo` and the fixed sizes of smart cards leave behind a binary file."""
+    found = []
+    for kind, data in _files().items():
+        for name, ending in (("line-feed", b"\n"), ("crlf", b"\r\n"), ("nuls", bytes(5))):
+            text = b64(data + ending)
+            found.append(_read(f"{kind}-ending-{name}", f"{kind} binary-ending", kind, text))
+    return found
+
+
+def _ber() -> list[Case]:
+    """A certificate or key that somebody wrote in BER is the same one in DER."""
+    certificate, key = asn1.ber(LEAF.der), asn1.ber(LEAF.pair.pkcs8)
+    both = ["ber_encoding", "incomplete_chain"]
+    return [
+        accepted("crt-ber", "crt ber", Sent("crt", b64(certificate)), LEAF, warnings=both),
+        accepted(
+            "pem-ber",
+            "pem ber",
+            Sent("pem", block("CERTIFICATE", certificate)),
+            LEAF,
+            warnings=both,
+        ),
+        key_alone("key-ber", "key ber", Sent("key", b64(key)), LEAF.pair, ["ber_encoding"]),
+        key_alone(
+            "key-ber-pem",
+            "key ber",
+            Sent("key", block("PRIVATE KEY", key)),
+            LEAF.pair,
+            ["ber_encoding"],
         ),
     ]
 
