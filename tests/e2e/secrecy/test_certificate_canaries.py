@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.fixtures.tenant_user import TenantUser
 
 PATH: Final = "/v1/secrets/certificate"
-CHANGED: Final = 8
+CHANGED: Final = 4
 """Inputs of each type that something was changed in."""
 
 

@@ -31,7 +31,7 @@ FUZZ_SECONDS: Final = int(os.environ.get("FUZZ_SECONDS", "90"))
 STATISTICS: Final = re.compile(r"stat::(\w+): +(\d+)|cov: (\d+)")
 
 
-@settings(BOUNDED, max_examples=1200)
+@settings(BOUNDED, max_examples=500)
 @given(st.sampled_from(POOL), st.lists(st.sampled_from(POOL), min_size=1, max_size=4), st.randoms())
 def test_any_change_to_real_material(case: Case, others: list[Case], chance: Random) -> None:
     for other in others:
