@@ -239,9 +239,16 @@ def test_a_key_in_ber_is_read() -> None:
     key = ec_key()
     indefinite = b"\x30\x80" + der(key)[3:] + b"\0\0"
     assert der(key)[1] == 0x81  # so the length has two octets
-    material = read(b64(indefinite))
-    assert material.normal_form.decode() == key_pem(key)
-    assert [warning.code for warning in material.metadata.warnings] == ["ber_encoding"]
+    for text in (b64(indefinite), pem_block("PRIVATE KEY", indefinite)):
+        material = read(text)
+        assert material.normal_form.decode() == key_pem(key)
+        assert [warning.code for warning in material.metadata.warnings] == ["ber_encoding"]
+
+
+@pytest.mark.parametrize("ending", [b"\n", b"\r\n", bytes(5), b"\x1a"])
+def test_what_tools_leave_behind_a_file_does_no_harm(ending: bytes) -> None:
+    key = ec_key()
+    assert read(b64(der(key) + ending)).normal_form.decode() == key_pem(key)
 
 
 def test_a_key_that_was_encrypted_under_the_empty_passphrase_needs_none() -> None:

@@ -4,10 +4,14 @@ from typing import Final
 
 from services.secrets.certificates.contents import Contents
 from services.secrets.certificates.encodings.armor import PKCS7_LABELS
-from services.secrets.certificates.encodings.ber import to_der
 from services.secrets.certificates.encodings.outline import shape_of
 from services.secrets.certificates.encodings.transfer import Opened
-from services.secrets.certificates.formats.other_kind import Declared, other_kind, refused
+from services.secrets.certificates.formats.other_kind import (
+    Declared,
+    no_such_structure,
+    other_kind,
+    refused,
+)
 from services.secrets.certificates.formats.pem import blocks_of, keys_of
 from services.secrets.certificates.keys.encryption import Budget
 from services.secrets.certificates.keys.opening import OpenedKey, open_key_der
@@ -29,18 +33,21 @@ _MISLEADING: Final = PKCS7_LABELS | {"PKCS12", "OPENSSH PRIVATE KEY"}
 
 def read_key(opened: Opened, passphrase: bytes | None) -> Contents:
     """The one private key, and no certificate. Raises CertificateRefused."""
-    if opened.data is None:
-        return Contents((), (_from_text(opened, passphrase),))
-    if is_whole_key(opened.data):
-        key = open_key_der(opened.data, passphrase, _FIELD, Budget())
-        return Contents((), (key,), is_ber=to_der(opened.data) != opened.data)
-    if shape_of(opened.data) not in _KEY_SHAPES:
-        raise other_kind(_KEY, opened)
-    raise refused(
-        "malformed",
-        "certificate_content begins as a private key, but it was cut short or has more after it. "
-        "Copy it again, whole.",
-    )
+    key = _from_text(opened, passphrase) if opened.data is None else _from_data(opened, passphrase)
+    return Contents((), (key,), is_ber=key.is_ber)
+
+
+def _from_data(opened: Opened, passphrase: bytes | None) -> OpenedKey:
+    data = opened.data or b""
+    if is_whole_key(data):
+        return open_key_der(data, passphrase, _FIELD, Budget())
+    if shape_of(data) in _KEY_SHAPES:
+        raise refused(
+            "malformed",
+            "certificate_content begins as a private key, but it was cut short or has more after it. "
+            "Copy it again, whole.",
+        )
+    raise no_such_structure(_KEY, opened)
 
 
 def _from_text(opened: Opened, passphrase: bytes | None) -> OpenedKey:

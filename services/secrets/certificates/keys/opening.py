@@ -6,7 +6,7 @@ of key that is not supported, and a key that is damaged.
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
@@ -45,12 +45,13 @@ _EC_PARAMETERS: Final = "EC PARAMETERS"
 class OpenedKey:
     """A private key that was opened. `pkcs8` is its plain PKCS#8 in DER, and is the only secret in it.
 
-    Two keys are the same when their `public_key`s are equal.
+    Two keys are the same when their `public_key`s are equal. `is_ber`: it was not written in DER.
     """
 
     public_key: PublicKeyTypes
     encryption: KeyEncryption | None
     pkcs8: bytes = field(repr=False)
+    is_ber: bool = False
 
 
 def open_private_key(text: str, passphrase: bytes | None) -> OpenedKey:
@@ -141,7 +142,8 @@ class _Opening:
             return self._opened(found, None)
         with self._refusals():
             scheme = scheme_of(found.algorithm, budget)
-            return self._opened_inside(self._decrypted(scheme, found.data), scheme.encryption)
+            key = self._opened_inside(self._decrypted(scheme, found.data), scheme.encryption)
+            return replace(key, is_ber=key.is_ber or found.is_ber)
 
     def open_traditional(self, block: PemBlock) -> OpenedKey:
         """A key that the headers of its block say to be encrypted."""
@@ -182,7 +184,7 @@ class _Opening:
             raise self._unsupported(kind) from None
         except (ValueError, IndexError):
             raise self._damaged() from None
-        return OpenedKey(key.public_key(), encryption, pkcs8)
+        return OpenedKey(key.public_key(), encryption, pkcs8, found.is_ber)
 
     @contextlib.contextmanager
     def _refusals(self) -> Iterator[None]:

@@ -5,7 +5,7 @@ PKCS#8 and its successor OneAsymmetricKey (RFC 5958), encrypted or not; PKCS#1 (
 loads the PKCS#8 that comes out, and this cannot make a good key of a bad one.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from services.secrets.certificates.encodings import ber, der
@@ -20,6 +20,8 @@ MULTI_PRIME: Final = "RSA with more than two primes"
 _RSA_NULL: Final = bytes.fromhex("300d06092a864886f70d0101010500")
 _EC_OID: Final = bytes.fromhex("06072a8648ce3d0201")
 _DSA_OID: Final = bytes.fromhex("06072a8648ce380401")
+_PADDING: Final = b"\0\r\n\x1a \t"
+"""What tools and people leave behind a file: a buffer's rest, a line's end, the end mark of CP/M."""
 _VERSIONS: Final = (0, 1)
 _SEC1_VERSION: Final = 1
 _RSA_NUMBERS: Final = 9  # version, n, e, d, p, q, d mod p-1, d mod q-1, 1/q mod p
@@ -44,6 +46,7 @@ class EncryptedKey:
 
     algorithm: der.Element
     data: bytes = field(repr=False)
+    is_ber: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class PlainKey:
     parameters: der.Element
     key: bytes = field(repr=False)
     public: bytes | None = None
+    is_ber: bool = False
 
     @property
     def pkcs8(self) -> bytes:
@@ -69,16 +73,23 @@ class PlainKey:
 
 
 def structure_of(data: bytes, curve: bytes | None = None) -> EncryptedKey | PlainKey:
-    """The one key that `data` is, in DER or BER.
+    """The one key that `data` is, in DER or BER, with or without line ends or NULs behind it.
 
     `curve`: what an EC PARAMETERS block before it held, for a SEC1 key that does not name its own.
     Raises NoKeyStructure, UnsupportedKey, and ValueError for a key that is damaged.
     """
     try:
-        members = der.sequence(ber.to_der(data))
-        tags = [member.tag for member in members]
+        value, rest = ber.first_value(data)
+        members = der.sequence(value)
     except ValueError:
         raise NoKeyStructure from None
+    if rest.strip(_PADDING):
+        raise NoKeyStructure
+    return replace(_structure_of(members, curve), is_ber=not data.startswith(value))
+
+
+def _structure_of(members: list[der.Element], curve: bytes | None) -> EncryptedKey | PlainKey:
+    tags = [member.tag for member in members]
     if tags == [der.SEQUENCE, der.OCTET_STRING]:
         return EncryptedKey(members[0], members[1].body)
     if tags[:3] == [der.INTEGER, der.SEQUENCE, der.OCTET_STRING]:
