@@ -200,7 +200,12 @@ def test_of_several_leaves_below_the_first_certificate_the_first_is_meant() -> N
     assert common_name(metadata(INTERMEDIATE, other, LEAF)) == "other.example"
     stranger = issue("stranger.example", by=issue("Elsewhere", ca=True))
     assert common_name(metadata(INTERMEDIATE, stranger, LEAF)) == "example.com"
-    assert common_name(metadata(INTERMEDIATE, stranger)) == "Test Intermediate"
+    assert common_name(metadata(INTERMEDIATE, stranger)) == "stranger.example"
+
+
+def test_among_roots_one_without_extensions_is_no_leaf() -> None:
+    old = issue("Root of version 1")
+    assert common_name(metadata(ROOT, old, issue("Other Root", ca=True))) == "Test Root"
 
 
 def test_the_key_finds_its_leaf_among_several() -> None:

@@ -52,8 +52,9 @@ def assemble(
 
     With keys, the leaf is the first end-entity certificate that one of them belongs to; the first
     certificate of the file, and those of a file of CAs only, may be a CA. Without a key it is the first
-    certificate, unless that is a CA above an end-entity certificate of the file; where the format keeps
-    no order, it is an end-entity certificate if there is one, or else a CA that issued none of the others.
+    certificate, unless that is a CA: then it is an end-entity certificate below that one, or else the first
+    end-entity certificate. A file of CAs is about its first; where the format keeps no order, about one
+    that issued none of the others.
     Raises CertificateRefused (`key_mismatch`, or `unsupported_algorithm` when the only candidate's
     key cannot be read and so not be compared).
     """

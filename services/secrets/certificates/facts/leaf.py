@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from services.secrets.certificates.facts.fields import is_surely_ca
@@ -17,18 +16,22 @@ if TYPE_CHECKING:
     from services.secrets.certificates.keys.opening import OpenedKey
 
 _MAX_CANDIDATES: Final = 16
-"""End-entity certificates that are tried below a CA that comes first."""
+"""End-entity certificates that are tried when a CA comes first."""
 
 
 def leaf_of_file(certificates: Sequence[Certificate], links: Links, *, is_unordered: bool) -> Path:
     """The path from the leaf of a file without keys (see `bundle.assemble`)."""
     if len(certificates) == 1 or not _is_issuer(0, certificates, links):
         return path_from(0, certificates, links)
-    below = (at for at in range(len(certificates)) if not _is_issuer(at, certificates, links))
-    for at in islice(below, _MAX_CANDIDATES):
-        path = path_from(at, certificates, links)
-        if is_unordered or 0 in path.positions:
-            return path
+    candidates = [at for at in range(len(certificates)) if not _is_issuer(at, certificates, links)]
+    # a self-signed one that is no CA by its extensions may be a root of version 1
+    candidates.sort(key=links.is_self_issued)
+    paths = [path_from(at, certificates, links) for at in candidates[:_MAX_CANDIDATES]]
+    above = next((path for path in paths if 0 in path.positions), None)
+    if above is not None and not is_unordered:
+        return above
+    if paths and (is_unordered or not links.is_self_issued(candidates[0])):
+        return paths[0]
     lowest = (at for at in range(len(certificates)) if not links.is_named_as_issuer(at))
     return path_from(next(lowest, 0) if is_unordered else 0, certificates, links)
 
