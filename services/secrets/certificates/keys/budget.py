@@ -9,7 +9,7 @@ from services.secrets.certificates.limits import MAX_FILE_ROUNDS, MAX_KDF_ITERAT
 class EncryptionRefused(Exception):  # noqa: N818 - a refusal
     """It will not be opened: a method nobody here knows, or a price beyond the limits.
 
-    The text goes on after "its", "it" or a like word and holds no byte of the input but object identifiers.
+    The text completes "it was not opened: ..." and quotes nothing of the input but object identifiers.
     """
 
 

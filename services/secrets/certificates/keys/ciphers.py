@@ -30,7 +30,8 @@ class WrongPassphrase(Exception):  # noqa: N818 - a refusal
 
 @dataclass(frozen=True, slots=True)
 class CipherKind:
-    """A cipher in one mode; sizes in bytes, `vector_size` 0 for a stream cipher."""
+    """A cipher in one mode; sizes in bytes. `vector_size` is 0 where there is none (RC4) or where the file
+    decides how long it is (GCM)."""
 
     name: str
     key_size: int
