@@ -65,9 +65,10 @@ def verdict(certificate: Certificate, issuer: Certificate) -> Verdict:
     try:
         if key is None or not _is_known(certificate):
             return "unknown"
-        if certificate.structure.inner_algorithm != certificate.structure.algorithm:
+        parts = certificate.structure
+        if parts.inner_algorithm != parts.algorithm:
             return "refuted"  # RFC 5280 section 4.1.1.2: it is in the signed part too, and the same
-        signed, signature = _signed(certificate)
+        signed, signature = parts.signed, parts.signature
         if isinstance(key, rsa.RSAPublicKey):
             key.verify(signature, signed, *_rsa_scheme(certificate))
         elif isinstance(key, ec.EllipticCurvePublicKey):
@@ -90,12 +91,6 @@ def _is_known(certificate: Certificate) -> bool:
     if signature_oid(certificate) == RSASSA_PSS:
         return certificate.parsed is not None
     return name in _HASHES or name in _WITHOUT_HASH
-
-
-def _signed(certificate: Certificate) -> tuple[bytes, bytes]:
-    if certificate.parsed is not None:
-        return certificate.parsed.tbs_certificate_bytes, certificate.parsed.signature
-    return certificate.structure.signed, certificate.structure.signature
 
 
 def _rsa_scheme(
