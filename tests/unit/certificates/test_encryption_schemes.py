@@ -139,6 +139,7 @@ SALT = asn1.octets(b"salt")
         pbes2(pbe.scrypt_algorithm(-2, 8, 1)),
         pbes2(pbe.scrypt_algorithm(2, 0, 1)),
         pbes2(pbe.scrypt_algorithm(2, 8, -1)),
+        pbes2(pbe.scrypt_algorithm(2**16, 1, 1)),  # RFC 7914 section 2: below 2**16 for an r of 1
         asn1.algorithm("1.2.840.113549.1.5.3", asn1.sequence(SALT)),
         asn1.algorithm("1.2.840.113549.1.5.3", asn1.sequence(asn1.integer(1), SALT)),
         asn1.algorithm("1.2.840.113549.1.12.1.3", asn1.sequence(SALT, asn1.integer(0))),

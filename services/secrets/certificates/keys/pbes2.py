@@ -122,7 +122,7 @@ def _prf(element: der.Element) -> Prf:
 def _scrypt(members: list[der.Element], size: int) -> ScryptKdf:
     """{ salt, N, r, p, keyLength OPTIONAL }"""
     salt, (n, r, p, *rest) = members[0].octets(), [member.integer() for member in members[1:]]
-    if n < 2 or n & (n - 1) or r < 1 or p < 1:  # noqa: PLR2004 - RFC 7914 section 2
+    if n < 2 or n & (n - 1) or r < 1 or p < 1 or n.bit_length() > 16 * r:  # noqa: PLR2004 - RFC 7914, 2
         raise ValueError("parameters that scrypt does not have")
     if 128 * n * r > MAX_SCRYPT_BYTES or p > MAX_SCRYPT_PARALLEL:
         raise EncryptionRefused(
