@@ -52,11 +52,13 @@ def _mac(rounds: int) -> bytes:
     return sequence(digest, tlv(4, b"saltsalt"), integer(rounds))
 
 
-def _plain(bags: bytes) -> bytes:
+def plain(bags: bytes) -> bytes:
+    """A part that lies open, with these SafeBags in it."""
     return sequence(_DATA, tlv(0xA0, tlv(4, sequence(bags))))
 
 
-def _locked(algorithm: bytes, sealed: bytes) -> bytes:
+def locked(algorithm: bytes, sealed: bytes) -> bytes:
+    """A part that is encrypted."""
     info = sequence(_DATA, algorithm, tlv(0x80, sealed))
     return sequence(oid("2a864886f70d010706"), tlv(0xA0, sequence(integer(0), info)))
 
@@ -65,27 +67,28 @@ def _pbes2(rounds: int) -> bytes:
     return sequence(PBES2, sequence(pbkdf2(rounds), AES))
 
 
-def _bag(kind: str, value: bytes) -> bytes:
+def bag(kind: str, value: bytes) -> bytes:
+    """SafeBag; `kind` is the end of its type's number."""
     return sequence(oid(_BAG + kind), tlv(0xA0, value))
 
 
 def _pfxs() -> Iterator[tuple[str, bytes]]:
-    yield "ten million rounds for the MAC", pfx(_plain(b""), _mac(DEAR_ROUNDS))
-    yield "ten million rounds for the contents", pfx(_locked(_pbes2(DEAR_ROUNDS), OPAQUE), _mac(1))
-    shrouded = _bag("02", sequence(_pbes2(DEAR_ROUNDS), tlv(4, OPAQUE)))
-    yield "ten million rounds for the key", pfx(_plain(shrouded))
+    yield "ten million rounds for the MAC", pfx(plain(b""), _mac(DEAR_ROUNDS))
+    yield "ten million rounds for the contents", pfx(locked(_pbes2(DEAR_ROUNDS), OPAQUE), _mac(1))
+    shrouded = bag("02", sequence(_pbes2(DEAR_ROUNDS), tlv(4, OPAQUE)))
+    yield "ten million rounds for the key", pfx(plain(shrouded))
     dear = sequence(_pbes2(1_000_000), tlv(4, OPAQUE))
-    yield "fifty keys with a million rounds each", pfx(_plain(_bag("02", dear) * 50))
-    yield "fifty safes with a million rounds each", pfx(_locked(_pbes2(1_000_000), OPAQUE) * 50)
+    yield "fifty keys with a million rounds each", pfx(plain(bag("02", dear) * 50))
+    yield "fifty safes with a million rounds each", pfx(locked(_pbes2(1_000_000), OPAQUE) * 50)
     slow = pbe("2a864886f70d010c0106", 1)
-    yield "400 KiB under RC2", pfx(_locked(slow, b"\x5a" * 400_000))
-    small = _locked(pbe("2a864886f70d010c0106", 1000), b"\x5a" * 8)
+    yield "400 KiB under RC2", pfx(locked(slow, b"\x5a" * 400_000))
+    small = locked(pbe("2a864886f70d010c0106", 1000), b"\x5a" * 8)
     yield "thousands of small safes under RC2", pfx(small * (MOST // len(small) - 2))
-    yield "thousands of bags", pfx(_plain(_bag("04", b"\x05\0") * 20_000))
-    nested = _bag("03", b"\x05\0")
+    yield "thousands of bags", pfx(plain(bag("04", b"\x05\0") * 20_000))
+    nested = bag("03", b"\x05\0")
     for _ in range(200):
-        nested = _bag("06", sequence(nested))
-    yield "bags in bags", pfx(_plain(nested))
+        nested = bag("06", sequence(nested))
+    yield "bags in bags", pfx(plain(nested))
     yield "a version of 5,000 digits", sequence(integer(1 << 16_700), sequence(_DATA))
     yield "deep", pfx(deep())
     yield "deep in BER", pfx(deep_ber())
@@ -106,8 +109,8 @@ def _pfxs() -> Iterator[tuple[str, bytes]]:
     friendly = sequence(oid("2a864886f70d010914"), tlv(0x31, tlv(0x1E, b"\0a" * (MOST // 3))))
     x509 = sequence(oid("2a864886f70d01091601"), tlv(0xA0, tlv(4, certificate())))
     named = sequence(oid(_BAG + "03"), tlv(0xA0, x509), tlv(0x31, friendly))
-    yield "a friendly name of 300 KiB", pfx(_plain(named))
-    yield "a thousand certificates", pfx(_plain(_bag("03", x509) * 1000))
+    yield "a friendly name of 300 KiB", pfx(plain(named))
+    yield "a thousand certificates", pfx(plain(bag("03", x509) * 1000))
 
 
 def pkcs7(certificates: bytes) -> bytes:

@@ -52,6 +52,7 @@ def _keys() -> Iterator[tuple[str, str]]:
     yield "scrypt with a large r", locked_key(scrypt(2, 2**20, 16))
     yield "scrypt with many passes", locked_key(scrypt(2**18, 8, 16))
     yield "scrypt with a large p", locked_key(scrypt(2, 1, 2**29))
+    yield "scrypt with more N than its r has room for", locked_key(scrypt(2**16, 1, 1))
     yield "deep", pem_block("PRIVATE KEY", deep(5_000))
     yield "deep and encrypted", pem_block("ENCRYPTED PRIVATE KEY", deep(5_000))
     yield "deep in BER", pem_block("PRIVATE KEY", deep_ber())

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.fuzz import mutation, oracle, seeds
+from tests.fuzz import encryption, mutation, oracle, seeds
 from tests.fuzz.case import TYPES, Case
 
 if TYPE_CHECKING:
@@ -58,6 +58,12 @@ def test_any_bytes_in_a_sound_coat(kind: str, data: bytes, label: str, chance: R
     oracle.check(Case(kind, mutation.coat(data, chance), None, "x"))
     oracle.check(Case(kind, mutation.armor(label, data), None, "x"))
     oracle.check(Case("pem", POOL[0].content, mutation.armor(label, data), "x"))
+
+
+@settings(BOUNDED, max_examples=400)
+@given(st.randoms(), st.sampled_from([None, "x", "\u00e9", "\U0001f511"]))
+def test_any_parameters_of_an_encryption(chance: Random, passphrase: str | None) -> None:
+    oracle.check(encryption.case(chance, passphrase))
 
 
 @pytest.mark.slow
