@@ -20,7 +20,7 @@ settings.register_profile(
 )
 settings.load_profile("coffer")
 
-LONGEST_ID = 80
+LONGEST_ID = 36
 
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
