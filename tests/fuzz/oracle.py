@@ -67,7 +67,11 @@ def check(case: Case, max_seconds: float = MAX_SECONDS) -> str:
     else:
         outcome = "material"
         _check_material(material, case)
-    _check_guesses(case, is_material=outcome == "material")
+        codes = {warning.code for warning in material.metadata.warnings}
+        _must(
+            "ber_encoding" in codes or _is_guessed(case), "nothing was guessed of what is accepted"
+        )
+    _check_guesses(case)
     spent = time.process_time() - began
     if spent > max_seconds:
         raise Finding(f"it took {spent:.1f} s of processor time")
@@ -119,19 +123,20 @@ def _check_normal_form(material: CertificateMaterial) -> None:
     _must(same, "the normal form of the normal form is another one")
 
 
-def _check_guesses(case: Case, *, is_material: bool) -> None:
+def _check_guesses(case: Case) -> None:
     """What the command line says of a file before it sends it."""
-    sent = case.content.encode("utf-8", "replace")
-    for data in (sent, _decoded(case.content)):
-        kind = guess.guess_type(data)
-        _must(kind in {None, *SUPPORTED_TYPES}, "the guess is no certificate_type")
-        known = kind is not None or data is not sent or b"\0" in sent
-        _must(known or not is_material, "nothing was guessed of what is accepted")
+    for data in (case.content.encode("utf-8", "replace"), _decoded(case.content)):
+        _must(guess.guess_type(data) in {None, *SUPPORTED_TYPES}, "the guess is no type")
         phrase = guess.describe(data)
         _check_text(phrase, "the guess")
         _must(not repeats(phrase, case), "the guess repeats some of the input")
         guess.as_content(data)
         guess.as_pem(data)
+
+
+def _is_guessed(case: Case) -> bool:
+    """UTF-16 without a mark is none that a file is guessed from."""
+    return "\0" in case.content or guess.guess_type(case.content.encode()) is not None
 
 
 def _public_key(certificate: str) -> object | None:
