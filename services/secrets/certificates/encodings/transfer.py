@@ -33,6 +33,8 @@ _PEM_MARK: Final = re.compile("[-\u2010-\u2015\u2212] ?(?:BEGIN|END) [A-Z]", re.
 _PERCENT_PEM: Final = "-----BEGIN%20"
 _CERTIFICATE: Final = "-----BEGIN CERTIFICATE-----"
 _HEAD: Final = 64  # characters, enough for the outline of what is in them
+_VERSION: Final = b"\xa0\x03\x02\x01"
+"""What stands in the ninth octet of every certificate of a usual size, and of no other file."""
 _FILES: Final = ("pkcs12", "private key", "encrypted private key")
 _UTF16_PEM: Final = "-----BEGIN".encode("utf-16-le")[:-1]  # without the last NUL, in both orders
 _DATA_URI: Final = re.compile(r"data:([^,]{0,256}),(.*)", re.IGNORECASE | re.DOTALL)
@@ -120,8 +122,8 @@ def _encoded_file(text: str) -> bytes | None:
     if not bare.startswith(_CERTIFICATE) or bare.count("-----BEGIN ") != 1:
         return None
     try:
-        head = "".join(bare[len(_CERTIFICATE) :][: 2 * _HEAD].split())[:_HEAD]
-        if shape_of(base64.b64decode(head)) not in _FILES:
+        head = base64.b64decode("".join(bare[len(_CERTIFICATE) :][: 2 * _HEAD].split())[:_HEAD])
+        if head[8:12] == _VERSION or shape_of(head) not in _FILES:
             return None
         return scan(bare)[0].decoded()
     except (ValueError, PemFault):

@@ -160,7 +160,9 @@ def _where(bundle: Bundle, test: Test) -> list[int]:
                 found.append(at)
         except UNREADABLE:
             continue
-    return sorted(found, key=lambda at: (at != bundle.leaf_at, at))
+    if len(found) > 1:
+        found.sort(key=lambda at: (at != bundle.leaf_at, at))
+    return found
 
 
 def _said(bundle: Bundle, positions: list[int]) -> str:
