@@ -46,7 +46,7 @@ MAX_METADATA_BYTES: Final = 256 * 1024
 RUN: Final = 8
 """Characters of the input in a row that a message may not repeat."""
 
-_NUMBERS: Final = re.compile(r"[0-9.]+")
+_NUMBERS: Final = re.compile(r"(?<![A-Za-z0-9])[0-9.]+(?![A-Za-z0-9])")
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_\-\s]{16,}={0,2}")
 
 
@@ -177,11 +177,11 @@ def repeats(message: str, case: Case) -> bool:
 
     Numbers are left out: positions, sizes and OIDs may be told.
     """
-    inputs = list(_layers(case))
+    inputs, own = list(_layers(case)), _own_runs()
     for piece in _NUMBERS.split(message):
         for at in range(len(piece) - RUN + 1):
             run = piece[at : at + RUN]
-            if run not in _own_words() and any(run in text for text in inputs):
+            if run not in own and any(run in text for text in inputs):
                 return True
     return False
 
@@ -206,8 +206,8 @@ def _decoded(text: str) -> bytes:
 
 
 @functools.cache
-def _own_words() -> str:
-    """Every string in the package's source, with blanks around, as labels stand in a sentence."""
+def _own_runs() -> frozenset[str]:
+    """Those in the strings of the package's source, with blanks around, as labels stand in a sentence."""
     package = Path(next(iter(services.secrets.certificates.__path__)))
     words: list[str] = [*get_args(Field)]
     for file in sorted(package.rglob("*.py")):
@@ -216,4 +216,6 @@ def _own_words() -> str:
             for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
             if isinstance(node, ast.Constant) and isinstance(node.value, str)
         ]
-    return "\0".join(f" {word} " for word in words)
+    return frozenset(
+        f" {word} "[at : at + RUN] for word in words for at in range(len(word) + 3 - RUN)
+    )

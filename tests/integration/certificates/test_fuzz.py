@@ -31,6 +31,19 @@ FUZZ_SECONDS: Final = int(os.environ.get("FUZZ_SECONDS", "90"))
 STATISTICS: Final = re.compile(r"stat::(\w+): +(\d+)|cov: (\d+)")
 
 
+@pytest.mark.parametrize(
+    ("message", "case", "repeated"),
+    [
+        ("The passphrase is hunter2-secret.", Case("pem", "x", None, "hunter2-secret"), True),
+        ("It begins with open sesame.", Case("pem", "b3BlbiBzZXNhbWUh"), True),
+        ("The passphrase does not open", Case("pem", "The passphrase does not open"), False),
+        ("The method 1.2.840.113549.1.5.14 is", Case("pem", "1.2.840.113549.1.5.14"), False),
+    ],
+)
+def test_the_oracle_knows_words_of_the_input(message: str, case: Case, repeated: bool) -> None:
+    assert oracle.repeats(message, case) is repeated
+
+
 @settings(BOUNDED, max_examples=500)
 @given(st.sampled_from(POOL), st.lists(st.sampled_from(POOL), min_size=1, max_size=4), st.randoms())
 def test_any_change_to_real_material(case: Case, others: list[Case], chance: Random) -> None:
