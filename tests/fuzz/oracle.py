@@ -57,25 +57,24 @@ class Finding(AssertionError):  # noqa: N818 - what is found, not a fault of the
 def check(case: Case, max_seconds: float = MAX_SECONDS) -> str:
     """What came out: "material" or the refusal's reason. Raises Finding, or what the reader raised."""
     began = time.process_time()
+    answer = _answer(case)
+    spent = time.process_time() - began
+    _must(spent < max_seconds, f"it took {spent:.1f} s of processor time")
+    _check_guesses(case)
+    if isinstance(answer, CertificateRefused):
+        _check_refusal(answer, case)
+        return answer.reason or "invalid"
+    _check_material(answer, case)
+    return "material"
+
+
+def _answer(case: Case) -> CertificateMaterial | CertificateRefused:
     try:
-        material = read_certificate(
+        return read_certificate(
             case.content, case.private_key, case.passphrase, case.certificate_type, NOW
         )
     except CertificateRefused as refusal:
-        outcome: str = refusal.reason or "invalid"
-        _check_refusal(refusal, case)
-    else:
-        outcome = "material"
-        _check_material(material, case)
-        codes = {warning.code for warning in material.metadata.warnings}
-        _must(
-            "ber_encoding" in codes or _is_guessed(case), "nothing was guessed of what is accepted"
-        )
-    _check_guesses(case)
-    spent = time.process_time() - began
-    if spent > max_seconds:
-        raise Finding(f"it took {spent:.1f} s of processor time")
-    return outcome
+        return refusal
 
 
 def _check_refusal(refusal: CertificateRefused, case: Case) -> None:
@@ -99,6 +98,8 @@ def _check_material(material: CertificateMaterial, case: Case) -> None:
     message = replies._metadata(metadata)  # type: ignore[arg-type]
     _must(message is not None and bool(message.SerializeToString()), "the message is empty")
     _check_normal_form(material)
+    is_known = "ber_encoding" in codes or _is_guessed(case)
+    _must(is_known, "nothing was guessed of what is accepted")
 
 
 def _check_normal_form(material: CertificateMaterial) -> None:

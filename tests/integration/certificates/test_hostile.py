@@ -24,8 +24,8 @@ from tests.fuzz.hostile.building import HONEST
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-STILL_SECONDS: Final = 1.0
-"""How long the event loop may stand still on a busy machine; a derivation in this process takes longer."""
+STILL_SECONDS: Final = 2.0
+"""How long the event loop may stand still on a busy machine; reading all of it here would take longer."""
 HONEST_SECONDS: Final = 30.0
 """For a job that takes a millisecond, on a busy machine, with a new worker to be started."""
 MEBIBYTES: Final = 200
