@@ -15,6 +15,9 @@ from services.secrets.certificates.refusal import Reason
 
 CERTIFICATE_LABELS: Final = frozenset({"CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"})
 PKCS7_LABELS: Final = frozenset({"PKCS7", "CMS", "PKCS #7 SIGNED DATA"})
+MISLEADING_LABELS: Final = PKCS7_LABELS | {"PKCS12", "OPENSSH PRIVATE KEY"}
+"""Blocks that hold a certificate or key which nobody looks at where other blocks are meant, so that the
+metadata would keep quiet about it."""
 PRIVATE_KEY_LABELS: Final = frozenset(
     {"PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "DSA PRIVATE KEY"}
 )

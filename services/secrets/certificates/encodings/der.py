@@ -19,6 +19,9 @@ OBJECT_IDENTIFIER: Final = 0x06
 SEQUENCE: Final = 0x30
 SET: Final = 0x31
 
+PADDING: Final = b"\0\r\n\x1a \t"
+"""What tools and people leave behind a file: a buffer's rest, a line's end, the end mark of CP/M."""
+
 MAX_SIBLINGS: Final = 65_536
 """Elements side by side: each costs a hundred bytes of memory, however little it holds."""
 

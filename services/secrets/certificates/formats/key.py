@@ -3,7 +3,7 @@
 from typing import Final
 
 from services.secrets.certificates.contents import Contents
-from services.secrets.certificates.encodings.armor import PKCS7_LABELS
+from services.secrets.certificates.encodings.armor import MISLEADING_LABELS
 from services.secrets.certificates.encodings.outline import shape_of
 from services.secrets.certificates.encodings.transfer import Opened
 from services.secrets.certificates.formats.other_kind import (
@@ -27,8 +27,6 @@ _BESIDE_A_KEY: Final = Declared(
     "With certificate_type 'key' send nothing but the key; with 'pem' send certificate and key.",
 )
 _KEY_SHAPES: Final = ("private key", "encrypted private key")
-_MISLEADING: Final = PKCS7_LABELS | {"PKCS12", "OPENSSH PRIVATE KEY"}
-"""Blocks with a certificate or key in them that the metadata would keep quiet about."""
 
 
 def read_key(opened: Opened, passphrase: bytes | None) -> Contents:
@@ -52,7 +50,7 @@ def _from_data(opened: Opened, passphrase: bytes | None) -> OpenedKey:
 
 def _from_text(opened: Opened, passphrase: bytes | None) -> OpenedKey:
     blocks = blocks_of(opened)
-    others = [block for block in blocks if block.is_certificate or block.label in _MISLEADING]
+    others = [block for block in blocks if block.is_certificate or block.label in MISLEADING_LABELS]
     has_key = any(block.is_private_key for block in blocks)
     if others:
         raise other_kind(_BESIDE_A_KEY if has_key else _KEY, opened, others)

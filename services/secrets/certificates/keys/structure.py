@@ -20,8 +20,6 @@ MULTI_PRIME: Final = "RSA with more than two primes"
 _RSA_NULL: Final = bytes.fromhex("300d06092a864886f70d0101010500")
 _EC_OID: Final = bytes.fromhex("06072a8648ce3d0201")
 _DSA_OID: Final = bytes.fromhex("06072a8648ce380401")
-_PADDING: Final = b"\0\r\n\x1a \t"
-"""What tools and people leave behind a file: a buffer's rest, a line's end, the end mark of CP/M."""
 _VERSIONS: Final = (0, 1)
 _SEC1_VERSION: Final = 1
 _RSA_NUMBERS: Final = 9  # version, n, e, d, p, q, d mod p-1, d mod q-1, 1/q mod p
@@ -83,7 +81,7 @@ def structure_of(data: bytes, curve: bytes | None = None) -> EncryptedKey | Plai
         members = der.sequence(value)
     except ValueError:
         raise NoKeyStructure from None
-    if rest.strip(_PADDING):
+    if rest.strip(der.PADDING):
         raise NoKeyStructure
     return replace(_structure_of(members, curve), is_ber=not data.startswith(value))
 

@@ -21,8 +21,6 @@ _ENCRYPTED_DATA: Final = "1.2.840.113549.1.7.6"
 _VERSION: Final = 3
 _VERSIONS: Final = range(10)
 """Those that a PFX might say of itself; others are no PFX."""
-_PADDING: Final = b"\0\r\n\x1a \t"
-"""What tools and people leave behind a file: a buffer's rest, a line's end, the end mark of CP/M."""
 
 _EXPLICIT_0: Final = der.context(0)
 _IMPLICIT_0: Final = der.context(0, constructed=False)
@@ -53,7 +51,7 @@ def read_pfx(data: bytes) -> Pfx:
     another structure, and for one that is damaged, cut short or has more after it.
     """
     value, rest = ber.first_value(data)
-    if rest.strip(_PADDING):
+    if rest.strip(der.PADDING):
         raise ValueError("more bytes after the structure")
     version, safe, others = _outside(value)
     if version != _VERSION:
