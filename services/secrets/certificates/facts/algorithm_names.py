@@ -7,7 +7,18 @@ from cryptography.x509.oid import SignatureAlgorithmOID
 _SIGNED_WITH: Final[dict[str, str]] = {
     "1.2.840.113549.1.1.2": "md2WithRSAEncryption",
     "1.2.840.113549.1.1.3": "md4WithRSAEncryption",
+    "1.3.14.3.2.2": "md4WithRSA",
+    "1.3.14.3.2.3": "md5WithRSA",
+    "1.3.14.3.2.4": "md4WithRSAEncryption",
+    "1.3.14.3.2.13": "dsaWithSHA",
+    "1.3.14.3.2.15": "shaWithRSAEncryption",
+    "1.3.14.3.2.21": "dsaCommonWithSHA",
+    "1.3.14.3.2.24": "md2WithRSASignature",
+    "1.3.14.3.2.25": "md5WithRSASignature",
+    "1.3.14.3.2.27": "dsaWithSHA1-old",
+    "1.3.14.3.2.28": "dsaCommonWithSHA1",
     "1.3.14.3.2.29": "sha1WithRSA",
+    "1.3.14.7.2.3.1": "md2WithRSA",
     SignatureAlgorithmOID.RSA_WITH_MD5.dotted_string: "md5WithRSAEncryption",
     SignatureAlgorithmOID.RSA_WITH_SHA1.dotted_string: "sha1WithRSAEncryption",
     SignatureAlgorithmOID.RSA_WITH_SHA224.dotted_string: "sha224WithRSAEncryption",
@@ -86,7 +97,8 @@ _POST_QUANTUM: Final[dict[str, str]] = {
 HSS/LMS is RFC 9802's, as are XMSS and XMSSMT."""
 
 SIGNATURES: Final[dict[str, str]] = {**_SIGNED_WITH, **_POST_QUANTUM}
-"""OpenSSL's long names, which operators search for."""
+"""OpenSSL's long names, which operators search for. Those that it has none for are named as the OIW
+agreements (1.3.14, of about 1994) do."""
 
 SIZED_KEYS: Final[dict[str, str]] = {
     **_POST_QUANTUM,

@@ -2,7 +2,6 @@
 
 from typing import Final
 
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import (
     dsa,
     ec,
@@ -24,6 +23,7 @@ from services.secrets.certificates.facts.algorithm_names import (
     SIZED_KEYS,
 )
 from services.secrets.certificates.facts.certificate import Certificate
+from services.secrets.certificates.facts.pss import read_pss
 from services.secrets.certificates.limits import MIN_EC_BITS, MIN_RSA_BITS
 
 RSASSA_PSS: Final = "1.2.840.113549.1.1.10"
@@ -31,12 +31,22 @@ RSASSA_PSS: Final = "1.2.840.113549.1.1.10"
 _WEAK_SIGNATURES: Final = frozenset(
     {
         "md2WithRSAEncryption",
+        "md2WithRSA",
+        "md2WithRSASignature",
         "md4WithRSAEncryption",
+        "md4WithRSA",
         "md5WithRSAEncryption",
+        "md5WithRSA",
+        "md5WithRSASignature",
+        "shaWithRSAEncryption",
         "sha1WithRSA",
         "sha1WithRSAEncryption",
         "ecdsa-with-SHA1",
+        "dsaWithSHA",
         "dsaWithSHA1",
+        "dsaWithSHA1-old",
+        "dsaCommonWithSHA",
+        "dsaCommonWithSHA1",
     }
 )
 
@@ -73,13 +83,12 @@ def signature_name(certificate: Certificate) -> str:
 
 
 def has_weak_signature(certificate: Certificate) -> bool:
-    """Whether the signature rests on MD2, MD4, MD5 or SHA-1. May raise what the parser raises."""
+    """Whether the signature rests on MD2, MD4, MD5, SHA (the first one) or SHA-1.
+
+    May raise what the parser raises."""
     if signature_oid(certificate) != RSASSA_PSS:
         return signature_name(certificate) in _WEAK_SIGNATURES
-    if certificate.parsed is None:
-        return False
-    # the hash is a parameter (RFC 4055)
-    return isinstance(certificate.parsed.signature_hash_algorithm, hashes.MD5 | hashes.SHA1)
+    return read_pss(certificate.structure.signature_algorithm()[1]).is_weak
 
 
 def describe_public_key(certificate: Certificate) -> tuple[str, int | None]:

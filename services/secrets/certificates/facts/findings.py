@@ -84,7 +84,7 @@ def _strength(bundle: Bundle) -> Iterator[CertificateWarning]:
     signed = _where(bundle, _relies_on_weak_signature(bundle))
     if signed:
         yield CertificateWarning(
-            "weak_signature", f"{_said(bundle, signed)} signed with MD5 or SHA-1."
+            "weak_signature", f"{_said(bundle, signed)} signed with MD5, SHA-1 or an older hash."
         )
 
 

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, mldsa, padding, rsa
 
 from services.secrets.certificates.facts.algorithms import RSASSA_PSS, signature_name, signature_oid
+from services.secrets.certificates.facts.pss import read_pss
 
 if TYPE_CHECKING:
     from services.secrets.certificates.facts.certificate import Certificate
@@ -21,6 +22,8 @@ Verdict = Literal["verified", "refuted", "unknown"]
 
 _HASHES: Final[dict[str, hashes.HashAlgorithm]] = {
     "md5WithRSAEncryption": hashes.MD5(),  # noqa: S303 - verified, and warned of
+    "md5WithRSA": hashes.MD5(),  # noqa: S303
+    "md5WithRSASignature": hashes.MD5(),  # noqa: S303
     "sha1WithRSA": hashes.SHA1(),  # noqa: S303
     "sha1WithRSAEncryption": hashes.SHA1(),  # noqa: S303
     "sha224WithRSAEncryption": hashes.SHA224(),
@@ -43,6 +46,8 @@ _HASHES: Final[dict[str, hashes.HashAlgorithm]] = {
     "ecdsa_with_SHA3-384": hashes.SHA3_384(),
     "ecdsa_with_SHA3-512": hashes.SHA3_512(),
     "dsaWithSHA1": hashes.SHA1(),  # noqa: S303
+    "dsaWithSHA1-old": hashes.SHA1(),  # noqa: S303
+    "dsaCommonWithSHA1": hashes.SHA1(),  # noqa: S303
     "dsa_with_SHA224": hashes.SHA224(),
     "dsa_with_SHA256": hashes.SHA256(),
     "dsa_with_SHA384": hashes.SHA384(),
@@ -88,20 +93,16 @@ def verdict(certificate: Certificate, issuer: Certificate) -> Verdict:
 
 def _is_known(certificate: Certificate) -> bool:
     name = signature_name(certificate)
-    if signature_oid(certificate) == RSASSA_PSS:
-        return certificate.parsed is not None
-    return name in _HASHES or name in _WITHOUT_HASH
+    is_pss = signature_oid(certificate) == RSASSA_PSS
+    return is_pss or name in _HASHES or name in _WITHOUT_HASH
 
 
 def _rsa_scheme(
     certificate: Certificate,
 ) -> tuple[padding.AsymmetricPadding, hashes.HashAlgorithm]:
-    if certificate.parsed is not None and signature_oid(certificate) == RSASSA_PSS:
-        scheme = certificate.parsed.signature_algorithm_parameters
-        digest = certificate.parsed.signature_hash_algorithm
-        if not isinstance(scheme, padding.PSS) or digest is None:
-            raise ValueError("no parameters of RSASSA-PSS")
-        return scheme, digest
+    number, parameters = certificate.structure.signature_algorithm()
+    if number == RSASSA_PSS:
+        return read_pss(parameters).scheme()
     return padding.PKCS1v15(), _hash(certificate, "rsa")
 
 
