@@ -35,6 +35,11 @@ class Process:
         }
         self._process: asyncio.subprocess.Process | None = None
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     async def start(self) -> str:
         remove_ready_file(self._ready_file)
         self._process = await asyncio.create_subprocess_exec(

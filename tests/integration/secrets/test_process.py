@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 
 from services.common.errors import CofferError
@@ -106,6 +108,23 @@ async def test_a_stop_finishes_what_was_begun(started: tuple[Stand, Process]) ->
     found: list[Any] = await asyncio.gather(*calls, return_exceptions=True)
     acknowledged = sum(not isinstance(outcome, BaseException) for outcome in found)
     assert _count(stand, "select count(*) from secrets.secret") >= acknowledged >= 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+async def test_what_parses_certificates_has_no_password_and_no_driver(
+    started: tuple[Stand, Process],
+) -> None:
+    _, process = started
+    service = psutil.Process(process.pid)
+    assert "COFFER_SECRETS_DATABASE_URL" in service.environ()
+    workers = service.children(recursive=True)
+    assert workers
+    for worker in workers:
+        assert not [name for name in worker.environ() if name.startswith("COFFER_")]
+        mapped = "\n".join(library.path for library in worker.memory_maps())
+        assert "cryptography" in mapped
+        assert "grpc" not in mapped
+        assert "psycopg" not in mapped
 
 
 def _count(stand: Stand, query: str) -> int:

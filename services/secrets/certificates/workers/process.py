@@ -1,17 +1,33 @@
 """One worker process as its parent sees it. Blocking: for a thread, not for the event loop."""
 
 import contextlib
-import multiprocessing
+import os
 import signal
+import socket
+import subprocess
 import sys
+from multiprocessing.connection import Connection
 from typing import Final
 
-from services.secrets.certificates.workers.worker import Answer, Job, Ready, run
+from services.secrets.certificates.workers.worker import Answer, Job, Ready
 
 START_SECONDS: Final = 60.0
 """For the interpreter and its imports; about 0.3 s on an idle machine."""
 
 _END_SECONDS: Final = 10.0
+_NEEDED_VARIABLES: Final = (
+    "LD_LIBRARY_PATH",
+    "DYLD_LIBRARY_PATH",
+    "OPENSSL_CONF",
+    "OPENSSL_MODULES",
+)
+"""Of the environment: by what Python and the cryptography under it find their own libraries."""
+
+_MAIN: Final = (
+    "import sys; sys.path[:] = sys.argv[3:]; "
+    "from services.secrets.certificates.workers.worker import main; "
+    "main(int(sys.argv[1]), int(sys.argv[2]))"
+)
 _CRASHES: Final = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGILL, signal.SIGFPE})
 
 
@@ -35,20 +51,28 @@ class WorkerOutOfTime(Exception):  # noqa: N818 - an event
 class WorkerProcess:
     """Starts in the constructor; every failure ends it, so a worker is alive and idle or gone.
 
-    Not `concurrent.futures.ProcessPoolExecutor`: there one dead worker fails the jobs of all
-    others, a worker cannot be killed (before Python 3.14), and workers outlive a killed parent
-    because each holds both ends of its queue.
+    A new interpreter, which knows where modules are found and nothing else of this process: no
+    environment, which holds the service's passwords, no open files, and not its main module.
+
+    Not `multiprocessing`: what it spawns has this process's environment, and imports its main
+    module, with whatever that imports, before anything else. Nor `concurrent.futures`: there one
+    dead worker fails the jobs of all others, and workers outlive a killed parent because each holds
+    both ends of its queue.
     """
 
     def __init__(self, memory_bytes: int, start_seconds: float = START_SECONDS) -> None:
         """Raises WorkerDied when it did not come up in time."""
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(
-            target=run, args=(theirs, memory_bytes), name="coffer-certificate-reader", daemon=True
-        )
+        ours, theirs = socket.socketpair()
+        self._pipe = Connection(ours.detach())
+        command = [sys.executable, "-I", "-c", _MAIN, str(theirs.fileno()), str(memory_bytes)]
         try:
-            self._process.start()
+            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                [*command, *sys.path],
+                env=_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+            )
         except OSError:  # no more processes or memory
             self._pipe.close()
             raise WorkerDied from None
@@ -62,7 +86,7 @@ class WorkerProcess:
             raise WorkerDied from None
 
     @property
-    def pid(self) -> int | None:
+    def pid(self) -> int:
         """The process id, also after its end."""
         return self._process.pid
 
@@ -75,7 +99,7 @@ class WorkerProcess:
                 return answer
         except (EOFError, OSError):
             self._end()
-            ended_by = -(self._process.exitcode or 0)
+            ended_by = -(self._process.returncode or 0)
             if sys.platform != "win32" and ended_by == signal.SIGPROF:
                 raise WorkerOutOfTime("cpu") from None
             raise WorkerDied(crashed=ended_by in _CRASHES) from None
@@ -92,9 +116,15 @@ class WorkerProcess:
         self._end()
 
     def _end(self) -> None:
-        self._process.join(_END_SECONDS)
-        if self._process.exitcode is None:  # the pipe broke, yet the process lives
+        try:
+            self._process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:  # the pipe broke, yet the process lives
             self._process.kill()
-            self._process.join(_END_SECONDS)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_END_SECONDS)
         with contextlib.suppress(OSError):
             self._pipe.close()
+
+
+def _environment() -> dict[str, str]:
+    return {name: os.environ[name] for name in _NEEDED_VARIABLES if name in os.environ}

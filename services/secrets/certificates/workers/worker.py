@@ -1,9 +1,9 @@
 """The process in which untrusted material is parsed. One job at a time, until its pipe closes.
 
-It is spawned (a fork of a process that uses gRPC is unsafe), imports nothing but the parser, leaves
-no core file, writes nothing anywhere, takes no more memory than it was given, and dies with its
-parent: at once when idle (the pipe closes), after the processor time of one job when busy (the
-kernel's timer, which needs no interpreter lock).
+It is a new interpreter (a fork of a process that uses gRPC is unsafe) without an environment. It
+imports the parser and what that needs, leaves no core file, writes nothing anywhere, takes no more
+memory than it was given, and dies with its parent: at once when idle (the pipe closes), after the
+processor time of one job when busy (the kernel's timer, which needs no interpreter lock).
 """
 
 import contextlib
@@ -65,13 +65,14 @@ Outcome = CertificateMaterial | CertificateRefused | Broken
 Answer = Outcome | GaveUp
 
 
-def run(pipe: Connection, memory_bytes: int) -> None:
-    """The process's main function; returns when the other end of the pipe closes.
+def main(descriptor: int, memory_bytes: int) -> None:
+    """The process's main function; returns when the other end of the socket `descriptor` closes.
 
     `memory_bytes` is all that it may have for data, the interpreter's own (some 20 MiB) included;
     only Linux holds it to that.
     """
     _harden(memory_bytes)
+    pipe = Connection(descriptor)
     with contextlib.suppress(EOFError, OSError):
         pipe.send(Ready())
         while True:
