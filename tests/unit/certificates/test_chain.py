@@ -111,7 +111,14 @@ def test_an_expired_issuer_is_told_from_an_expired_leaf() -> None:
     leaf = issue(by=old)
     (warning,) = metadata(leaf.pem + old.pem).warnings
     assert warning.code == "expired"
-    assert "Certificate 2 of the chain is expired" in warning.message
+    assert "Certificate 2 of the file is expired" in warning.message
+
+
+def test_a_certificate_that_is_no_part_of_the_chain_is_not_called_one() -> None:
+    stranger = issue("Stranger", ca=True, not_after=NOW - timedelta(days=1))
+    facts = metadata(LEAF + INTERMEDIATE + ROOT + stranger.pem)
+    messages = {warning.code: warning.message for warning in facts.warnings}
+    assert messages["expired"] == "Certificate 4 of the file is expired."
 
 
 def test_many_expired_members_make_one_warning() -> None:

@@ -71,7 +71,7 @@ def test_a_changed_root_is_told_from_a_missing_one() -> None:
 
 
 def test_a_missing_issuer_is_told_with_the_place_of_the_gap() -> None:
-    assert "Certificate 1 is" in message(metadata(LEAF, ROOT), "incomplete_chain")
+    assert "Certificate 1 of the file is" in message(metadata(LEAF, ROOT), "incomplete_chain")
 
 
 def test_a_cross_signed_root_beside_its_self_signed_twin_is_no_gap() -> None:
@@ -178,7 +178,35 @@ def test_an_unknown_signature_is_taken_on_its_name_and_that_is_told() -> None:
     leaf = odd(signature_algorithm=unknown)
     facts = metadata(odd_pem(leaf), odd_pem(root))
     assert codes(facts) == ["unreadable_field"]
-    assert "signature of certificate 1 could not be verified" in facts.warnings[0].message
+    assert "signatures of the certificates 1, 2 of the file could not be verified" in message(
+        facts, "unreadable_field"
+    )
+
+
+def test_the_own_signature_of_what_calls_itself_self_signed_is_not_taken_in_silence() -> None:
+    number = "2.16.840.1.101.3.4.3.20"
+    alone = odd(
+        issuer=named("odd.example"),
+        signature_algorithm=algorithm(number),
+        key=odd_key(number),
+    )
+    facts = metadata(odd_pem(alone))
+    assert codes(facts) == ["self_signed", "unreadable_field"]
+    told = message(facts, "unreadable_field")
+    assert "signature of certificate 1 of the file could not be verified" in told
+
+
+def test_a_root_of_unknown_signature_at_the_end_of_the_path_is_told() -> None:
+    key = ec_key()
+    root = odd(
+        subject=named("Odd CA"),
+        key=public_key_info(key.public_key()),
+        extensions=(authority(),),
+        signature_algorithm=algorithm("1.2.3.4"),
+    )
+    facts = metadata(odd_pem(odd(sign=ecdsa(key))), odd_pem(root))
+    assert codes(facts) == ["unreadable_field"]
+    assert "signature of certificate 2 of the file" in message(facts, "unreadable_field")
 
 
 def test_the_leaf_below_an_authority_without_extensions_is_found() -> None:

@@ -1,10 +1,10 @@
 """The warnings of API.md section 4: what the owner of a bundle should know about it.
 
 Each code appears once, whatever the number of certificates it holds for, so that a large file does
-not bury its reader. Positions in messages count from 1, as people do.
+not bury its reader. Positions in messages are those in the file and count from 1, as people do.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from services.secrets.certificates.facts.algorithms import has_weak_key, has_weak_signature
@@ -26,7 +26,7 @@ def findings(
     is_ber: bool = False,
     is_unordered: bool = False,
 ) -> tuple[CertificateWarning, ...]:
-    """All warnings but `unreadable_field`, in a fixed order. `now` is aware. Raises nothing."""
+    """All warnings but those of `LeafFacts`, in a fixed order. `now` is aware. Raises nothing."""
     found = [*_dates(bundle, now), *_strength(bundle), *_chain(bundle, is_unordered)]
     return (*found, *_legacy_encryption(encryptions), *ber_encoding(is_ber))
 
@@ -108,7 +108,7 @@ def _chain(bundle: Bundle, is_unordered: bool) -> Iterator[CertificateWarning]:
         yield CertificateWarning(
             "chain_out_of_order",
             "The certificates are not in the order that servers need: the leaf first, then each "
-            f"issuer of the one before. The leaf is number {bundle.leaf_at + 1}.",
+            f"issuer of the one before. The leaf is number {bundle.leaf_at + 1} of the file.",
         )
     if bundle.path.impostor is not None:
         yield CertificateWarning("incomplete_chain", _broken_link(bundle, bundle.path.impostor))
@@ -116,29 +116,40 @@ def _chain(bundle: Bundle, is_unordered: bool) -> Iterator[CertificateWarning]:
         yield CertificateWarning(
             "incomplete_chain",
             "An issuer is missing from the file: clients that do not know the intermediate CA "
-            f"will refuse the certificate. Certificate {positions[-1] + 1} is the last one whose "
-            "signer was looked for. Add the CA's intermediate certificates.",
+            f"will refuse the certificate. Certificate {positions[-1] + 1} of the file is the last one "
+            "whose signer was looked for. Add the CA's intermediate certificates.",
         )
-    for below in bundle.path.unverified:
-        yield CertificateWarning(
-            "unreadable_field",
-            f"The signature of certificate {below + 1} could not be verified, as its algorithm or its "
-            "issuer's key is not supported here: its issuer is the one that has the name.",
+    if bundle.path.unverified:
+        yield CertificateWarning("unreadable_field", _unverified(bundle.path.unverified))
+
+
+def _unverified(positions: Sequence[int]) -> str:
+    """Of signatures by a certificate's issuer, and of roots' own alike."""
+    numbers = ", ".join(str(at + 1) for at in positions)
+    if len(positions) == 1:
+        return (
+            f"The signature of certificate {numbers} of the file could not be verified, as its algorithm "
+            "or its issuer's key is not supported here: who issued it is told by the names alone."
         )
-        break  # one is enough
+    return (
+        f"The signatures of the certificates {numbers} of the file could not be verified, as their "
+        "algorithm or their issuer's key is not supported here: who issued them is told by the names "
+        "alone."
+    )
 
 
 def _broken_link(bundle: Bundle, impostor: int) -> str:
     last = bundle.path.positions[-1]
     if impostor == last:
         return (
-            f"Certificate {last + 1} names itself as its issuer but was not signed with its own key: "
-            "it was changed after it was signed, or its true issuer has the same name and is missing."
+            f"Certificate {last + 1} of the file names itself as its issuer but was not signed with its "
+            "own key: it was changed after it was signed, or its true issuer has the same name and is "
+            "missing."
         )
     return (
-        f"The chain breaks between certificates {last + 1} and {impostor + 1}: number {impostor + 1} "
-        f"has the name of number {last + 1}'s issuer, but did not sign it. Add the CA certificate that "
-        "did, often a newer or older one of the same name."
+        f"The chain breaks between certificates {last + 1} and {impostor + 1} of the file: number "
+        f"{impostor + 1} has the name of number {last + 1}'s issuer, but did not sign it. Add the CA "
+        "certificate that did, often a newer or older one of the same name."
     )
 
 
@@ -171,4 +182,4 @@ def _said(bundle: Bundle, positions: list[int]) -> str:
         return "The certificate is"
     more = f" and {len(positions) - 1} more" if len(positions) > 1 else ""
     verb = "are" if more else "is"
-    return f"Certificate {positions[0] + 1} of the chain{more} {verb}"
+    return f"Certificate {positions[0] + 1} of the file{more} {verb}"

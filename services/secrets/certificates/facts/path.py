@@ -20,10 +20,11 @@ MAX_PATHS: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """Positions (from 0) from the leaf towards the root; each signature on the way was verified, but for
-    those of `unverified`, whose algorithm is not known here. `is_rooted`: a self-signed certificate
-    ends it, or could: a cross-signed one may stand in its place. `impostor` has the name of the last
-    one's issuer and did not sign it; it is the last one itself when that only claims to be self-signed.
+    """Positions (from 0) from the leaf towards the root; each signature on the way was verified, that of
+    a root with its own key too, but for those of `unverified`, whose algorithm is not known here.
+    `is_rooted`: a self-signed certificate ends it, or could: a cross-signed one may stand in its place.
+    `impostor` has the name of the last one's issuer and did not sign it; it is the last one itself when
+    that only claims to be self-signed.
     """
 
     positions: tuple[int, ...]
@@ -61,12 +62,11 @@ class _Walk:
     def described(self, positions: tuple[int, ...], *, is_rooted: bool) -> Path:
         """The path with what there is to say about its links."""
         links = self._links
-        unverified = tuple(
-            below
-            for below, above in pairwise(positions)
-            if links.verdict(below, above) == "unknown"
-        )
         last = positions[-1]
+        signed = [*pairwise(positions), *([(last, last)] if links.is_self_signed(last) else [])]
+        unverified = tuple(
+            below for below, above in signed if links.verdict(below, above) == "unknown"
+        )
         impostors = (
             ()
             if is_rooted or len(positions) == MAX_PATH_LENGTH
