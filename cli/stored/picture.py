@@ -26,7 +26,8 @@ _EMPTY: Final = "(empty)"
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One certificate of the chain; `number` counts from 1, `kind` is leaf, intermediate or root."""
+    """One certificate of the chain: `kind` is leaf, intermediate or root, `number` its place in the chain
+    from 1. Warnings number the certificates of the file, which may be others."""
 
     number: int
     kind: str
@@ -56,7 +57,7 @@ def show_picture(
     if chain:
         typer.echo()
         show_table(
-            ("number", "what", "subject", "issuer", "expires"),
+            ("in chain", "what", "subject", "issuer", "expires"),
             [
                 (one.number, one.kind, plain(one.subject), plain(one.issuer), one.expires_at)
                 for one in chain
@@ -96,12 +97,15 @@ def _facts(
         yield "signature", metadata["signature_algorithm"]
         yield "serial number", metadata["serial_number"]
         yield "SHA-256", metadata["sha256_fingerprint"]
-    size = metadata["key_size"]
-    yield "key", metadata["key_algorithm"] and f"{metadata['key_algorithm']}, {size} bits"
+    yield "key", _key(metadata["key_algorithm"], metadata["key_size"])
     yield "private key", "yes" if metadata["has_private_key"] else "no"
     yield "passphrase", "yes" if metadata["has_passphrase"] else "no"
     sent = metadata["chain_length"]
     yield "certificates", f"{sent}, of which {linked} in the chain" if 0 < linked < sent else sent
+
+
+def _key(algorithm: str | None, size: int | None) -> str | None:
+    return algorithm if algorithm is None or size is None else f"{algorithm}, {size} bits"
 
 
 def _with_days(moment: str | None, now: datetime) -> str | None:
