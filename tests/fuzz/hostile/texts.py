@@ -34,6 +34,9 @@ def _texts() -> Iterator[tuple[str, str]]:
     )
     yield "a line of dashes", "-" * MOST_TEXT
     yield "a label without end", "-----BEGIN " + "A-" * 340_000
+    yield "markers on one line", "-----BEGIN A-----\\n" * 36_000
+    yield "a block on one line without end", "-----BEGIN A-----" + "A " * 340_000
+    yield "many blocks on one line", "-----BEGIN A----- AA== -----END A----- " * 17_000
     yield "half a marker on each line", "----- BEGIN\n" * 50_000
     yield "almost a marker on each line", "-- BEGIN CERTIFICATE --\n" * 28_000
     yield "base64 with a blank after each character", " ".join(b64(b"\x30\x80" * 120_000))
@@ -43,6 +46,7 @@ def _texts() -> Iterator[tuple[str, str]]:
     yield "an equals sign on each line", "=\n" * 340_000
     yield "base64 in base64 in base64", _wrapped(b"x" * 100_000, 6)
     yield "data: in data:", "data:;base64," * 50_000
+    yield "data: without base64, in data:", "data:," * 100_000 + "x"
     yield "data: without end", "data:" + "a;" * 340_000
     yield "data: with percents", "data:," + "%30%80" * 110_000
     yield "data: in base64, in itself", _data_in_data(20)

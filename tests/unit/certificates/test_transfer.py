@@ -14,7 +14,9 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.hazmat.primitives.serialization.pkcs12 import serialize_key_and_certificates
 
 from services.secrets.certificates import CertificateRefused, read_certificate
+from services.secrets.certificates.encodings.looks_like import NOTHING_KNOWN
 from services.secrets.certificates.encodings.transfer import Opened, open_file, open_transfer
+from services.secrets.certificates.guess import as_pem, describe, guess_type
 from tests.fakes.certificates import NOW, issue, pem_block
 
 LEAF = issue(dns=["example.com"])
@@ -170,6 +172,19 @@ def test_what_was_meant_as_base64_is_called_damaged_and_not_guessed_at(content: 
             "certificate_content",
             "invalid_base64",
         )
+
+
+@pytest.mark.parametrize("prefix", ["data:,", "data:text/plain,"])
+def test_a_coat_over_and_over_is_not_taken_off_for_ever(prefix: str) -> None:
+    content = prefix * 400 + "x"
+    assert (open_transfer(content).text or "").startswith("data:")
+    with pytest.raises(CertificateRefused) as caught:
+        read_certificate(content, None, None, "pem", NOW)
+    assert caught.value.reason == "not_this_format"
+    assert open_file(content.encode()).text is not None
+    assert guess_type(content.encode()) is None
+    assert describe(content.encode()) == NOTHING_KNOWN
+    assert as_pem(content.encode()) is None
 
 
 @pytest.mark.parametrize("content", ["", " \n", "\0", '""', "data:;base64,", "data:,"])

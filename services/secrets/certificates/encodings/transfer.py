@@ -1,9 +1,9 @@
 """The coat that content travels in: text as it is, or base64 of bytes, or a `data:` URI (RFC 2397).
 
 Request fields are text, so a binary file comes in base64 (RFC 4648, either alphabet, with or without
-line breaks and padding), and text comes as it was pasted: with byte order marks, or as UTF-16 of which
-each character's second half is still there as a NUL. A file that was encoded once too often is opened
-that often. What the content is, is not decided here.
+line breaks and padding), and text comes as it was pasted: with byte order marks, without its line breaks,
+or as UTF-16 of which each character's second half is still there as a NUL. A file that was encoded once
+too often is opened that often. What the content is, is not decided here.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Final
 from urllib.parse import unquote, unquote_to_bytes
 
 from services.secrets.certificates.encodings.armor import PemFault, scan
+from services.secrets.certificates.encodings.one_line import unfolded
 from services.secrets.certificates.encodings.outline import shape_of
 from services.secrets.certificates.limits import check_decoded
 from services.secrets.certificates.refusal import CertificateRefused, Field
@@ -92,11 +93,12 @@ def open_file(data: bytes) -> Opened:
 
 def _open(content: str, coats: int) -> Opened:
     text = _plain(content)
-    if text[:5].lower() == "data:" and (uri := _DATA_URI.fullmatch(text)):
+    if coats and text[:5].lower() == "data:" and (uri := _DATA_URI.fullmatch(text)):
         return _open_uri(uri[1], uri[2], coats)
     if _PERCENT_PEM in text:
         text = unquote(text)
     if _PEM_MARK.search(text):
+        text = unfolded(text)
         data = _encoded_file(text)
         return Opened(text=text) if data is None else Opened(data=data)
     return _open_base64(text, coats, is_declared=False)
@@ -133,7 +135,7 @@ def _encoded_file(text: str) -> bytes | None:
 def _open_uri(media_type: str, rest: str, coats: int) -> Opened:
     if media_type.rstrip().lower().endswith(";base64"):
         return _open_base64(unquote(rest), coats, is_declared=True)
-    return _open_bytes(unquote_to_bytes(rest), coats)
+    return _open_bytes(unquote_to_bytes(rest), coats - 1)
 
 
 def _open_base64(text: str, coats: int, *, is_declared: bool) -> Opened:
