@@ -57,7 +57,9 @@ def test_what_tools_leave_behind_a_certificate_is_not_part_of_it(padding: bytes)
     assert normal_form.read(material.normal_form).certificate == LEAF.pem
 
 
-@pytest.mark.parametrize("rest", [b"\x01", MADE.root.der, b"\0\0 "], ids=["byte", "other", "blank"])
+@pytest.mark.parametrize(
+    "rest", [b"\x01", MADE.root.der, b"\0\0\2"], ids=["byte", "other", "later"]
+)
 def test_anything_else_behind_a_certificate_is_refused(rest: bytes) -> None:
     refusal = refused(base64_of(LEAF.der + rest))
     assert (refusal.field, refusal.reason) == ("certificate_content", "malformed")

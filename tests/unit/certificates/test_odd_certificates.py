@@ -266,7 +266,7 @@ def test_serial_numbers(serial: bytes, shown: str | None) -> None:
         odd(serial=tlv(4, b"\1")),
         odd(unique_ids=tlv(0xA5, b"")),
         odd()[:-1],
-        odd() + b"\0",
+        odd() + b"\1",
         sequence(),
         sequence(sequence(), sequence(), tlv(3, b"\0")),
         oid("1.2.3"),

@@ -3,6 +3,7 @@
 import base64
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from services.secrets.certificates import (
     CertificateMaterial,
@@ -69,8 +70,53 @@ def test_one_bad_member_refuses_the_file_and_is_named() -> None:
     assert "Certificate 2 of 3" in refusal.message
 
 
+@pytest.mark.parametrize(
+    "before",
+    [
+        "Copy it with the -----BEGIN CERTIFICATE----- and -----END CERTIFICATE----- lines, please.",
+        "Your certificate (-----BEGIN CERTIFICATE-----) follows",
+        "it ends with -----END CERTIFICATE-----",
+        "-----END OF HEADER-----",
+    ],
+)
+def test_text_about_markers_is_text(before: str) -> None:
+    for content in (f"{before}\n{LEAF.pem}", f"{LEAF.pem}{before}\n"):
+        assert read(content).normal_form == read(LEAF.pem).normal_form
+    assert read(LEAF.pem, f"{before}\n{LEAF.key_pem}").metadata.has_private_key
+
+
+@pytest.mark.parametrize(
+    "given",
+    [r"\n", r"\r\n", " ", "   ", ""],
+    ids=["backslash-n", "backslash-r-n", "blanks", "several-blanks", "nothing"],
+)
+def test_pem_that_lost_its_line_breaks_is_read(given: str) -> None:
+    made = chain()
+    whole = made.leaf.pem + made.intermediate.pem + made.root.pem
+    expected = read(whole, made.leaf.key_pem).normal_form
+    folded, key = whole.replace("\n", given), made.leaf.key_pem.replace("\n", given)
+    for content in (folded, f'"{folded}"', base64_of(folded.encode()), folded + "\n"):
+        material = read(content, key)
+        assert material.normal_form == expected
+        assert material.content == content.encode()
+    assert read(whole + key).normal_form == expected
+
+
+def test_headers_of_a_key_survive_where_line_breaks_are_spelled() -> None:
+    form = serialization.PrivateFormat.TraditionalOpenSSL
+    locked = key_pem(LEAF.key, "x", form)
+    assert "DEK-Info" in locked
+    assert read(LEAF.pem, locked.replace("\n", r"\n"), "x").metadata.has_private_key
+
+
+@pytest.mark.parametrize("padding", [b"\0\0", b"\n", b"\r\n"])
+def test_padding_behind_a_certificate_does_no_harm(padding: bytes) -> None:
+    material = read(pem_block("CERTIFICATE", LEAF.der + padding))
+    assert material.normal_form == read(LEAF.pem).normal_form
+
+
 def test_trailing_bytes_after_the_certificate_are_refused() -> None:
-    assert refused(pem_block("CERTIFICATE", LEAF.der + b"\0\0")).reason == "malformed"
+    assert refused(pem_block("CERTIFICATE", LEAF.der + b"\1")).reason == "malformed"
 
 
 def test_settings_of_openssl_behind_a_trusted_certificate_do_no_harm() -> None:
@@ -120,8 +166,16 @@ def test_the_number_of_certificates_is_bounded() -> None:
         (LEAF.pem.replace("-----BEGIN CERTIFICATE-----", ""), "malformed", "END line"),
         (LEAF.pem.replace("-----END", "----END"), "malformed", "Line"),
         (LEAF.pem.replace("END CERTIFICATE-----", "END CERTIFICATE----"), "malformed", "dashes"),
-        (LEAF.pem.replace("\n", r"\n"), "malformed", "real line breaks"),
-        (LEAF.pem.replace("\n", " "), "malformed", "stand alone"),
+        (LEAF.pem.replace("CERTIFICATE-----\n", "CERTIFICATE-----", 1), "malformed", "Line 1 "),
+        (LEAF.pem.replace("\n-----END", "-----END"), "malformed", "stand alone"),
+        (LEAF.pem.rstrip() + LEAF.pem, "malformed", "stand alone"),
+        (LEAF.pem + "".join(LEAF.pem.split("\n"))[:-3], "malformed", "stand alone"),
+        ("The -----BEGIN CERTIFICATE----- line is missing.", "malformed", "Line 1 "),
+        (
+            "Take the -----BEGIN X----- line\n" + LEAF.pem.split("-----END")[0],
+            "malformed",
+            "no END",
+        ),
         (LEAF.pem + LEAF.pem.replace("-----END CERTIFICATE-----", ""), "malformed", "no END line"),
         (LEAF.pem.replace("M", "*", 1), "invalid_base64", "base64"),
         (LEAF.pem.replace("M", "é", 1), "invalid_base64", "base64"),

@@ -186,7 +186,7 @@ def quoted_by_refusal(name: str) -> list[str]:
 MATRIX = {
     "the nine types": "pem crt cer pfx p12 pkcs7 p7b p7c key declared unknown-type",
     "text": "one-block many-blocks block-order text-around crlf cr trailing-blanks bom utf-16 "
-    "x509-label trusted-label crl key-inside",
+    "x509-label trusted-label crl key-inside line-breaks-lost",
     "transfer": "der base64-lines base64-without-lines base64url base64-of-text data-url",
     "PKCS#7": "pkcs7-pem pkcs7-der iis-label pkcs7-content empty-pkcs7 ber",
     "ciphers": "rc2-40 rc2-128 rc4-40 rc4-128 2des 3des des aes-128-cbc aes-192-cbc aes-256-cbc "

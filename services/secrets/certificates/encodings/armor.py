@@ -1,7 +1,8 @@
 """Textual encoding of certificates and keys (PEM, RFC 7468), as people really paste it.
 
-Accepted: text around the blocks, any line ending, blanks at the ends of lines, RFC 1421 headers
-(`Proc-Type`, `DEK-Info`) as OpenSSL's traditional keys have. Byte order marks are `transfer`'s business.
+Accepted: text around the blocks, also about BEGIN and END lines, any line ending, blanks at the ends of
+lines, RFC 1421 headers (`Proc-Type`, `DEK-Info`) as OpenSSL's traditional keys have. Byte order marks and
+lost line breaks are `transfer`'s business.
 Not checked here: what the bytes of a block mean, or that the label tells the truth.
 """
 
@@ -21,14 +22,17 @@ metadata would keep quiet about it."""
 PRIVATE_KEY_LABELS: Final = frozenset(
     {"PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "DSA PRIVATE KEY"}
 )
+_KNOWN_LABELS: Final = CERTIFICATE_LABELS | PKCS7_LABELS | PRIVATE_KEY_LABELS
 
 _MARKER: Final = re.compile(r"-----(BEGIN|END) ([^-]+(?:-[^-]+)*)-----")
 _ALMOST_MARKER: Final = re.compile(
     "[-\u2010-\u2015\u2212]{2,} ?(?:BEGIN|END) (?:LABELS) ?[-\u2010-\u2015\u2212]{2,}".replace(
-        "LABELS", "|".join(CERTIFICATE_LABELS | PKCS7_LABELS | PRIVATE_KEY_LABELS)
+        "LABELS", "|".join(_KNOWN_LABELS)
     ),
     re.IGNORECASE,
 )
+_BASE64: Final = re.compile("[A-Za-z0-9+/]{40}")
+"""A line of it, in what is otherwise prose; words and addresses have blanks and dots."""
 _HEADER: Final = re.compile(r"([A-Za-z][A-Za-z0-9-]*):[ \t]*(.*)")
 _LINE_LENGTH: Final = 64
 
@@ -91,7 +95,10 @@ class PemBlock:
 
 
 def scan(text: str) -> list[PemBlock]:
-    """All blocks of a text, in order; an empty list when it has none. Raises PemFault."""
+    """All blocks of a text, in order; an empty list when it has none. Raises PemFault.
+
+    Between blocks, what only mentions a marker is text: most files come with some about them.
+    """
     blocks: list[PemBlock] = []
     label: str | None = None
     begun = almost = 0
@@ -100,20 +107,17 @@ def scan(text: str) -> list[PemBlock]:
         line = raw.strip()
         marker = _MARKER.fullmatch(line) if "-----" in line else None
         if marker is None:
-            damaged = _almost_marker(line, number) if " " in line else 0
-            almost = almost or damaged
+            if " " in line and _is_almost_marker(line, number, is_inside=label is not None):
+                almost = almost or number
             inside.append(line)
         elif marker[1] == "BEGIN":
             if label is not None:
                 raise _unclosed(label, begun, almost)
             label, begun, almost, inside = marker[2], number, 0, []
-        elif label is None or label != marker[2]:
-            if label is None and almost:
-                raise _damaged_marker(almost)
-            raise PemFault(
-                "malformed",
-                f"The END line on line {number} does not belong to a BEGIN line before it.",
-            )
+        elif label is None:
+            _check_stray_end(marker[2], number, almost)
+        elif label != marker[2]:
+            raise _foreign_end(number)
         else:
             blocks.append(_block(label, begun, inside))
             label = None
@@ -128,32 +132,43 @@ def _lines(text: str) -> list[str]:
     return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
-def _almost_marker(line: str, number: int) -> int:
-    """The line's number if a BEGIN or END line was damaged in it, else 0.
+def _is_almost_marker(line: str, number: int, *, is_inside: bool) -> bool:
+    """Whether the line may be a damaged BEGIN or END line, which only matters if the block is missed.
 
-    Raises PemFault when it surely was: a whole marker stands among other things. With other dashes it may
-    be a remark, which only matters if the block is missed afterwards.
+    Raises PemFault when it surely is one: a whole marker stands in it, and a block's base64 around it.
     """
-    if "-----BEGIN " in line or "-----END " in line:
-        if _ALMOST_MARKER.fullmatch(line):
-            return number
-        raise _damaged_marker(number, has_escapes="\\n" in line)
-    return number if _ALMOST_MARKER.fullmatch(line) else 0
+    if "-----BEGIN " not in line and "-----END " not in line:
+        return _ALMOST_MARKER.fullmatch(line) is not None
+    if (is_inside or _BASE64.search(line)) and not _ALMOST_MARKER.fullmatch(line):
+        raise _damaged_marker(number)
+    return True
 
 
-def _damaged_marker(line: int, *, has_escapes: bool = False) -> PemFault:
-    if has_escapes:
-        advice = r"It has the two characters \n where line breaks belong: send real line breaks."
-    else:
-        advice = "BEGIN and END lines must stand alone, in capitals, with five plain dashes on both sides."
-    return PemFault("malformed", f"Line {line} is not well-formed PEM. {advice}")
+def _check_stray_end(label: str, number: int, almost: int) -> None:
+    """Raises PemFault for one that must have lost its BEGIN; others only separate the parts of a text."""
+    if label in _KNOWN_LABELS:
+        raise _damaged_marker(almost) if almost else _foreign_end(number)
+
+
+def _foreign_end(number: int) -> PemFault:
+    return PemFault(
+        "malformed", f"The END line on line {number} does not belong to a BEGIN line before it."
+    )
+
+
+def _damaged_marker(line: int) -> PemFault:
+    return PemFault(
+        "malformed",
+        f"Line {line} is not well-formed PEM. BEGIN and END lines must stand alone, in capitals, with "
+        "five plain dashes on both sides.",
+    )
 
 
 def _unclosed(label: str, line: int, almost: int) -> PemFault:
     """`almost`: the number of a line that was perhaps meant to end the block, or 0."""
     if almost:
         return _damaged_marker(almost)
-    shown = label if label in CERTIFICATE_LABELS | PRIVATE_KEY_LABELS else "PEM"
+    shown = label if label in _KNOWN_LABELS else "PEM"
     return PemFault(
         "malformed",
         f"The {shown} block that begins on line {line} has no END line: the text was cut off.",

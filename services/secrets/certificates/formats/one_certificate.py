@@ -1,13 +1,9 @@
 """The bytes that should be one certificate, whatever file they stood in."""
 
-from typing import Final
-
+from services.secrets.certificates.encodings import der
 from services.secrets.certificates.encodings.ber import first_value, to_der
 from services.secrets.certificates.facts.certificate import Certificate, load_certificate
 from services.secrets.certificates.formats.other_kind import refused
-
-_PADDING: Final = b"\0\r\n"
-"""What editors, `echo` and the fixed-size files of smart cards leave behind a structure."""
 
 
 def certificate_of(data: bytes) -> tuple[Certificate, bool]:
@@ -40,19 +36,25 @@ def _rewritten(data: bytes) -> bytes | None:
 
 
 def without_padding(data: bytes) -> bytes:
-    """The one structure that a binary file is, as it stands, without line breaks or NULs behind it.
+    """The one structure that a binary file is, as it stands, without the padding behind it.
 
     Data that cannot be measured are returned whole, for the parser to say what is wrong. Raises
     CertificateRefused when other bytes follow.
     """
-    try:
-        _, rest = first_value(data)
-    except ValueError:
-        return data
-    if rest.strip(_PADDING):
+    structure, rest = split_padding(data)
+    if rest:
         raise refused(
             "malformed",
             f"{len(rest)} bytes follow the end of the structure, and a binary file holds one only. "
             "Send several certificates as PEM, or as PKCS#7.",
         )
-    return data[: len(data) - len(rest)]
+    return structure
+
+
+def split_padding(data: bytes) -> tuple[bytes, bytes]:
+    """The first structure as it stands, and the bytes that follow it unless they are padding only."""
+    try:
+        _, rest = first_value(data)
+    except ValueError:
+        return data, b""
+    return data[: len(data) - len(rest)], rest if rest.strip(der.PADDING) else b""

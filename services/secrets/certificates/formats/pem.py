@@ -8,12 +8,11 @@ from typing import Final
 
 from services.secrets.certificates.contents import Contents
 from services.secrets.certificates.encodings.armor import PKCS7_LABELS, PemBlock, PemFault, scan
-from services.secrets.certificates.encodings.ber import first_value
 from services.secrets.certificates.encodings.looks_like import NOTHING_KNOWN, guess_text
 from services.secrets.certificates.encodings.outline import shape_of
 from services.secrets.certificates.encodings.transfer import Opened
 from services.secrets.certificates.facts.certificate import Certificate
-from services.secrets.certificates.formats.one_certificate import certificate_of
+from services.secrets.certificates.formats.one_certificate import certificate_of, split_padding
 from services.secrets.certificates.formats.other_kind import Declared, other_kind, refused
 from services.secrets.certificates.keys.opening import OpenedKey, open_keys
 from services.secrets.certificates.limits import (
@@ -95,7 +94,9 @@ def _certificate(
     except PemFault as fault:
         raise refused(fault.reason, fault.message) from None
     try:
-        return certificate_of(first_value(data)[0] if block.label == _TRUSTED else data)
+        structure, rest = split_padding(data)
+        if not rest or block.label == _TRUSTED:
+            return certificate_of(structure)
     except ValueError:
         pass
     if shape_of(data) not in ("certificate", None):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 
 from tests.vectors.certificate_corpus import cms, openssl
 from tests.vectors.certificate_corpus.case import CONTENT, KEY, Case, Sent, accepted, refused
@@ -70,6 +71,29 @@ def _texts() -> list[Case]:
         "umlauts-around": ("text-around", "Zertifikat für Müller\n" + _WHOLE),
         "lines-of-76": ("one-block", "".join(block("CERTIFICATE", c.der, 76) for c in CHAIN)),
         "one-line-each": ("one-block", "".join(block("CERTIFICATE", c.der, 9999) for c in CHAIN)),
+        "text-about-markers": (
+            "text-around",
+            "Please copy everything including the -----BEGIN CERTIFICATE----- and -----END "
+            "CERTIFICATE----- lines.\n" + _WHOLE,
+        ),
+        "marker-in-a-sentence": (
+            "text-around",
+            "Your certificate (-----BEGIN CERTIFICATE-----) follows\n" + _WHOLE,
+        ),
+        "end-of-something-else": ("text-around", "-----END OF HEADER-----\n" + _WHOLE),
+        "backslash-n": ("line-breaks-lost", _WHOLE.replace("\n", "\\n")),
+        "backslash-r-n": ("line-breaks-lost", _WHOLE.replace("\n", "\\r\\n")),
+        "all-in-one-line": ("line-breaks-lost", _WHOLE.replace("\n", " ")),
+        "all-in-one-line-without-blanks": ("line-breaks-lost", _WHOLE.replace("\n", "")),
+        "json-string": ("line-breaks-lost", json.dumps(_WHOLE)),
+        "nul-behind-the-certificate": (
+            "one-block",
+            "".join(block("CERTIFICATE", one.der + b"\0\0") for one in CHAIN),
+        ),
+        "line-feed-behind-the-certificate": (
+            "one-block",
+            "".join(block("CERTIFICATE", one.der + b"\n") for one in CHAIN),
+        ),
         "no-break-space-around": ("trailing-blanks", "\u00a0\n" + _WHOLE + "\u00a0\n"),
     }
     return [
@@ -233,15 +257,19 @@ def _broken() -> list[Case]:
         "no-end-line": (text.split("-----END")[0], "malformed"),
         "no-begin-line": (text.split("-----\n", 1)[1], "malformed"),
         "four-dashes": (text.replace("-----BEGIN", "----BEGIN"), "malformed"),
-        "backslash-n": (text.replace("\n", "\\n"), "malformed"),
-        "all-in-one-line": (text.replace("\n", " "), "malformed"),
+        "begin-line-without-end": (
+            text.replace("CERTIFICATE-----\n", "CERTIFICATE-----", 1),
+            "malformed",
+        ),
+        "end-line-without-begin": (text.replace("\n-----END", "-----END"), "malformed"),
+        "files-joined-without-line-break": (text.rstrip() + text, "malformed"),
         "labels-disagree": (text.replace("END CERTIFICATE", "END PKCS7"), "malformed"),
         "star-in-base64": (text.replace("M", "*", 1), "invalid_base64"),
         "umlaut-in-base64": (text.replace("M", "ä", 1), "invalid_base64"),
         "one-character-lost": (text[:90] + text[91:], "invalid_base64"),
         "empty-block": ("-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n", "malformed"),
         "no-certificate-in-the-block": (block("CERTIFICATE", b"hello"), "malformed"),
-        "garbage-after-the-certificate": (block("CERTIFICATE", LEAF.der + b"\0"), "malformed"),
+        "garbage-after-the-certificate": (block("CERTIFICATE", LEAF.der + b"\1"), "malformed"),
         "certificate-cut-short": (block("CERTIFICATE", LEAF.der[:-20]), "malformed"),
         "second-one-cut-short": (text + block("CERTIFICATE", ROOT.der[:-20]), "malformed"),
         "empty": ("", "empty"),
