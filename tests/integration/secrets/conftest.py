@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import pytest
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from tests.fixtures.database import TestDatabase
     from tests.fixtures.pki import TestPki
+    from tests.integration.secrets.stand import Client
 
 
 @pytest.fixture
@@ -55,6 +57,19 @@ async def stand(database: TestDatabase, pki: TestPki, tmp_path: Path) -> AsyncIt
         stop.set()
         await serving
         await kms_server.stop(None)
+
+
+@pytest.fixture
+def client(stand: Stand) -> Client:
+    """Of a tenant with a second environment, `staging`, and a consumer `dev`."""
+    made = stand.tenant()
+    stand.database.grant_consumer(made.tenant_id, "dev")
+    stand.database.execute(
+        "insert into secrets.environment (tenant_id, id, name, display_name)"
+        " values (%s, %s, 'staging', 'Staging')",
+        (made.tenant_id, uuid4()),
+    )
+    return made
 
 
 async def _target(ready_file: Path, serving: asyncio.Task[None]) -> str:
