@@ -90,7 +90,7 @@ def test_a_key_that_is_damaged_or_on_an_unknown_curve_has_its_name_at_least(
 def test_an_unknown_key_algorithm_is_null_and_its_number_is_told() -> None:
     facts = read(odd(key=odd_key("1.2.3.4.5")))
     assert (facts.key_algorithm, facts.key_size) == (None, None)
-    assert "key_algorithm and key_size could not be read: 1.2.3.4.5" in unreadable(facts)
+    assert "key_algorithm and key_size cannot be shown: 1.2.3.4.5" in unreadable(facts)
     assert read(odd(key=sequence())).key_algorithm is None
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from services.secrets.certificates.encodings import der
+from services.secrets.certificates.facts.not_shown import NotShown
 
 _UTC_TIME: Final = 0x17
 _FORMS: Final = {
@@ -23,18 +24,21 @@ _MICROSECOND_DIGITS: Final = 6
 
 
 def moment(element: der.Element) -> datetime:
-    """The moment in UTC. Raises ValueError for anything that names none between the years 1 and 9999."""
+    """The moment in UTC. Raises ValueError for what is no time, and NotShown for one that names no moment
+    between the years 1 and 9999: local time, or the 30th of February."""
     form = _FORMS.get(element.tag)
     found = form.fullmatch(element.body) if form else None
+    if form is not None and form.fullmatch(element.body + b"Z"):
+        raise NotShown("it is local time, which does not say where")
     if found is None:
-        raise ValueError("no time, or a local one")
+        raise ValueError("no time")
     year, month, day, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
     if element.tag == _UTC_TIME:
         year += 1900 if year >= _PIVOT else 2000  # RFC 5280 section 4.1.2.5.1
     fraction = (found[7] or b"")[:_MICROSECOND_DIGITS].ljust(_MICROSECOND_DIGITS, b"0")
-    said = datetime(year, month, day, hour, minute, second, int(fraction), tzinfo=UTC)
     offset = timedelta(hours=int(found[9] or 0), minutes=int(found[10] or 0))
     try:
+        said = datetime(year, month, day, hour, minute, second, int(fraction), tzinfo=UTC)
         return said + offset if found[8] == b"-" else said - offset
-    except OverflowError:
-        raise ValueError("beyond the calendar") from None
+    except (ValueError, OverflowError):
+        raise NotShown("it names no moment between the years 1 and 9999") from None

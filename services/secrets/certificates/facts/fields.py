@@ -11,6 +11,7 @@ from services.secrets.certificates.encodings import der
 from services.secrets.certificates.facts.certificate import UNREADABLE, Certificate
 from services.secrets.certificates.facts.dates import moment
 from services.secrets.certificates.facts.names import display_name
+from services.secrets.certificates.facts.not_shown import NotShown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +29,8 @@ _BOOLEAN: Final = 0x01
 
 
 def subject(certificate: Certificate) -> str:
-    """The display form. This and all that follow raise ValueError for what cannot be read."""
+    """The display form. This and all that follow raise ValueError for what cannot be read, and
+    NotShown for what can be and has no form."""
     return display_name(certificate.structure.subject)
 
 
@@ -58,7 +60,8 @@ def expires_at(certificate: Certificate) -> datetime:
 def serial_number(certificate: Certificate) -> str:
     """Whole octets, as openssl, browsers and certificate transparency logs show it.
 
-    Raises ValueError for a negative one: it has no such form that would not be another's.
+    Raises NotShown for a negative one, as it has no such form that would not be another's, and for one
+    that is longer than `MAX_SERIAL_OCTETS`.
     """
     number = _read(
         certificate,
@@ -66,15 +69,20 @@ def serial_number(certificate: Certificate) -> str:
         lambda own: der.element(own.serial).integer(),
     )
     if number < 0:
-        raise ValueError("negative, against RFC 5280 section 4.1.2.2")
+        raise NotShown(
+            "it is negative, against RFC 5280 section 4.1.2.2, and has no form in octets of its own"
+        )
     octets = max(1, (number.bit_length() + 7) // 8)
     if octets > MAX_SERIAL_OCTETS:
-        raise ValueError("far beyond RFC 5280 section 4.1.2.2")
+        raise NotShown(
+            f"it has {octets} octets, where RFC 5280 section 4.1.2.2 allows 20 and up to "
+            f"{MAX_SERIAL_OCTETS} are shown"
+        )
     return number.to_bytes(octets, "big").hex()
 
 
 def is_ca(certificate: Certificate) -> bool:
-    """RFC 5280 section 4.2.1.9: without basic constraints it is none. Raises ValueError when they are
+    """RFC 5280 section 4.2.1.9: without basic constraints it is none. Raises NotShown when they are
     there twice and disagree."""
     return _read(certificate, _is_ca_by_library, _is_ca_by_structure)
 
@@ -127,7 +135,7 @@ def _is_ca_by_structure(own: Structure) -> bool:
         if number == _BASIC_CONSTRAINTS
     }
     if len(answers) > 1:
-        raise ValueError("two basic constraints that disagree")
+        raise NotShown("there are two basic constraints, and they disagree")
     return True in answers
 
 

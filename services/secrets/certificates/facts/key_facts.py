@@ -50,5 +50,7 @@ def _warnings(key: OpenedKey) -> Iterator[CertificateWarning]:
         )
     if describe_key(key.public_key) is None:
         yield CertificateWarning(
-            "unreadable_field", "The key is stored, but its key_algorithm could not be read."
+            "unreadable_field",
+            "The key is stored, but its key_algorithm and key_size cannot be shown: its kind has no name "
+            "here.",
         )

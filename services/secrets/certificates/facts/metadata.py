@@ -1,8 +1,8 @@
 """What a person wants to know about a certificate, and nothing that has to be kept secret.
 
-Each fact is read on its own: one that cannot be read is None (an empty tuple for the two lists)
-and adds a warning `unreadable_field`, as does one that is shown in part because it is too long: a page of
-certificates must stay small whatever they hold. Nothing here checks that a certificate is trustworthy.
+Each fact is read on its own: one that cannot be read, or has no form here, is None (an empty tuple for the
+two lists) and adds a warning `unreadable_field`, as does one that is shown in part because it is too long: a
+page of certificates must stay small. Nothing here checks that a certificate is trustworthy.
 """
 
 import hashlib
@@ -24,6 +24,7 @@ from services.secrets.certificates.facts.alternative_names import (
     alternative_names,
 )
 from services.secrets.certificates.facts.certificate import UNREADABLE, Certificate
+from services.secrets.certificates.facts.not_shown import NotShown
 
 __all__ = [
     "MAX_NAMES",
@@ -123,7 +124,8 @@ def _rfc3339(moment: datetime | None) -> str | None:
 
 
 class LeafFacts:
-    """Reads one certificate field by field; `unreadable` has a sentence for each that it could not."""
+    """Reads one certificate field by field; `unreadable` has a sentence for each that it could
+    not, or not show."""
 
     def __init__(self, certificate: Certificate) -> None:
         self._certificate = certificate
@@ -139,7 +141,7 @@ class LeafFacts:
     ) -> CertificateMetadata:
         """The metadata: the given warnings first, then one per unreadable field."""
         algorithm, size = self._key()
-        names = self._read("dns_names, ip_addresses", alternative_names) or AlternativeNames()
+        names = self._read("dns_names and ip_addresses", alternative_names) or AlternativeNames()
         return CertificateMetadata(
             subject=self._text("subject", fields.subject),
             issuer=self._text("issuer", fields.issuer),
@@ -162,7 +164,8 @@ class LeafFacts:
     def _said_unreadable(self, left_out: int) -> list[CertificateWarning]:
         if left_out:
             self.unreadable.append(
-                f"{left_out} of its dns_names and ip_addresses are left out here."
+                f"{left_out} of its dns_names and ip_addresses are left out here: unreadable, or beyond "
+                "what is shown."
             )
         self._repeated()
         return [
@@ -175,14 +178,17 @@ class LeafFacts:
             algorithm, size = describe_public_key(self._certificate)
         except UnknownAlgorithm as number:
             self.unreadable.append(
-                f"its key_algorithm and key_size could not be read: {number} has no name here."
+                f"its key_algorithm and key_size cannot be shown: {number} has no name here."
             )
             return None, None
         except UNREADABLE:
             self.unreadable.append("its key_algorithm and key_size could not be read.")
             return None, None
         if size is None:
-            self.unreadable.append(f"its key_size could not be read from its {algorithm} key.")
+            self.unreadable.append(
+                f"its key_size cannot be shown: the {algorithm} key is damaged, or of a form or on a curve "
+                "that is not known here."
+            )
         return algorithm, size
 
     def _repeated(self) -> None:
@@ -199,6 +205,9 @@ class LeafFacts:
     def _read(self, name: str, read: Callable[[Certificate], Value]) -> Value | None:
         try:
             return read(self._certificate)
+        except NotShown as cause:
+            self.unreadable.append(f"its {name} cannot be shown: {cause}.")
+            return None
         except UNREADABLE:
             self.unreadable.append(f"its {name} could not be read.")
             return None

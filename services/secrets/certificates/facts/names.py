@@ -11,6 +11,7 @@ import re
 from typing import Final
 
 from services.secrets.certificates.encodings import der
+from services.secrets.certificates.facts.not_shown import NotShown
 from services.secrets.certificates.facts.spans import Span, spans
 
 _SHORT_NAMES: Final = {
@@ -53,7 +54,8 @@ def display_name(name: bytes) -> str:
     """The display form of a Name, of which `name` is the body; "" for an empty one.
 
     RDNs without anything in them are left out. A value that is no text is shown as RFC 4514 section 2.4
-    has it, '#' and its DER in hexadecimal. Raises ValueError for text that cannot be read.
+    has it, '#' and its DER in hexadecimal. Raises ValueError for text that cannot be read, and NotShown
+    for control characters.
     """
     rdns = [_rdn(name, span) for span in reversed(spans(name, 0, len(name)))]
     return storable(", ".join(filter(None, rdns)))
@@ -64,7 +66,7 @@ def storable(text: str) -> str:
     certificate has and which databases, terminals and JSON readers trip over."""
     text.encode()
     if _CONTROL.search(text):
-        raise ValueError("a control character")
+        raise NotShown("it holds a control character")
     return text
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from services.secrets.certificates.encodings import der
+from services.secrets.certificates.facts.not_shown import NotShown
 from services.secrets.certificates.facts.spans import spans
 
 MAX_EXTENSIONS: Final = 256
@@ -42,13 +43,13 @@ class Structure:
     signature: bytes
 
     def extensions(self) -> list[tuple[str, bytes]]:
-        """Number and DER of the value of each, repeated ones too. Raises ValueError, also for more than
-        `MAX_EXTENSIONS`: they are gone through for every fact that they hold."""
+        """Number and DER of the value of each, repeated ones too. Raises ValueError, and NotShown for more
+        than `MAX_EXTENSIONS`: they are gone through for every fact that they hold."""
         if self.extensions_field is None:
             return []
         members = der.sequence(self.extensions_field)
         if len(members) > MAX_EXTENSIONS:
-            raise ValueError("too many extensions")
+            raise NotShown(f"there are more than {MAX_EXTENSIONS} extensions")
         return [_extension(member) for member in members]
 
     def key_algorithm(self) -> tuple[str, list[der.Element]]:
