@@ -61,10 +61,13 @@ def waits(user: TenantUser, lease_id: int) -> bool:
 @pytest.mark.parametrize(
     ("old", "new", "lose", "find"),
     [
-        ("gcp", "azure", CloudCustomer.hang, CloudCustomer.heal),
-        ("azure", "aws", CloudCustomer.disable, CloudCustomer.enable),
+        pytest.param(
+            *("gcp", "azure", CloudCustomer.hang, CloudCustomer.heal),
+            id="hanging",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(*("azure", "aws", CloudCustomer.disable, CloudCustomer.enable), id="refused"),
     ],
-    ids=["hanging", "refused"],
 )
 def test_only_what_hangs_on_the_old_cloud_is_lost_with_it_and_moves_when_it_is_back(
     stack: RunningStack,

@@ -81,13 +81,8 @@ def hold_works(script: Script, values: dict[str, str]) -> None:
     assert script.values(list(wanted)) == wanted
 
 
-@pytest.mark.parametrize(
-    "everything",
-    [
-        pytest.param(False, id="the supervisor alone"),
-        pytest.param(True, id="everything", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("everything", [False, True], ids=["the supervisor alone", "everything"])
 def test_kill_9_loses_nothing_that_was_acknowledged(data_dir: Path, everything: bool) -> None:
     with Up(data_dir) as up:
         first = up.credentials()

@@ -95,6 +95,7 @@ def test_every_step_holds_and_what_is_kept_can_be_used(demos: Demos) -> None:
     assert not running.left_folders()
 
 
+@pytest.mark.slow
 def test_ctrl_c_half_way_stops_and_removes_everything(demos: Demos) -> None:
     running = demos.start("--secrets", "50000")
     running.wait_for("strings over REST")
