@@ -10,7 +10,7 @@ from typing import Final
 
 from services.secrets.certificates import normal_form
 from services.secrets.certificates.contents import ContentReader, Contents
-from services.secrets.certificates.encodings.transfer import open_transfer
+from services.secrets.certificates.encodings.transfer import Opened, open_transfer
 from services.secrets.certificates.facts.bundle import assemble
 from services.secrets.certificates.facts.findings import ber_encoding, findings
 from services.secrets.certificates.facts.key_facts import describe_key_alone
@@ -71,11 +71,17 @@ def read_sent(sent: Sent, now: datetime) -> CertificateMaterial:
 
 def _read(sent: Sent, now: datetime) -> CertificateMaterial:
     opened = open_transfer(sent.content.decode())
-    contents = _READERS[sent.certificate_type](opened, sent.passphrase)
+    contents = _contents(sent, opened)
     keys = _keys(sent, contents.keys)
     if not contents.certificates:
         return _key_alone(sent, contents, keys[0])
-    bundle = assemble(contents.certificates, keys, is_unordered=contents.is_unordered)
+    bundle = assemble(
+        contents.certificates,
+        keys,
+        now,
+        keys_from="certificate_content" if sent.private_key is None else "private_key",
+        is_unordered=contents.is_unordered,
+    )
     key = bundle.key
     metadata = LeafFacts(bundle.leaf).describe(
         has_private_key=key is not None,
@@ -91,6 +97,20 @@ def _read(sent: Sent, now: datetime) -> CertificateMaterial:
     )
     path = [contents.certificates[at].der for at in bundle.path.positions]
     return _material(sent, normal_form.write(path, key.pkcs8 if key else None), metadata)
+
+
+def _contents(sent: Sent, opened: Opened) -> Contents:
+    reader = _READERS[sent.certificate_type]
+    try:
+        return reader(opened, sent.passphrase)
+    except CertificateRefused as refusal:
+        if refusal.field != "passphrase" or sent.private_key is None or reader is read_pkcs12:
+            raise
+        raise CertificateRefused(
+            refusal.field,
+            refusal.reason,
+            f"{refusal.message} If it is the key in private_key too, leave it out of certificate_content.",
+        ) from None
 
 
 def _keys(sent: Sent, inside: tuple[OpenedKey, ...]) -> tuple[OpenedKey, ...]:

@@ -1,9 +1,15 @@
-"""What deriving keys may cost, settled before the first round is run.
+"""What opening keys may cost, settled before the first round of a derivation is run.
 
 A few bytes can ask for hours of key derivation, and some of it holds the interpreter lock.
+Prices are in nanoseconds of processor time on a machine of 2026 with SHA instructions, measured and
+rounded up. On another one they are as wrong as it is slower, and the worker's own limit has the last word.
 """
 
-from services.secrets.certificates.limits import MAX_FILE_ROUNDS, MAX_KDF_ITERATIONS
+from typing import Final
+
+from services.secrets.certificates.limits import MAX_FILE_NANOSECONDS, MAX_KDF_ITERATIONS
+
+_GIGA: Final = 1_000_000_000
 
 
 class EncryptionRefused(Exception):  # noqa: N818 - a refusal
@@ -13,30 +19,34 @@ class EncryptionRefused(Exception):  # noqa: N818 - a refusal
     """
 
 
+class TooMuchWork(EncryptionRefused):
+    """All that is in the file costs too much together, whether to decrypt or to check."""
+
+
 class Budget:
-    """The rounds that one file may cost, all its encrypted parts together.
+    """The nanoseconds that one file may cost, all its encrypted parts and all its keys together."""
 
-    A round is one of PBKDF2 with HMAC-SHA-256; `weight` says how many of them one of another kind takes.
-    """
+    def __init__(self, nanoseconds: int = MAX_FILE_NANOSECONDS) -> None:
+        self._left = nanoseconds
 
-    def __init__(self, rounds: int = MAX_FILE_ROUNDS) -> None:
-        self._left = rounds
+    def charge(self, iterations: int, price: int) -> None:
+        """Pays for a derivation; `price` is of one iteration.
 
-    def charge(self, iterations: int, weight: int) -> None:
-        """Takes `iterations * weight` rounds. Raises EncryptionRefused, ValueError for none at all."""
+        Raises EncryptionRefused, ValueError for none at all.
+        """
         if iterations < 1:
             raise ValueError("an iteration count below one")
         if iterations > MAX_KDF_ITERATIONS:
             raise EncryptionRefused(
                 f"its key derivation asks for more than {MAX_KDF_ITERATIONS} iterations"
             )
-        self.spend(iterations * weight)
+        self.spend(iterations * price)
 
-    def spend(self, rounds: int) -> None:
-        """Takes `rounds`. Raises EncryptionRefused when fewer are left."""
-        if rounds > self._left:
-            raise EncryptionRefused(
-                "all its key derivations together ask for more work than is done for one file, "
-                f"which is {MAX_FILE_ROUNDS} rounds of PBKDF2 with SHA-256"
+    def spend(self, nanoseconds: int) -> None:
+        """Takes them. Raises TooMuchWork when fewer are left."""
+        if nanoseconds > self._left:
+            raise TooMuchWork(
+                "deriving keys from the passphrase and checking RSA and DSA keys take, all together, more "
+                f"than the {MAX_FILE_NANOSECONDS / _GIGA:g} s of processor time that one file is given"
             )
-        self._left -= rounds
+        self._left -= nanoseconds

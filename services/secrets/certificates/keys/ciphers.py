@@ -20,12 +20,16 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers import BlockCipherAlgorithm
 
 Decrypt = Callable[[bytes, bytes, bytes], bytes]
-"""(key, vector, data) to the plaintext without padding. Raises WrongPassphrase, and ValueError when
+"""(key, vector, data) to the plaintext without padding. Raises WrongPassphrase, and PartialCiphertext when
 the data cannot be the cipher's, whatever the key."""
 
 
 class WrongPassphrase(Exception):  # noqa: N818 - a refusal
     """What was decrypted is no plaintext. A wrong passphrase may also go unnoticed here."""
+
+
+class PartialCiphertext(ValueError):  # noqa: N818 - a refusal
+    """The ciphertext has a length that the cipher never makes: some of it is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,7 @@ def _two_key_triple_des(key: bytes) -> TripleDES:
 
 def _refuse_partial(data: bytes, block: int) -> None:
     if not data or len(data) % block:
-        raise ValueError("the ciphertext is not whole blocks")
+        raise PartialCiphertext("not whole blocks")
 
 
 def _unpadded(data: bytes, block: int) -> bytes:
@@ -90,7 +94,7 @@ def gcm(name: str, key_size: int, tag_size: int) -> CipherKind:
 
     def decrypt(key: bytes, vector: bytes, data: bytes) -> bytes:
         if len(data) < tag_size:
-            raise ValueError("the ciphertext is shorter than its tag")
+            raise PartialCiphertext("shorter than its tag")
         mode = modes.GCM(vector, data[-tag_size:], min_tag_length=tag_size)
         decryptor = Cipher(AES(key), mode).decryptor()
         try:

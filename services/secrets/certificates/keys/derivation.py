@@ -4,7 +4,6 @@ A passphrase is bytes in UTF-8. PKCS#12 wants it in UTF-16 with a zero behind it
 did: OpenSSL before 1.1.0 widened the bytes of the terminal one by one.
 """
 
-import functools
 import hashlib
 from dataclasses import dataclass, field
 from typing import Final
@@ -20,20 +19,24 @@ KEY_MATERIAL: Final = 1
 INITIAL_VALUE: Final = 2
 MAC_MATERIAL: Final = 3
 
-_LOOP_WEIGHT: Final = {"md5": 2, "sha1": 2, "sha224": 2, "sha256": 2, "sha384": 4, "sha512": 4}
-"""What a round of a loop in Python costs (see budget.py); measured, and rounded up."""
-_SLOW_LOOP_WEIGHT: Final = 8  # SHA-3, and the hashes that have no function of their own in hashlib
+_LOOP_PRICE: Final = {"sha1": 250, "sha224": 250, "sha256": 250}
+"""Nanoseconds of a round of `_repeated` (see budget.py)."""
+_SHA3_LOOP_PRICE: Final = 500
+_OTHER_LOOP_PRICE: Final = 350
+_SCRYPT_PRICE: Final = 300
+"""Nanoseconds for 128 bytes of scrypt's memory, more than most take; touching 256 MiB of it is dear."""
 _SCRYPT_FRAME: Final = 8
-"""Rounds of PBKDF2 around each 128 bytes of scrypt's blocks; filling 128 bytes costs as much as one."""
+"""What PBKDF2 around each 128 bytes of scrypt's blocks costs, in such prices."""
 _PBKDF1_OCTETS: Final = 16
+_WESTERN: Final = "cp1252"
 
 
 @dataclass(frozen=True, slots=True)
 class Prf:
-    """HMAC with a hash as the function inside PBKDF2; `weight` is the price of a round."""
+    """HMAC with a hash as the function inside PBKDF2; `price` is that of a round (see budget.py)."""
 
     algorithm: hashes.HashAlgorithm
-    weight: int
+    price: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class Pbkdf2:
     def charge(self, budget: Budget) -> None:
         """Pays for one derivation. Raises EncryptionRefused, ValueError."""
         blocks = -(-self.size // self.prf.algorithm.digest_size)
-        budget.charge(self.iterations, blocks * self.prf.weight)
+        budget.charge(self.iterations, blocks * self.prf.price)
 
     def derive(self, passphrase: bytes) -> bytes:
         """`size` bytes."""
@@ -68,7 +71,7 @@ class ScryptKdf:
 
     def charge(self, budget: Budget) -> None:
         """Pays for one derivation. Raises EncryptionRefused."""
-        budget.spend((self.n + _SCRYPT_FRAME) * self.r * self.p)
+        budget.spend((self.n + _SCRYPT_FRAME) * self.r * self.p * _SCRYPT_PRICE)
 
     def derive(self, passphrase: bytes) -> bytes:
         """`size` bytes."""
@@ -85,7 +88,7 @@ class Pbkdf1:
 
     def charge(self, budget: Budget) -> None:
         """Pays for one derivation. Raises EncryptionRefused, ValueError."""
-        budget.charge(self.iterations, _loop_weight(self.digest))
+        budget.charge(self.iterations, _loop_price(self.digest))
 
     def derive(self, passphrase: bytes) -> bytes:
         """16 bytes."""
@@ -137,6 +140,20 @@ def openssl_key(passphrase: bytes, salt: bytes, size: int) -> bytes:
     return made[:size]
 
 
+def passphrase_octets(passphrase: bytes | None) -> tuple[bytes, ...]:
+    """The octets that PBES2, PBES1 and the like may have taken a passphrase as, the likely ones first.
+
+    RFC 8018 recommends UTF-8 and requires nothing: OpenSSL takes what the terminal sends, which in western
+    Europe was Windows-1252, with ISO 8859-1 in it, for decades. None at all is as good as an empty one.
+    """
+    given = passphrase or b""
+    try:
+        western = given.decode().encode(_WESTERN)
+    except UnicodeError:  # not in that character set, or the octets are no text
+        return (given,)
+    return (given,) if western == given else (given, western)
+
+
 def pkcs12_passphrases(passphrase: bytes | None) -> tuple[bytes, ...]:
     """The forms in which a PKCS#12 may have taken a passphrase, the right one first.
 
@@ -145,14 +162,17 @@ def pkcs12_passphrases(passphrase: bytes | None) -> tuple[bytes, ...]:
     if passphrase is None:
         return (b"",)
     wide = passphrase.decode().encode("utf-16-be") + b"\0\0"
-    widened = b"".join(bytes((0, octet)) for octet in passphrase) + b"\0\0"
-    return (wide,) if wide == widened else (wide, widened)
+    widened = (
+        b"".join(bytes((0, octet)) for octet in octets) + b"\0\0"
+        for octets in passphrase_octets(passphrase)
+    )
+    return tuple(dict.fromkeys((wide, *widened)))
 
 
 def charge_pkcs12(budget: Budget, iterations: int, digest: str, size: int) -> None:
     """Pays for one `pkcs12_kdf`. Raises EncryptionRefused, ValueError."""
     blocks = -(-size // hashlib.new(digest, usedforsecurity=False).digest_size)
-    budget.charge(iterations, blocks * _loop_weight(digest))
+    budget.charge(iterations, blocks * _loop_price(digest))
 
 
 def pkcs12_kdf(
@@ -189,14 +209,17 @@ def _added(data: bytes, part: bytes) -> bytes:
     )
 
 
-def _loop_weight(digest: str) -> int:
-    return _LOOP_WEIGHT.get(digest, _SLOW_LOOP_WEIGHT)
+def _loop_price(digest: str) -> int:
+    if digest.startswith("sha3_"):
+        return _SHA3_LOOP_PRICE
+    return _LOOP_PRICE.get(digest, _OTHER_LOOP_PRICE)
 
 
 def _repeated(digest: str, data: bytes, iterations: int) -> bytes:
-    value = hashlib.new(digest, data, usedforsecurity=False).digest()
-    # the function of its own takes a third of the time of hashlib.new
-    hash_of = getattr(hashlib, digest, functools.partial(hashlib.new, digest))
-    for _ in range(iterations - 1):
-        value = hash_of(value, usedforsecurity=False).digest()
+    unused = hashlib.new(digest, usedforsecurity=False)
+    value = data
+    for _ in range(iterations):
+        copied = unused.copy()  # takes less time than anything that looks the hash up by its name
+        copied.update(value)
+        value = copied.digest()
     return value

@@ -9,13 +9,18 @@ from typing import Final
 
 from services.secrets.certificates.encodings import der
 from services.secrets.certificates.keys import ciphers
-from services.secrets.certificates.keys.budget import Budget, EncryptionRefused
-from services.secrets.certificates.keys.ciphers import CipherKind, WrongPassphrase
+from services.secrets.certificates.keys.budget import Budget, EncryptionRefused, TooMuchWork
+from services.secrets.certificates.keys.ciphers import (
+    CipherKind,
+    PartialCiphertext,
+    WrongPassphrase,
+)
 from services.secrets.certificates.keys.derivation import (
     Pbkdf1,
     Pbkdf2,
     Pkcs12Kdf,
     ScryptKdf,
+    passphrase_octets,
     pkcs12_kdf,
     pkcs12_passphrases,
 )
@@ -25,8 +30,11 @@ __all__ = [
     "Budget",
     "EncryptionRefused",
     "KeyEncryption",
+    "PartialCiphertext",
     "Scheme",
+    "TooMuchWork",
     "WrongPassphrase",
+    "may_be_a_structure",
     "pkcs12_kdf",
     "scheme_of",
 ]
@@ -46,6 +54,7 @@ _PKCS12: Final = {
     "1.2.840.113549.1.12.1.5": ("pbeWithSHA1And128BitRC2-CBC", ciphers.RC2_128_CBC),
     "1.2.840.113549.1.12.1.6": ("pbeWithSHA1And40BitRC2-CBC", ciphers.RC2_40_CBC),
 }
+_INDEFINITE: Final = 0x80
 _NAMES_OF_UNSUPPORTED: Final = {
     "1.2.840.113549.1.5.1": "pbeWithMD2AndDES-CBC",
     "1.2.840.113549.1.5.4": "pbeWithMD2AndRC2-CBC",
@@ -71,7 +80,7 @@ class _Derivation:
         """The forms of the passphrase that are to be tried."""
         if isinstance(self.kdf, Pkcs12Kdf):
             return pkcs12_passphrases(passphrase)
-        return (passphrase or b"",)
+        return passphrase_octets(passphrase)
 
 
 class Scheme:
@@ -97,16 +106,6 @@ class Scheme:
         self._is_paid = True
 
     @property
-    def name(self) -> str:
-        """What people call the method."""
-        return self.encryption.name
-
-    @property
-    def is_legacy(self) -> bool:
-        """Whether no new key should be protected with it."""
-        return self.encryption.is_legacy
-
-    @property
     def tells_none_from_empty(self) -> bool:
         """Whether no passphrase and an empty one give different keys."""
         return isinstance(self._derivation.kdf, Pkcs12Kdf)
@@ -115,13 +114,14 @@ class Scheme:
         """The plaintext, which begins like the ASN.1 structure that it has to be.
 
         `passphrase` is in UTF-8; None is none at all, which PKCS#12's own methods tell from an empty
-        one. Not promised: that the plaintext is what was encrypted, as a wrong passphrase makes
-        something that looks right once in ten thousand times.
-        Raises WrongPassphrase; ValueError when no passphrase could decrypt `data`.
+        one. Where a passphrase may have been taken in several forms, all are tried as far as the budget goes.
+        Not promised: that the plaintext is what was encrypted, as a wrong passphrase makes something that
+        looks right once in many thousand times.
+        Raises WrongPassphrase; PartialCiphertext when no passphrase could decrypt `data`.
         """
         for form in self._derivation.forms(passphrase):
             plain = self._attempt(data, form)
-            if plain is not None and _may_be_a_structure(plain):
+            if plain is not None and may_be_a_structure(plain):
                 return plain
         raise WrongPassphrase
 
@@ -183,12 +183,17 @@ def _pkcs12(name: str, cipher: CipherKind, members: list[der.Element], budget: B
     return Scheme(KeyEncryption(name, is_legacy=True), cipher, _Derivation(kdf, None), budget)
 
 
-def _may_be_a_structure(plain: bytes) -> bool:
-    """Whether it begins with a SEQUENCE of definite length that fits, or an indefinite one (BER)."""
+def may_be_a_structure(plain: bytes) -> bool:
+    """Whether it is one SEQUENCE by its length, or begins an indefinite one (BER).
+
+    All that is ever encrypted in keys and containers is; a stream cipher has no padding that tells.
+    """
     tag, length, rest = plain[:1], plain[1:2], plain[2:]
     if tag != bytes([der.SEQUENCE]) or not length:
         return False
+    if length[0] == _INDEFINITE:
+        return True
     size, octets_of_length = length[0], length[0] & 0x7F
-    if size & 0x80:
+    if size & _INDEFINITE:
         size = octets_of_length + int.from_bytes(rest[:octets_of_length], "big")
-    return size <= len(rest)
+    return size <= len(rest) and not rest[size:].strip(der.PADDING)

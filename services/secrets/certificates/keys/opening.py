@@ -23,7 +23,9 @@ from services.secrets.certificates.keys.encryption import (
     Budget,
     EncryptionRefused,
     KeyEncryption,
+    PartialCiphertext,
     Scheme,
+    TooMuchWork,
     WrongPassphrase,
     scheme_of,
 )
@@ -77,16 +79,21 @@ def open_keys(
 ) -> tuple[OpenedKey, ...]:
     """The private keys among the blocks of a PEM text, in order; blocks of another kind stay unseen but
     for EC PARAMETERS, which belong to the key after them. `field` is where they came from, for the
-    refusal. All of them share one budget. Raises CertificateRefused for the first that cannot be opened.
+    refusal. All of them share one budget, and what is there twice is opened once. Raises CertificateRefused
+    for the first that cannot be opened.
     """
     budget = Budget()
     opened: list[OpenedKey] = []
+    known: dict[object, OpenedKey] = {}
     curve: bytes | None = None
     for block in blocks:
         if block.label == _EC_PARAMETERS:
             curve = _parameters(block)
         elif block.is_private_key:
-            opened.append(open_key(block, passphrase, field, budget, curve=curve))
+            same = (block.label, block.headers, "".join(block.body.split()), curve)
+            if same not in known:
+                known[same] = open_key(block, passphrase, field, budget, curve=curve)
+            opened.append(known[same])
             curve = None
     return tuple(opened)
 
@@ -95,28 +102,29 @@ def open_key(
     block: PemBlock,
     passphrase: bytes | None,
     field: Field,
-    budget: Budget | None = None,
+    budget: Budget,
     *,
     curve: bytes | None = None,
 ) -> OpenedKey:
-    """Opens the key in `block`, whatever kind of key its label names; without a budget it has its own.
+    """Opens the key in `block`, whatever kind of key its label names.
 
     A passphrase given for a plain key is not needed and not an error: it may be for the consumer.
     `curve`: of the EC PARAMETERS before it. Raises CertificateRefused.
     """
-    opening = _Opening(field, f"The block '{block.label}' on line {block.line}", passphrase, curve)
+    where = f"The block '{block.label}' on line {block.line}"
+    opening = _Opening(field, where, passphrase, curve, budget)
     try:
         if traditional.is_encrypted(block):
             return opening.open_traditional(block)
         data = block.decoded()
     except PemFault as fault:
         raise _pem_fault(field, fault) from None
-    return opening.open(data, budget or Budget())
+    return opening.open(data)
 
 
 def open_key_der(data: bytes, passphrase: bytes | None, field: Field, budget: Budget) -> OpenedKey:
     """The same for the DER (or BER) of a key, plain or encrypted."""
-    return _Opening(field, field, passphrase, None).open(data, budget)
+    return _Opening(field, field, passphrase, None, budget).open(data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +135,9 @@ class _Opening:
     where: str
     passphrase: bytes | None = field(repr=False)
     curve: bytes | None = field(repr=False)
+    budget: Budget
 
-    def open(self, data: bytes, budget: Budget) -> OpenedKey:
+    def open(self, data: bytes) -> OpenedKey:
         """A key in DER, which says itself whether it is encrypted."""
         try:
             found = structure_of(data, self.curve)
@@ -138,10 +147,10 @@ class _Opening:
             raise self._unsupported(kind) from None
         except ValueError:
             raise self._damaged() from None
-        if isinstance(found, PlainKey):
-            return self._opened(found, None)
         with self._refusals():
-            scheme = scheme_of(found.algorithm, budget)
+            if isinstance(found, PlainKey):
+                return self._opened(found, None)
+            scheme = scheme_of(found.algorithm, self.budget)
             key = self._opened_inside(self._decrypted(scheme, found.data), scheme.encryption)
             return replace(key, is_ber=key.is_ber or found.is_ber)
 
@@ -150,7 +159,7 @@ class _Opening:
         with self._refusals():
             encryption = traditional.encryption_of(block)
             if not self.passphrase:
-                raise _passphrase_required()
+                raise self._passphrase_required()
             plain = traditional.decrypt(block, self.passphrase)
             return self._opened_inside(plain, encryption)
 
@@ -161,14 +170,14 @@ class _Opening:
         for nothing in (None, b"") if scheme.tells_none_from_empty else (None,):
             with contextlib.suppress(WrongPassphrase):
                 return scheme.decrypt(data, nothing)
-        raise _passphrase_required()
+        raise self._passphrase_required()
 
     def _opened_inside(self, plain: bytes, encryption: KeyEncryption) -> OpenedKey:
         """What was decrypted is the key, unless the passphrase was wrong and made something else."""
         try:
             found = structure_of(plain, self.curve)
         except NoKeyStructure:
-            raise (self._wrong() if self.passphrase else _passphrase_required()) from None
+            raise (self._wrong() if self.passphrase else self._passphrase_required()) from None
         except UnsupportedKey as kind:
             raise self._unsupported(kind) from None
         except ValueError:
@@ -179,7 +188,7 @@ class _Opening:
 
     def _opened(self, found: PlainKey, encryption: KeyEncryption | None) -> OpenedKey:
         try:
-            key, pkcs8 = load_plain(found)
+            key, pkcs8 = load_plain(found, self.budget)
         except UnsupportedKey as kind:
             raise self._unsupported(kind) from None
         except (ValueError, IndexError):
@@ -193,15 +202,43 @@ class _Opening:
             yield
         except WrongPassphrase:
             raise self._wrong() from None
+        except TooMuchWork as refusal:
+            raise self._not_opened(
+                refusal, "Send fewer private keys, or encrypt them with fewer iterations."
+            ) from None
         except EncryptionRefused as refusal:
-            raise CertificateRefused(
+            raise self._not_opened(
+                refusal,
+                "Encrypt it again, for example with 'openssl pkcs8 -topk8 -v2 aes-256-cbc -iter 600000'.",
+            ) from None
+        except traditional.NoCipherNamed:
+            raise _invalid(
                 self.source,
-                "unsupported_algorithm",
-                f"The private key was not opened: {refusal}. Encrypt it again, for example with "
-                "'openssl pkcs8 -topk8 -v2 aes-256-cbc -iter 600000'.",
+                f"{self.where} is an encrypted private key whose DEK-Info header, which names the cipher, "
+                "was lost on the way. Copy it again, whole.",
+            ) from None
+        except PartialCiphertext:
+            raise _invalid(
+                self.source,
+                f"{self.where} is an encrypted private key that was cut on the way: what is encrypted is no "
+                "whole number of the cipher's blocks. Copy it again, whole.",
             ) from None
         except ValueError:
             raise _invalid(self.source, "The private key's encryption header is damaged.") from None
+
+    def _not_opened(self, why: EncryptionRefused, advice: str) -> CertificateRefused:
+        return CertificateRefused(
+            self.source,
+            "unsupported_algorithm",
+            f"The private key was not opened: {why}. {advice}",
+        )
+
+    def _passphrase_required(self) -> CertificateRefused:
+        return CertificateRefused(
+            "passphrase",
+            "passphrase_required",
+            f"The private key in {self.source} is encrypted: send its passphrase in 'passphrase'.",
+        )
 
     def _wrong(self) -> CertificateRefused:
         ends = (self.passphrase or b"").endswith((b"\n", b"\r"))
@@ -209,7 +246,7 @@ class _Opening:
         return CertificateRefused(
             "passphrase",
             "wrong_passphrase",
-            f"The passphrase does not open the private key (or the key is damaged).{hint}",
+            f"The passphrase does not open the private key in {self.source} (or that key is damaged).{hint}",
         )
 
     def _unsupported(self, kind: UnsupportedKey) -> CertificateRefused:
@@ -268,14 +305,6 @@ def _no_key_in(opened: Opened, blocks: Sequence[PemBlock]) -> CertificateRefused
         "private_key",
         f"private_key holds no private key: it looks like {guess.phrase}. "
         "Send PKCS#8, PKCS#1 or SEC1 in PEM ('-----BEGIN PRIVATE KEY-----').",
-    )
-
-
-def _passphrase_required() -> CertificateRefused:
-    return CertificateRefused(
-        "passphrase",
-        "passphrase_required",
-        "The private key is encrypted: send its passphrase in 'passphrase'.",
     )
 
 

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from services.secrets.certificates.encodings import ber, der
+from services.secrets.certificates.keys.budget import Budget
 from services.secrets.certificates.keys.curves import with_named_curve
 from services.secrets.certificates.keys.structure import (
     DSA,
@@ -67,21 +68,25 @@ _NAMES: Final = {
 _SEED: Final = der.context(0, constructed=False)
 _RSA_NUMBERS: Final = 8  # beside the version
 _FERMAT_BASE: Final = 2
+_RSA_BITS_PER_NANOSECOND: Final = 1_700
+"""What the Fermat test costs grows with the cube of the bits (see budget.py): 0.3 s for 8,192."""
+_DSA_BITS_PER_NANOSECOND: Final = 400
+"""Computing the public half: the square of the bits, times those of the subgroup."""
 
 
-def load_plain(key: PlainKey) -> tuple[PrivateKeyTypes, bytes]:
-    """The key and its plain PKCS#8.
+def load_plain(key: PlainKey, budget: Budget) -> tuple[PrivateKeyTypes, bytes]:
+    """The key and its plain PKCS#8. What checking an RSA or DSA key costs is taken from the budget.
 
     An EC key is written anew, so that its curve has a name and its public half is there. Of others the
     PKCS#8 has the octets that came, as writing them anew would make RSASSA-PSS keys ones for anything.
-    Raises UnsupportedKey, ValueError for a key that is damaged or contradicts itself.
+    Raises UnsupportedKey, TooMuchWork, ValueError for a key that is damaged or contradicts itself.
     """
     if key.oid not in _SUPPORTED:
         name = _NAMES.get(key.oid)
         raise UnsupportedKey(f"{name} ({key.oid})" if name else key.oid)
-    prepared = _prepared(key)
+    prepared = _prepared(key, budget)
     loaded = _loaded(prepared)
-    _check(loaded, prepared)
+    _check(loaded, prepared, budget)
     if isinstance(loaded, ec.EllipticCurvePrivateKey):
         return loaded, loaded.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     return loaded, prepared.pkcs8
@@ -100,15 +105,15 @@ def _loaded(key: PlainKey) -> PrivateKeyTypes:
     return loaded
 
 
-def _prepared(key: PlainKey) -> PlainKey:
-    """The same key as the library wants it. Raises UnsupportedKey, ValueError."""
+def _prepared(key: PlainKey, budget: Budget) -> PlainKey:
+    """The same key as the library wants it. Raises UnsupportedKey, TooMuchWork, ValueError."""
     key = replace(key, key=ber.to_der(key.key))
     if key.oid in _POST_QUANTUM:
         return replace(key, key=_seed(key))
     if key.oid == EC:
         return with_named_curve(key)
     if key.oid == DSA:
-        _refuse_large_dsa(key)
+        _pay_for_dsa(key, budget)
     elif key.oid in (RSA, _RSASSA_PSS):
         _refuse_multi_prime(key)
     return key
@@ -122,12 +127,13 @@ def _seed(key: PlainKey) -> bytes:
     return encode(_SEED, value.members()[0].octets()) if value.tag == der.SEQUENCE else key.key
 
 
-def _refuse_large_dsa(key: PlainKey) -> None:
+def _pay_for_dsa(key: PlainKey, budget: Budget) -> None:
     """Before the library computes with it. FIPS 186-4 ends at 3,072 and 256 bits."""
     p, q, *_ = key.parameters.members()
-    bits = p.integer().bit_length()
-    if bits > MAX_RSA_PRIVATE_BITS or q.integer().bit_length() > MAX_DSA_SUBGROUP_BITS:
+    bits, of_subgroup = p.integer().bit_length(), q.integer().bit_length()
+    if bits > MAX_RSA_PRIVATE_BITS or of_subgroup > MAX_DSA_SUBGROUP_BITS:
         raise UnsupportedKey(f"DSA with {bits} bits")
+    budget.spend(bits * bits * of_subgroup // _DSA_BITS_PER_NANOSECOND)
 
 
 def _refuse_multi_prime(key: PlainKey) -> None:
@@ -137,12 +143,13 @@ def _refuse_multi_prime(key: PlainKey) -> None:
         raise UnsupportedKey(MULTI_PRIME)
 
 
-def _check(loaded: PrivateKeyTypes, key: PlainKey) -> None:
+def _check(loaded: PrivateKeyTypes, key: PlainKey, budget: Budget) -> None:
     if isinstance(loaded, rsa.RSAPrivateKey):
         if loaded.key_size > MAX_RSA_PRIVATE_BITS:
             raise UnsupportedKey(
                 f"RSA with {loaded.key_size} bits (at most {MAX_RSA_PRIVATE_BITS} are supported)"
             )
+        budget.spend(loaded.key_size**3 // _RSA_BITS_PER_NANOSECOND)
         if not _is_consistent(loaded.private_numbers()):
             raise ValueError("numbers that contradict each other")
     if isinstance(loaded, dsa.DSAPrivateKey):

@@ -3,14 +3,15 @@
 The key is MD5 over passphrase and salt, once (EVP_BytesToKey), so whatever the cipher this is legacy.
 """
 
+import contextlib
 from typing import Final
 
 from services.secrets.certificates.encodings.armor import PemBlock
 from services.secrets.certificates.keys import ciphers
 from services.secrets.certificates.keys.budget import EncryptionRefused
-from services.secrets.certificates.keys.ciphers import CipherKind
-from services.secrets.certificates.keys.derivation import openssl_key
-from services.secrets.certificates.keys.encryption import KeyEncryption
+from services.secrets.certificates.keys.ciphers import CipherKind, WrongPassphrase
+from services.secrets.certificates.keys.derivation import openssl_key, passphrase_octets
+from services.secrets.certificates.keys.encryption import KeyEncryption, may_be_a_structure
 
 _CIPHERS: Final = {
     cipher.name: cipher
@@ -35,30 +36,42 @@ _NOT_SUPPORTED: Final = frozenset(
 _SALT_OCTETS: Final = 8
 
 
+class NoCipherNamed(ValueError):  # noqa: N818 - a refusal
+    """The DEK-Info header, which Proc-Type promises, is not there."""
+
+
 def is_encrypted(block: PemBlock) -> bool:
     """Whether the headers say that the block is encrypted in this way."""
     return "ENCRYPTED" in (block.header("Proc-Type") or "").upper()
 
 
 def encryption_of(block: PemBlock) -> KeyEncryption:
-    """The method. Raises EncryptionRefused for one that nobody here knows."""
+    """The method. Raises EncryptionRefused for one that nobody here knows, NoCipherNamed."""
     name = _cipher(block)[0].name
     return KeyEncryption(f"{name} with a key from one round of MD5", is_legacy=True)
 
 
 def decrypt(block: PemBlock, passphrase: bytes) -> bytes:
-    """The DER of the key. Raises WrongPassphrase, EncryptionRefused, PemFault, and ValueError when the
-    vector or the ciphertext cannot be the cipher's."""
+    """The DER of the key. Raises WrongPassphrase, EncryptionRefused, NoCipherNamed, PemFault,
+    PartialCiphertext, and ValueError when the vector cannot be the cipher's."""
     cipher, vector = _cipher(block)
     salt = bytes.fromhex(vector)
     if len(salt) != cipher.vector_size:
         raise ValueError("an initial vector that is not one block")
-    key = openssl_key(passphrase, salt[:_SALT_OCTETS], cipher.key_size)
-    return cipher.decrypt(key, salt, block.decoded())
+    data = block.decoded()
+    for octets in passphrase_octets(passphrase):
+        key = openssl_key(octets, salt[:_SALT_OCTETS], cipher.key_size)
+        with contextlib.suppress(WrongPassphrase):
+            if may_be_a_structure(plain := cipher.decrypt(key, salt, data)):
+                return plain
+    raise WrongPassphrase
 
 
 def _cipher(block: PemBlock) -> tuple[CipherKind, str]:
-    name, _, vector = (block.header("DEK-Info") or "").partition(",")
+    info = block.header("DEK-Info")
+    if info is None:
+        raise NoCipherNamed
+    name, _, vector = info.partition(",")
     cipher = _CIPHERS.get(name.strip().upper())
     if cipher is None:
         known = name.strip().upper() in _NOT_SUPPORTED

@@ -19,6 +19,7 @@ from services.secrets.certificates.keys.derivation import (
     Pbkdf2,
     ScryptKdf,
     charge_pkcs12,
+    passphrase_octets,
     pkcs12_kdf,
     pkcs12_passphrases,
 )
@@ -101,8 +102,8 @@ class Pbmac1:
     expected: bytes = field(repr=False)
 
     def trials(self, passphrases: Passphrases) -> list[tuple[bytes | None, bytes]]:
-        """The one of `Pkcs12Mac.trials` that there is."""
-        return [(word, word or b"") for word in passphrases[:1]]
+        """The first passphrase in the octets in which it may have been taken."""
+        return [(word, octets) for word in passphrases[:1] for octets in passphrase_octets(word)]
 
     def charge(self, budget: Budget) -> None:
         """Pays for one trial. Raises EncryptionRefused, ValueError."""

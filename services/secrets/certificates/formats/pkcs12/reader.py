@@ -16,7 +16,7 @@ from services.secrets.certificates.formats.pem import blocks_of
 from services.secrets.certificates.formats.pkcs12 import refusals
 from services.secrets.certificates.formats.pkcs12.structure import read_pfx
 from services.secrets.certificates.formats.pkcs12.unpacking import unpack
-from services.secrets.certificates.keys.encryption import EncryptionRefused
+from services.secrets.certificates.keys.encryption import EncryptionRefused, TooMuchWork
 
 _PKCS12: Final = Declared(
     "a PKCS#12 file",
@@ -36,6 +36,8 @@ def read_pkcs12(opened: Opened, passphrase: bytes | None) -> Contents:
     data = _data(opened)
     try:
         return unpack(read_pfx(data), passphrase)
+    except TooMuchWork as refusal:
+        raise refusals.too_dear(str(refusal)) from None
     except EncryptionRefused as refusal:
         raise refusals.unsupported(str(refusal)) from None
     except (ValueError, IndexError):

@@ -53,6 +53,15 @@ def unsupported(what: str) -> CertificateRefused:
     return refused("unsupported_algorithm", f"The PKCS#12 file was not opened: {what}. {_AGAIN}")
 
 
+def too_dear(what: str) -> CertificateRefused:
+    """`what` goes on after a colon and names the limit."""
+    return refused(
+        "unsupported_algorithm",
+        f"The PKCS#12 file was not opened: {what}. Export it again with fewer iterations (600000 are "
+        "plenty), or with fewer private keys.",
+    )
+
+
 def without_certificate(bags: Bags) -> CertificateRefused:
     """Nothing in it is an X.509 certificate; `bags` says what else is."""
     counted = ((len(bags.keys), "private keys"), (bags.others, "entries of other kinds"))

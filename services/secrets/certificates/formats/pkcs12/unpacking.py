@@ -115,6 +115,8 @@ class _Unlocking:
     passphrase: bytes | None = field(repr=False)
     budget: Budget
     is_proven: bool
+    known: dict[bytes, OpenedKey] = field(default_factory=dict, repr=False)
+    """By the octets of the key: a keystore may have one under several names, and checking it has a price."""
 
     def certificates(self, part: Locked) -> bytes:
         """SafeContents. Raises CertificateRefused, ValueError."""
@@ -137,8 +139,11 @@ class _Unlocking:
         raise refusals.locked(self.passphrase, Bags())
 
     def _opened(self, data: bytes) -> OpenedKey:
+        if data in self.known:
+            return self.known[data]
         try:
-            return open_key_der(data, self.passphrase, "certificate_content", self.budget)
+            opened = open_key_der(data, self.passphrase, "certificate_content", self.budget)
+            return self.known.setdefault(data, opened)
         except CertificateRefused as refusal:
             if refusal.reason != "invalid_private_key":
                 raise
