@@ -10,6 +10,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
+from services.secrets.certificates.encodings.ber import to_der
 from services.secrets.certificates.facts.structure import Structure, read_structure
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ class Certificate:
 def load_certificate(data: bytes) -> Certificate:
     """The certificate in `data`, which is nothing but its DER. Raises ValueError when it is none.
 
-    Promised is the outer structure of RFC 5280 section 4.1 only: any field may be unreadable.
+    Promised is the outer structure of RFC 5280 section 4.1, and that the elements inside it end where they
+    say: what was cut or spliced is no certificate. What an element holds may be unreadable.
     """
     try:
         return Certificate(data, x509.load_der_x509_certificate(data))
@@ -61,6 +63,7 @@ def load_certificate(data: bytes) -> Certificate:
         certificate = Certificate(data, None)
     try:
         _ = certificate.structure
+        to_der(data)  # goes through all of it, to the end of every element
     except ValueError:
         raise ValueError("no X.509 certificate") from None
     return certificate
