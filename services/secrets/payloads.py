@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from sys import getsizeof
 from typing import TYPE_CHECKING, Final, cast
 
 from services.common.errors import UnavailableError
@@ -14,7 +15,7 @@ from services.secrets.certificates import (
     CertificateRefused,
 )
 from services.secrets.model import CertificateFacts, Metadata, Payload
-from services.secrets.shares import Shares
+from services.secrets.shares import Room, Shares
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -25,9 +26,11 @@ if TYPE_CHECKING:
     from services.secrets.values import Faults
 
 DEFAULT_CERTIFICATE_TYPE: Final = "pem"
-MAX_WAITING: Final = 32
-"""Certificates of one tenant that wait to be read; up to 0.8 MB each, and 2 s of work."""
-MAX_ALL_WAITING: Final = 256
+WAITING: Final = Room(calls=512, total_bytes=32 * 1024 * 1024)
+"""For one tenant's certificates that wait to be read. Most are a few KiB and read within milliseconds; the
+largest hold 0.8 MB, and the dearest take 2 s: bytes are what they cost here, and their callers' deadlines
+end what does not get its turn in time."""
+ALL_WAITING: Final = Room(calls=4096, total_bytes=256 * 1024 * 1024)
 _UNREADABLE: Final = (
     "It could not be read: it is damaged, or of a kind that this version fails on, which is reported to "
     "those who run the service. Export it again, or in another form."
@@ -46,8 +49,8 @@ class Payloads:
         self._shares = Shares(
             readers,
             each=max(1, readers // 2),
-            waiting=MAX_WAITING,
-            all_waiting=MAX_ALL_WAITING,
+            waiting=WAITING,
+            all_waiting=ALL_WAITING,
         )
 
     async def check(
@@ -68,13 +71,15 @@ class Payloads:
     async def _read(
         self, tenant_id: UUID, sent: SentPayload, faults: Faults
     ) -> CertificateMaterial | None:
-        await self._shares.enter(tenant_id)
+        await self._shares.enter(tenant_id, _size(sent))
         reading = asyncio.ensure_future(
             self._certificates.read(
                 sent.certificate_content or "",
                 sent.private_key,
                 sent.passphrase,
-                sent.certificate_type or DEFAULT_CERTIFICATE_TYPE,
+                DEFAULT_CERTIFICATE_TYPE
+                if sent.certificate_type is None
+                else sent.certificate_type,
                 datetime.now(UTC),
             )
         )
@@ -98,6 +103,12 @@ class Payloads:
         self._shares.leave(tenant_id)
         if not done.cancelled():
             done.exception()  # a caller that went away does not fetch it; that is no fault
+
+
+def _size(sent: SentPayload) -> int:
+    """In memory, in bytes: one to four for each character."""
+    texts = (sent.certificate_content, sent.private_key, sent.passphrase)
+    return sum(getsizeof(text) for text in texts if text is not None)
 
 
 def _payload(material: CertificateMaterial) -> Payload:

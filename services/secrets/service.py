@@ -28,7 +28,7 @@ from services.secrets.model import (
 )
 from services.secrets.naming import parse_id
 from services.secrets.payloads import Payloads
-from services.secrets.shares import Shares
+from services.secrets.shares import Room, Shares
 from services.secrets.turns import Turns
 from services.secrets.values import Faults
 
@@ -62,8 +62,8 @@ _KEY_PAUSE_SECONDS: Final = 0.02
 """One kms process hears of a rotation in another a moment later; each further try waits so much longer."""
 _WRITES_EACH: Final = 2
 """New values and deletions of one tenant in the database at a time; an audit chain is written in a row."""
-_WRITES_WAITING: Final = 512
-_ALL_WRITES_WAITING: Final = 4096
+_WRITES_WAITING: Final = Room(calls=512)
+_ALL_WRITES_WAITING: Final = Room(calls=4096)
 
 
 class SecretsService:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import signal
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, as_completed, wait
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -108,6 +108,7 @@ REFUSED: dict[str, tuple[str | None, str, dict[str, Any]]] = {
         {"certificate_type": "pkcs7", "certificate_content": pem_block("PKCS7", signed_data())},
     ),
     "an unknown type": (None, "certificate_type", {"certificate_type": "jks"}),
+    "no type": (None, "certificate_type", {"certificate_type": ""}),
     "too much": (None, "certificate_content", {"certificate_content": "A" * 750_000}),
 }  # fmt: skip
 """Reason, field at fault, and what differs from a good request."""
@@ -174,14 +175,31 @@ def readers_stopped(stack: RunningStack) -> Iterator[Callable[[], None]]:
         go_on()
 
 
+def test_a_client_may_store_many_certificates_at_once(
+    tenant: TenantUser, readers_stopped: Callable[[], None]
+) -> None:
+    def create(number: int) -> int:
+        body = {"name": f"C{number}", "certificate_content": MADE.pem}
+        return tenant.call("POST", "/v1/secrets/certificate", json=body).status_code
+
+    crowd = 60
+    with ThreadPoolExecutor(crowd) as pool:
+        sent = [pool.submit(create, number) for number in range(crowd)]
+        wait(sent, timeout=1, return_when=FIRST_COMPLETED)  # nobody is sent away meanwhile
+        readers_stopped()
+        assert {one.result() for one in sent} == {201}
+
+
 def test_more_certificates_than_can_be_read_are_sent_away_to_come_again(
     tenant: TenantUser, readers_stopped: Callable[[], None]
 ) -> None:
+    large = MADE.pem + " " * 700_000
+
     def create(number: int) -> httpx.Response:
-        body = {"name": f"C{number}", "certificate_content": MADE.pem}
+        body = {"name": f"C{number}", "certificate_content": large}
         return tenant.call("POST", "/v1/secrets/certificate", json=body)
 
-    crowd = 36
+    crowd = 56  # of which 32 MiB may wait
     with ThreadPoolExecutor(crowd) as pool:
         sent = [pool.submit(create, number) for number in range(crowd)]
         turned_away = next(as_completed(sent)).result()

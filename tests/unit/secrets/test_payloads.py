@@ -17,7 +17,7 @@ from services.secrets.certificates import (
     read_certificate,
 )
 from services.secrets.model import SentPayload
-from services.secrets.payloads import MAX_WAITING, Payloads
+from services.secrets.payloads import WAITING, Payloads
 from services.secrets.values import Faults
 from tests.fakes.certificates import issue, key_pem
 from tests.fakes.secrets_certificates import InlineCertificates
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from services.secrets.model import Payload
 
 PEM = issue().pem
+MOST = 700_000
 DEAR = "dear"
 DEFECT = "defect"
 KILLED = "killed"
@@ -68,9 +69,13 @@ class Stand:
         self.payloads = Payloads(self.readers, readers, self.watching)
 
     def read(
-        self, tenant_id: UUID, passphrase: str | None = None, faults: Faults | None = None
+        self,
+        tenant_id: UUID,
+        passphrase: str | None = None,
+        faults: Faults | None = None,
+        content: str = PEM,
     ) -> asyncio.Task[Payload | None]:
-        sent = SentPayload(certificate_content=PEM, passphrase=passphrase)
+        sent = SentPayload(certificate_content=content, passphrase=passphrase)
         return asyncio.create_task(
             self.payloads.check(
                 tenant_id, "certificate", sent, Faults() if faults is None else faults
@@ -78,17 +83,47 @@ class Stand:
         )
 
 
-async def test_a_tenants_dear_uploads_leave_a_reader_to_the_others() -> None:
+@pytest.mark.parametrize(
+    ("content", "fit"),
+    [(PEM, WAITING.calls), (PEM + " " * MOST, WAITING.total_bytes // (MOST + len(PEM) + 100))],
+    ids=["many", "large"],
+)
+async def test_a_tenants_dear_uploads_leave_a_reader_to_the_others(content: str, fit: int) -> None:
     stand, hog = Stand(), uuid4()
-    dear = [stand.read(hog, DEAR) for _ in range(MAX_WAITING + 1)]
+    dear = [stand.read(hog, DEAR, content=content) for _ in range(fit + 1)]
     await settle()
     with pytest.raises(UnavailableError):
-        await stand.read(hog)
+        await stand.read(hog, content=content)
     async with asyncio.timeout(1):
         for _ in range(20):
             assert await stand.read(uuid4()) is not None
+    for task in dear[1:]:
+        task.cancel()
     stand.readers.gate.set()
-    assert all(payload is not None for payload in await asyncio.gather(*dear))
+    assert await dear[0] is not None
+    assert await stand.read(hog, content=content) is not None
+
+
+async def test_a_client_that_stores_many_certificates_at_once_stores_all() -> None:
+    stand, tenant_id = Stand(), uuid4()
+    stored = await asyncio.gather(*(stand.read(tenant_id) for _ in range(100)))
+    assert None not in stored
+
+
+async def test_an_empty_type_is_no_type_and_none_is_pem() -> None:
+    payloads, faults = Payloads(InlineCertificates(), 1, Watching()), Faults()
+    for certificate_type in (None, "pem"):
+        sent = SentPayload(certificate_content=PEM, certificate_type=certificate_type)
+        payload = await payloads.check(uuid4(), "certificate", sent, faults)
+        assert payload is not None
+        assert payload.certificate is not None
+        assert payload.certificate.certificate_type == "pem"
+    assert not faults
+    sent = SentPayload(certificate_content=PEM, certificate_type="")
+    assert await payloads.check(uuid4(), "certificate", sent, faults) is None
+    with pytest.raises(ValidationError) as refused:
+        faults.raise_any()
+    assert set(refused.value.fields) == {"certificate_type"}
 
 
 async def test_a_caller_that_goes_away_while_it_waits_is_never_read() -> None:
