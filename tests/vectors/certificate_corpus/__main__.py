@@ -20,6 +20,7 @@ FAMILIES: Final = (
     "keys",
     "key_alone",
     "checks",
+    "leaves",
     "metadata",
     "declared",
     "hostile",

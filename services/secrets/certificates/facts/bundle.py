@@ -7,13 +7,15 @@ RFC 8446 section 4.4.2: the leaf comes first and each certificate certifies the 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 
 from services.secrets.certificates.facts.certificate import Certificate
-from services.secrets.certificates.facts.leaf import leaf_of_file, leaf_of_key
+from services.secrets.certificates.facts.leaf import Leaves
 from services.secrets.certificates.facts.links import Links
 from services.secrets.certificates.facts.path import Path, path_from
 from services.secrets.certificates.keys.opening import OpenedKey
+from services.secrets.certificates.refusal import Field
 
 
 @dataclass(frozen=True, eq=False)  # no slots: what is found out once is kept
@@ -46,23 +48,30 @@ class Bundle:
 
 
 def assemble(
-    certificates: Sequence[Certificate], keys: Sequence[OpenedKey], *, is_unordered: bool = False
+    certificates: Sequence[Certificate],
+    keys: Sequence[OpenedKey],
+    now: datetime,
+    *,
+    keys_from: Field = "certificate_content",
+    is_unordered: bool = False,
 ) -> Bundle:
-    """Finds the leaf and follows its issuers. `certificates` is not empty.
+    """Finds the leaf and follows its issuers. `certificates` is not empty, `now` is aware.
 
-    With keys, the leaf is the first end-entity certificate that one of them belongs to; the first
-    certificate of the file, and those of a file of CAs only, may be a CA. Without a key it is the first
-    certificate, unless that is a CA: then it is an end-entity certificate below that one, or else the first
-    end-entity certificate. A file of CAs is about its first; where the format keeps no order, about one
-    that issued none of the others.
-    Raises CertificateRefused (`key_mismatch`, or `unsupported_algorithm` when the only candidate's
-    key cannot be read and so not be compared).
+    With keys, the leaf is the first end-entity certificate that one of them belongs to, or else the first
+    CA: the first certificate of the file, or one that issued no end-entity certificate of the file.
+    Without a key it is the first certificate, unless that is a CA: then it is an end-entity certificate
+    below that one, or else the first end-entity certificate. A file of CAs is about its first; where the
+    format keeps no order, about one that issued none of the others. There, "the first" of several
+    is one that is valid `now`, or else the last to expire.
+    Raises CertificateRefused (`key_mismatch` of the field `keys_from`, or `unsupported_algorithm` when
+    the only candidate's key cannot be read and so not be compared).
     """
     links = Links(certificates)
+    leaves = Leaves(certificates, links, now if is_unordered else None)
     key = None
     if keys:
-        leaf_at, key = leaf_of_key(certificates, keys, links)
+        leaf_at, key = leaves.of_keys(keys, keys_from)
         path = path_from(leaf_at, certificates, links)
     else:
-        path = leaf_of_file(certificates, links, is_unordered=is_unordered)
+        path = leaves.of_file()
     return Bundle(tuple(certificates), links, path, key)

@@ -11,6 +11,7 @@ from services.secrets.certificates.facts.algorithms import has_weak_key, has_wea
 from services.secrets.certificates.facts.bundle import Bundle
 from services.secrets.certificates.facts.certificate import UNREADABLE, Certificate
 from services.secrets.certificates.facts.fields import expires_at, is_surely_ca, not_before
+from services.secrets.certificates.facts.issuing import link_through_no_ca
 from services.secrets.certificates.facts.metadata import CertificateWarning
 from services.secrets.certificates.keys.encryption import KeyEncryption
 from services.secrets.certificates.limits import EXPIRES_SOON_DAYS, MIN_EC_BITS, MIN_RSA_BITS
@@ -110,7 +111,9 @@ def _chain(bundle: Bundle, is_unordered: bool) -> Iterator[CertificateWarning]:
             "The certificates are not in the order that servers need: the leaf first, then each "
             f"issuer of the one before. The leaf is number {bundle.leaf_at + 1} of the file.",
         )
-    if bundle.path.impostor is not None:
+    if link := link_through_no_ca(bundle):
+        yield CertificateWarning("incomplete_chain", _link_through_no_ca(*link))
+    elif bundle.path.impostor is not None:
         yield CertificateWarning("incomplete_chain", _broken_link(bundle, bundle.path.impostor))
     elif _is_incomplete(bundle):
         yield CertificateWarning(
@@ -135,6 +138,14 @@ def _unverified(positions: Sequence[int]) -> str:
         f"The signatures of the certificates {numbers} of the file could not be verified, as their "
         "algorithm or their issuer's key is not supported here: who issued them is told by the names "
         "alone."
+    )
+
+
+def _link_through_no_ca(below: int, above: int) -> str:
+    return (
+        f"Certificate {below + 1} of the file was signed by certificate {above + 1}, which is no CA: "
+        f"clients will refuse the chain. If number {above + 1} was meant to be one, it must be issued "
+        "again with BasicConstraints that say so."
     )
 
 

@@ -19,7 +19,7 @@ from tests.vectors.certificate_corpus.authority import (
     rsa_pair,
     signature_by,
 )
-from tests.vectors.certificate_corpus.case import KEY, NOW, Case, Sent, accepted, refused
+from tests.vectors.certificate_corpus.case import CONTENT, KEY, NOW, Case, Sent, accepted, refused
 from tests.vectors.certificate_corpus.people import (
     CHAIN,
     DEEP,
@@ -163,7 +163,13 @@ def _mismatches() -> list[Case]:
         "inside-and-beside-differ": Sent("pem", pem(*CHAIN) + key_pem(LEAF.pair), key),
     }
     return [
-        refused(f"mismatch-{name}", "key-mismatch", sent, KEY, "key_mismatch")
+        refused(
+            f"mismatch-{name}",
+            "key-mismatch",
+            sent,
+            KEY if sent.private_key else CONTENT,
+            "key_mismatch",
+        )
         for name, sent in contents.items()
     ]
 

@@ -6,7 +6,7 @@ import base64
 import json
 
 from tests.vectors.certificate_corpus import cms, openssl
-from tests.vectors.certificate_corpus.case import CONTENT, KEY, Case, Sent, accepted, refused
+from tests.vectors.certificate_corpus.case import CONTENT, Case, Sent, accepted, refused
 from tests.vectors.certificate_corpus.people import (
     CHAIN,
     DEEP,
@@ -197,7 +197,7 @@ def _keys() -> list[Case]:
             "two-keys-none-fits",
             "pem several-keys key-mismatch",
             Sent("pem", _WHOLE + foreign + other),
-            KEY,
+            CONTENT,
             "key_mismatch",
         ),
     ]

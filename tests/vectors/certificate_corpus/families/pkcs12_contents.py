@@ -233,7 +233,7 @@ def _without() -> list[Case]:
                     pfx.shrouded_bag(ec_pair("nobody").pkcs8, _AES),
                 )
             ),
-            KEY,
+            CONTENT,
             "key_mismatch",
         ),
     ]
