@@ -20,17 +20,19 @@ if TYPE_CHECKING:
 
 _CONTROL: Final = re.compile(r"[\0-\x08\x0e-\x1f\x7f]")
 """Not in text that goes into JSON as it stands."""
+_WIDE_BASE64: Final = re.compile(rb"(?:[A-Za-z0-9+/=\s]\0)+|(?:\0[A-Za-z0-9+/=\s])+")
+"""Base64 that was saved as UTF-16 without a byte order mark: its bytes alone do not tell that it is text."""
 
 
 def guess_type(data: bytes) -> Kind | None:
     """The certificate_type of a file's bytes, also when they are base64 of it; None when it is nothing
     that can be stored, which `describe` names. Not promised: that it is whole, or will be accepted."""
-    return kind_of(data)
+    return kind_of(_narrowed(data))
 
 
 def describe(data: bytes) -> str:
     """A phrase that completes "it looks like ..."; never a piece of the data itself."""
-    opened = open_file(data)
+    opened = open_file(_narrowed(data))
     try:
         blocks = scan(opened.text or "")
     except PemFault:
@@ -40,7 +42,8 @@ def describe(data: bytes) -> str:
 
 def as_content(data: bytes) -> str:
     """The file as the value of `certificate_content` or `private_key`: UTF-8 text as it is, everything
-    else, text in other encodings too, in base64."""
+    else, text in other encodings too, in base64. (Base64 in UTF-16 becomes plain base64.)"""
+    data = _narrowed(data)
     try:
         text = data.decode()
     except UnicodeDecodeError:
@@ -51,9 +54,13 @@ def as_content(data: bytes) -> str:
 def as_pem(data: bytes) -> str | None:
     """The file as PEM text that further certificates can be appended to, if it holds certificates in PEM
     or one in DER; None for anything else."""
-    kind, opened = guess_type(data), open_file(data)
+    kind, opened = guess_type(data), open_file(_narrowed(data))
     if kind == "pem" and opened.text is not None:
         return opened.text.rstrip() + "\n"
     if kind == "crt" and opened.data is not None:
         return ssl.DER_cert_to_PEM_cert(opened.data)
     return None
+
+
+def _narrowed(data: bytes) -> bytes:
+    return data.replace(b"\0", b"") if _WIDE_BASE64.fullmatch(data) else data

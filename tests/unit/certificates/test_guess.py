@@ -47,6 +47,14 @@ FILES = {
     "PKCS#7 under the label that Windows writes": ("pkcs7", pem_block("CERTIFICATE", P7B).encode()),
     "PFX": ("pfx", PFX),
     "base64 of a PFX": ("pfx", base64.b64encode(PFX)),
+    "base64 of a PFX in UTF-16 without a mark": (
+        "pfx",
+        base64.encodebytes(PFX).decode().encode("utf-16-le"),
+    ),
+    "base64 of DER in UTF-16 of the other order": (
+        "crt",
+        base64.b64encode(LEAF.der).decode().encode("utf-16-be"),
+    ),
     "key in PEM": ("key", LEAF.key_pem.encode()),
     "encrypted key in PEM": ("key", key_pem(LEAF.key, "x").encode()),
     "key in DER": ("key", KEY_DER),
