@@ -55,7 +55,7 @@ class CreateSecretRequest(_message.Message):
     certificate_content: _builtins.str
     """Certificates only: the certificate and its chain; binary forms in base64; up to 512 KiB decoded."""
     private_key: _builtins.str
-    """Certificates only: the leaf's key in PEM: PKCS#8 (also encrypted), PKCS#1 or SEC1."""
+    """Certificates only: the leaf's key, in PEM or DER in base64: PKCS#8 (also encrypted), PKCS#1 or SEC1."""
     passphrase: _builtins.str
     """Certificates only: opens the private key or the PFX; stored encrypted, apart from both."""
     certificate_type: _builtins.str
@@ -258,7 +258,7 @@ class CreateCertificateRequest(_message.Message):
     certificate_content: _builtins.str
     """The certificate and its chain; binary forms in base64; up to 512 KiB decoded."""
     private_key: _builtins.str
-    """The leaf's key in PEM: PKCS#8 (also encrypted), PKCS#1 or SEC1."""
+    """The leaf's key, in PEM or DER in base64: PKCS#8 (also encrypted), PKCS#1 or SEC1."""
     passphrase: _builtins.str
     """Opens the private key or the PFX; stored encrypted, apart from both."""
     certificate_type: _builtins.str
@@ -932,7 +932,7 @@ class PutSecretValueRequest(_message.Message):
     certificate_content: _builtins.str
     """Certificates: the certificate and its chain; binary forms in base64; up to 512 KiB decoded."""
     private_key: _builtins.str
-    """Certificates: the leaf's key in PEM: PKCS#8 (also encrypted), PKCS#1 or SEC1."""
+    """Certificates: the leaf's key, in PEM or DER in base64: PKCS#8 (also encrypted), PKCS#1 or SEC1."""
     passphrase: _builtins.str
     """Certificates: opens the private key or the PFX; stored encrypted, apart from both."""
     certificate_type: _builtins.str
