@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         StoredVersion,
     )
 
-_METADATA_TEXTS = (
+_METADATA_AS_STORED = (
     "subject",
     "issuer",
     "has_private_key",
@@ -194,7 +194,7 @@ def _metadata(metadata: Metadata | None) -> secrets_pb2.CertificateMetadata | No
     if metadata is None:
         return None
     known = cast("Mapping[str, Any]", metadata)
-    members = {name: known[name] for name in _METADATA_TEXTS if known.get(name) is not None}
+    members = {name: known[name] for name in _METADATA_AS_STORED if known.get(name) is not None}
     for name in _METADATA_TIMES:
         if known.get(name) is not None:
             members[name] = _time(datetime.fromisoformat(known[name]))
