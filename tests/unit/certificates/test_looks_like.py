@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.serialization.pkcs7 import serialize_certifi
 from services.secrets.certificates import CertificateRefused, read_certificate
 from services.secrets.certificates.encodings.looks_like import (
     NOTHING_KNOWN,
+    guess_bytes,
     kind_of,
     looks_like,
-    looks_like_der,
 )
 from services.secrets.certificates.encodings.outline import shape_of
 from tests.fakes.certificates import NOW, ec_key, issue, pem_block, rsa_key, tlv
@@ -111,6 +111,10 @@ FIRST_VERSION = signed(
         (tlv(0x30, tlv(0x30, tlv(0x30, OID) + tlv(4, b"x")) + tlv(0x30, b"")), "bcfks"),
         (b"\0\0\0\0CERT", "sst"),
         (b"\x1e\xf1\xb5\xb0", "pvk"),
+        (b"\x07\x02\0\0\0\xa4\0\0RSA2", "privatekeyblob"),
+        (b"\x07\x02\0\0\0\x24\0\0RSA2", "privatekeyblob"),
+        (b"\x07\x02\0\0\0\x22\0\0DSS2", "privatekeyblob"),
+        (tlv(0x30, tlv(6, bytes.fromhex("6086480186f8420205"))), "netscape certificate sequence"),
         (b"PK\x03\x04....", "zip"),
         (b"\x1f\x8b\x08\0", "gzip"),
         (b"%PDF-1.7", "pdf"),
@@ -129,7 +133,7 @@ FIRST_VERSION = signed(
 def test_bytes_are_told_by_their_outline(data: bytes, shape: str | None) -> None:
     assert shape_of(data) == shape
     if shape is not None:
-        assert looks_like_der(data) != NOTHING_KNOWN
+        assert guess_bytes(data).phrase != NOTHING_KNOWN
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,8 @@ _LABELS: Final = {
     "DSA PUBLIC KEY": _PUBLIC,
     "EC PUBLIC KEY": _PUBLIC,
     "OPENSSH PRIVATE KEY": Guess(
-        "an OpenSSH private key (convert a copy with 'ssh-keygen -p -m PKCS8 -f <copy>')"
+        "an OpenSSH private key (RSA or ECDSA: convert a copy with 'ssh-keygen -p -m PKCS8 -f <copy>', "
+        "which leaves Ed25519 as it is)"
     ),
     "X509 CRL": _CRL,
     "ATTRIBUTE CERTIFICATE": _ATTRIBUTES,
@@ -101,6 +102,12 @@ _SHAPES: Final[dict[Shape | None, Guess]] = {
     "pvk": Guess(
         "a Windows private key (PVK; convert it with 'openssl rsa -inform PVK -in <file>')"
     ),
+    "privatekeyblob": Guess(
+        "a Windows private key (PRIVATEKEYBLOB; convert it with 'openssl pkey -in <file>')"
+    ),
+    "netscape certificate sequence": Guess(
+        "a Netscape certificate sequence (convert it with 'openssl nseq -in <file>')"
+    ),
     "zip": Guess("a ZIP archive (unpack it and send the certificate)"),
     "gzip": Guess("a gzip archive (unpack it and send the certificate)"),
     "pdf": Guess("a PDF document"),
@@ -113,7 +120,10 @@ _TEXTS: Final = (
     (("---- BEGIN SSH2",), Guess("an SSH private key (convert it with 'ssh-keygen -i -f <file>')")),
     (
         ("PuTTY-User-Key-File",),
-        Guess("a PuTTY key file (convert it with 'puttygen <file> -O private-openssh-new')"),
+        Guess(
+            "a PuTTY key file (RSA or ECDSA: convert it with 'puttygen <file> -O private-openssh -o "
+            "<new file>')"
+        ),
     ),
     (("AGE-SECRET-KEY-",), Guess("a key of age, which is no certificate key")),
     (("eyJ",), Guess("a JSON Web Token")),
@@ -149,11 +159,6 @@ def looks_like(text: str, blocks: Sequence[PemBlock]) -> str:
     `blocks` are those of the text, or the ones among them that the phrase should be about.
     """
     return guess_text(text, blocks).phrase
-
-
-def looks_like_der(data: bytes) -> str:
-    """The same for bytes that may be one DER or BER structure, or a file of another kind."""
-    return guess_bytes(data).phrase
 
 
 def guess_bytes(data: bytes) -> Guess:

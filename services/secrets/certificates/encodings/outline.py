@@ -28,6 +28,8 @@ Shape = Literal[
     "bcfks",
     "sst",
     "pvk",
+    "privatekeyblob",
+    "netscape certificate sequence",
     "zip",
     "gzip",
     "pdf",
@@ -41,11 +43,15 @@ _MAGIC: Final[tuple[tuple[bytes, Shape], ...]] = (
     (b"\0\0\0\2\0\0\0\x14", "bks"),
     (b"\0\0\0\0CERT", "sst"),
     (b"\x1e\xf1\xb5\xb0", "pvk"),
+    (b"\x07\x02\0\0\0\xa4\0\0", "privatekeyblob"),  # RSA for key exchange
+    (b"\x07\x02\0\0\0\x24\0\0", "privatekeyblob"),  # RSA for signatures
+    (b"\x07\x02\0\0\0\x22\0\0", "privatekeyblob"),  # DSA
     (b"PK\x03\x04", "zip"),
     (b"\x1f\x8b\x08", "gzip"),
     (b"%PDF-", "pdf"),
 )
 _CMS_OIDS: Final = ("1.2.840.113549.1.7.", "1.2.840.113549.1.9.16.1.")
+_NETSCAPE_SEQUENCE: Final = "2.16.840.1.113730.2.5"
 _PKCS12_VERSION: Final = 3
 _KEY_VERSIONS: Final = (0, 1)
 _MOST_MEMBERS: Final = 12
@@ -83,10 +89,17 @@ def is_sequence(data: bytes) -> bool:
 def _shape_of_sequence(members: list[der.Element]) -> Shape | None:
     first, rest = members[0], members[1:]
     if first.tag == der.OBJECT_IDENTIFIER:
-        return "pkcs7" if first.oid().startswith(_CMS_OIDS) else None
+        return _named(first.oid())
     if first.tag == der.INTEGER and rest:
         return _numbered(first.integer(), rest)
     return _nested(first, rest) if first.tag == der.SEQUENCE else None
+
+
+def _named(oid: str) -> Shape | None:
+    """A ContentInfo, or another structure that begins with its name."""
+    if oid == _NETSCAPE_SEQUENCE:
+        return "netscape certificate sequence"
+    return "pkcs7" if oid.startswith(_CMS_OIDS) else None
 
 
 def _nested(first: der.Element, rest: list[der.Element]) -> Shape | None:

@@ -209,7 +209,8 @@ class _Opening:
         except EncryptionRefused as refusal:
             raise self._not_opened(
                 refusal,
-                "Encrypt it again, for example with 'openssl pkcs8 -topk8 -v2 aes-256-cbc -iter 600000'.",
+                "Encrypt it again, for example with 'openssl pkcs8 -topk8 -v2 aes-256-cbc -iter 600000' "
+                "(OpenSSL 3 also needs '-provider legacy -provider default' for old ciphers).",
             ) from None
         except traditional.NoCipherNamed:
             raise _invalid(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.vectors.certificate_corpus import cms, pbe, pfx
+from tests.vectors.certificate_corpus import asn1, cms, pbe, pfx
 from tests.vectors.certificate_corpus.case import (
     CONTENT,
     Case,
@@ -85,6 +85,12 @@ def _others() -> list[Case]:
         "openssh-public-key": ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 me@here", "OpenSSH"),
         "java-keystore": (b64(b"\xfe\xed\xfe\xed\0\0\0\2" + bytes(40)), "Java keystore"),
         "jceks-keystore": (b64(b"\xce\xce\xce\xce\0\0\0\2" + bytes(40)), "Java keystore"),
+        "private-key-blob": (b64(b"\x07\x02\0\0\0\xa4\0\0RSA2" + bytes(40)), "PRIVATEKEYBLOB"),
+        "netscape-sequence": (b64(_netscape_sequence()), "Netscape certificate sequence"),
+        "netscape-sequence-pem": (
+            block("CERTIFICATE", _netscape_sequence()),
+            "Netscape certificate sequence",
+        ),
         "zip": (b64(b"PK\x03\x04" + bytes(40)), "ZIP"),
         "html": ("<!DOCTYPE html><html><body>Not found</body></html>", "HTML"),
         "json": ('{"certificate": "see attachment"}', "JSON"),
@@ -99,6 +105,9 @@ def _others() -> list[Case]:
         "public-key-pem": ("pem", "key"),
         "java-keystore": ("pem", "p12", "crt"),
         "html": ("pem", "pfx"),
+        "private-key-blob": ("pem", "key"),
+        "netscape-sequence": ("crt", "p7b"),
+        "netscape-sequence-pem": ("pem", "cer", "pkcs7"),
     }
     return [
         refused(
@@ -112,6 +121,12 @@ def _others() -> list[Case]:
         for number, (kind, (text, said)) in enumerate(kinds.items())
         for declared in chosen.get(kind, (TYPES[number % len(TYPES)],))
     ]
+
+
+def _netscape_sequence() -> bytes:
+    """What `openssl nseq -toseq` writes."""
+    ders = (one.der for one in CHAIN)
+    return cms.content_info("2.16.840.1.113730.2.5", asn1.sequence(*ders))
 
 
 def _unknown_types() -> list[Case]:
