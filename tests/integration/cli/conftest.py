@@ -10,7 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.__main__ import application
+from tests.fakes.certificates import chain, issue, key_pem
 from tests.fakes.cli_gateway import Gateway
+from tests.integration.cli.certificates import PASSPHRASE, POST, ROW, key_der
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from typer.testing import Result
 
+    from tests.fakes.certificates import Chain
     from tests.fixtures.database import TestDatabase
 
 
@@ -70,3 +73,25 @@ def coffer(surroundings: None, gateway: Gateway) -> Coffer:
             "COFFER_STEP_UP": "ey.step.x",
         }
     )
+
+
+@pytest.fixture
+def made(surroundings: None, tmp_path: Path) -> Chain:
+    """A chain in files of the working folder: PEM, DER, and the leaf's key in four shapes."""
+    made = chain()
+    for label, issued in (("leaf", made.leaf), ("ca", made.intermediate), ("root", made.root)):
+        (tmp_path / f"{label}.pem").write_text(issued.pem)
+        (tmp_path / f"{label}.der").write_bytes(issued.der)
+    (tmp_path / "key.pem").write_text(made.leaf.key_pem)
+    (tmp_path / "key.der").write_bytes(key_der(made.leaf))
+    (tmp_path / "locked.pem").write_text(key_pem(made.leaf.key, PASSPHRASE))
+    (tmp_path / "other.pem").write_text(issue().key_pem)
+    (tmp_path / "pass").write_text(f"{PASSPHRASE}\n")
+    return made
+
+
+@pytest.fixture
+def storing(coffer: Coffer, gateway: Gateway, made: Chain) -> Coffer:
+    """With a gateway that stores everything."""
+    gateway.answers[POST] = (201, {"data": ROW})
+    return coffer
