@@ -12,6 +12,7 @@ from services.secrets.certificates import normal_form
 from services.secrets.certificates.contents import ContentReader, Contents
 from services.secrets.certificates.encodings.transfer import Opened, open_transfer
 from services.secrets.certificates.facts.bundle import assemble
+from services.secrets.certificates.facts.certificate import Certificate
 from services.secrets.certificates.facts.findings import ber_encoding, findings
 from services.secrets.certificates.facts.key_facts import describe_key_alone
 from services.secrets.certificates.facts.metadata import CertificateMetadata, LeafFacts
@@ -22,8 +23,9 @@ from services.secrets.certificates.formats.pkcs7 import read_pkcs7
 from services.secrets.certificates.formats.pkcs12 import read_pkcs12
 from services.secrets.certificates.keys.encryption import KeyEncryption
 from services.secrets.certificates.keys.opening import OpenedKey, open_private_key
+from services.secrets.certificates.keys.pairing import BoundToPss, paired
 from services.secrets.certificates.material import CertificateMaterial
-from services.secrets.certificates.refusal import CertificateRefused
+from services.secrets.certificates.refusal import CertificateRefused, Field
 from services.secrets.certificates.sent import Sent, check_sent
 
 _READERS: Final[dict[str, ContentReader]] = {
@@ -75,11 +77,12 @@ def _read(sent: Sent, now: datetime) -> CertificateMaterial:
     keys = _keys(sent, contents.keys)
     if not contents.certificates:
         return _key_alone(sent, contents, keys[0])
+    keys_from: Field = "certificate_content" if sent.private_key is None else "private_key"
     bundle = assemble(
         contents.certificates,
         keys,
         now,
-        keys_from="certificate_content" if sent.private_key is None else "private_key",
+        keys_from=keys_from,
         is_unordered=contents.is_unordered,
     )
     key = bundle.key
@@ -96,7 +99,21 @@ def _read(sent: Sent, now: datetime) -> CertificateMaterial:
         ),
     )
     path = [contents.certificates[at].der for at in bundle.path.positions]
-    return _material(sent, normal_form.write(path, key.pkcs8 if key else None), metadata)
+    pkcs8 = _paired(key, bundle.leaf, keys_from) if key else None
+    return _material(sent, normal_form.write(path, pkcs8), metadata)
+
+
+def _paired(key: OpenedKey, leaf: Certificate, keys_from: Field) -> bytes:
+    try:
+        return paired(key.pkcs8, leaf.structure.key)
+    except BoundToPss:
+        raise CertificateRefused(
+            keys_from,
+            "key_mismatch",
+            "The private key is bound to RSASSA-PSS, but the certificate is for RSA keys without that "
+            "restriction, and no TLS library takes the two together. Request the certificate for an "
+            "RSASSA-PSS key, or send the key without the restriction.",
+        ) from None
 
 
 def _contents(sent: Sent, opened: Opened) -> Contents:

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
 from services.secrets.certificates.encodings import der
+from services.secrets.certificates.formats.pkcs12.integrity import Pkcs12Mac
 from services.secrets.certificates.keys.encryption import (
     Budget,
     EncryptionRefused,
@@ -22,6 +23,7 @@ from tests.fakes.certificates import tlv
 from tests.vectors.certificate_corpus import asn1, pbe
 
 TRIPLE_DES = "pbeWithSHA1And3-KeyTripleDES-CBC"
+RC2_40 = "pbeWithSHA1And40BitRC2-CBC"
 PLAIN = tlv(0x30, b"\4\3abc")
 PBES2, PBKDF2 = "1.2.840.113549.1.5.13", "1.2.840.113549.1.5.12"
 PRICE = 120
@@ -184,6 +186,34 @@ def test_all_parts_of_a_file_are_paid_for_out_of_one_budget() -> None:
         scheme(dear, budget)
     with pytest.raises(EncryptionRefused, match="together"):
         scheme(dear, budget)
+
+
+JAVA_11 = [(RC2_40, 50_000), *[(TRIPLE_DES, 50_000)] * 20]
+"""A keystore with 20 keys, as keytool of 8u161 to 8u291 and of 11 writes it."""
+
+
+@pytest.mark.parametrize(
+    ("parts", "digest", "rounds"),
+    [
+        (JAVA_11, "sha1", 100_000),
+        ([(RC2_40, 600_000), (TRIPLE_DES, 600_000)], "sha1", 600_000),
+        ([(RC2_40, 1_000_000), (TRIPLE_DES, 1_000_000)], "sha1", 1_000_000),
+        ([(PBES2, 600_000)] * 2, "sha512", 600_000),
+        ([(PBES2, 1_000_000)] * 2, "sha256", 1_000_000),
+    ],
+    ids=["java-11", "legacy-600000", "legacy-1000000", "sha512-600000", "default-1000000"],
+)
+def test_what_java_and_openssl_write_is_within_the_budget(
+    parts: list[tuple[str, int]], digest: str, rounds: int
+) -> None:
+    """`openssl pkcs12 -export -iter`, with `-legacy` or `-macalg`."""
+    budget = Budget()
+    Pkcs12Mac(digest, b"salt", rounds, b"").charge(budget)
+    for name, count in parts:
+        if name == PBES2:
+            scheme(pbe.pbes2("w", rounds=1, claimed=count).algorithm, budget)
+        else:
+            scheme(pbe.pkcs12_pbe("w", name, rounds=1, claimed=count).algorithm, budget)
 
 
 def test_a_second_trial_is_paid_for_too() -> None:

@@ -1,6 +1,7 @@
 """Private keys that cannot be used: what is said about each, and that nothing of them is quoted."""
 
 import base64
+import time
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import dsa, ed25519, mldsa
@@ -13,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from services.secrets.certificates import CertificateRefused, read_certificate
+from services.secrets.certificates.keys.derivation import openssl_key
 from tests.fakes.certificates import NOW, ec_key, issue, key_pem, pem_block, rsa_key, tlv
 from tests.vectors.certificate_corpus import asn1, pbe
 
@@ -23,6 +25,9 @@ def same_everywhere(value: object) -> str:
 
 
 LEAF = issue(key=ec_key())
+VECTOR = bytes(range(16))
+SOON = 5.0
+"""Seconds of processor time; what is tested takes much less."""
 P256 = asn1.oid("1.2.840.10045.3.1.7")
 EC_P256 = asn1.algorithm("1.2.840.10045.2.1", P256)
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -257,3 +262,80 @@ def test_a_key_is_not_shown_by_what_holds_it() -> None:
     body = LEAF.key_pem.splitlines()[1]
     assert body in material.normal_form.decode()
     assert body not in repr(material)
+
+
+def rsa_7470(number: int) -> str:
+    """One key, of two Mersenne primes; the private exponent may be any of many."""
+    p, q, e = 2**3217 - 1, 2**4253 - 1, 65537
+    phi = (p - 1) * (q - 1)
+    d = pow(e, -1, phi) + number * phi
+    values = (0, p * q, e, d, p, q, d % (p - 1), d % (q - 1), pow(q, -1, p))
+    return pem_block("RSA PRIVATE KEY", asn1.sequence(*map(asn1.integer, values)))
+
+
+def test_a_key_that_is_there_many_times_is_checked_once() -> None:
+    begun = time.process_time()
+    material = read_certificate(rsa_7470(0) * 20, None, None, "key", NOW)
+    assert material.metadata.key_size == 7470
+    assert time.process_time() - begun < SOON
+
+
+def test_large_keys_are_refused_for_the_time_that_checking_them_takes() -> None:
+    content = "".join(rsa_7470(number) for number in range(20))
+    begun = time.process_time()
+    refusal = refused(content)
+    assert time.process_time() - begun < SOON
+    assert refusal.reason == "unsupported_algorithm"
+    assert "checking RSA" in refusal.message
+    assert "fewer private keys" in refusal.message
+
+
+TRADITIONAL_LINES = (
+    "-----BEGIN EC PRIVATE KEY-----",
+    "Proc-Type: 4,ENCRYPTED",
+    "DEK-Info: AES-128-CBC,000102030405060708090A0B0C0D0E0F",
+    "",
+    b64(bytes(32)),
+    "-----END EC PRIVATE KEY-----",
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "instead", "said"),
+    [
+        (2, None, "DEK-Info"),
+        (4, b64(bytes(33)), "was cut"),
+        (2, "DEK-Info: AES-128-CBC,00", "header is damaged"),
+    ],
+    ids=["no-dek-info", "cut", "short-vector"],
+)
+def test_a_damaged_traditional_key_is_told_where(line: int, instead: str | None, said: str) -> None:
+    lines = [instead if at == line else text for at, text in enumerate(TRADITIONAL_LINES)]
+    refusal = refused("\n".join(text for text in lines if text is not None), "word")
+    assert refusal.reason == "invalid_private_key"
+    assert said in refusal.message
+
+
+@pytest.mark.parametrize("octets", ["grün".encode(), "grün".encode("latin-1")])
+def test_a_traditional_key_under_a_passphrase_from_a_western_terminal_opens(octets: bytes) -> None:
+    key = LEAF.key.private_bytes(Encoding.DER, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+    sealed = pbe.encrypt("AES-128-CBC", openssl_key(octets, bytes(range(8)), 16), VECTOR, key)
+    text = "\n".join((*TRADITIONAL_LINES[:4], b64(sealed), TRADITIONAL_LINES[5]))
+    assert read_certificate(text, None, "grün", "key", NOW).normal_form.decode() == LEAF.key_pem
+    assert refused(text, "grun").reason == "wrong_passphrase"
+
+
+def test_a_key_inside_the_content_that_stays_locked_is_told_from_the_field() -> None:
+    """private_key is open, and so the passphrase of the other one may be unknown."""
+    locked = pem_block(
+        "ENCRYPTED PRIVATE KEY", pbe.pbes2("word", rounds=3).encrypted_key(der(LEAF.key))
+    )
+    for passphrase, reason in ((None, "passphrase_required"), ("other", "wrong_passphrase")):
+        with pytest.raises(CertificateRefused) as caught:
+            read_certificate(LEAF.pem + locked, LEAF.key_pem, passphrase, "pem", NOW)
+        assert caught.value.reason == reason
+        assert "private key in certificate_content" in caught.value.message
+        assert "leave it out of certificate_content" in caught.value.message
+    with pytest.raises(CertificateRefused) as caught:
+        read_certificate(LEAF.pem, locked, None, "pem", NOW)
+    assert "private key in private_key" in caught.value.message

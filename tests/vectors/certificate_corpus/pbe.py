@@ -91,11 +91,13 @@ def pbes2(
     rounds: int = ROUNDS,
     claimed: int | None = None,
     key_length: bool = False,
+    encoding: str = "utf-8",
 ) -> Scheme:
-    """PBKDF2 and a cipher; `claimed` is the round count that is written instead of the true one."""
+    """PBKDF2 and a cipher; `claimed` is the round count that is written instead of the true one, and
+    `encoding` that of the terminal."""
     oid, size, _ = CIPHERS[cipher]
     prf_oid, digest = PRFS[prf]
-    key = _pbkdf2(digest, passphrase.encode(), rounds, size)
+    key = _pbkdf2(digest, passphrase.encode(encoding), rounds, size)
     parameters = [asn1.octets(SALT), asn1.integer(claimed or rounds)]
     parameters += [asn1.integer(size)] if key_length or cipher.startswith("RC2") else []
     if prf != "hmacWithSHA1":  # the default is not written
@@ -142,10 +144,10 @@ def pbes2_of(kdf: bytes, cipher: bytes) -> bytes:
     return asn1.algorithm("1.2.840.113549.1.5.13", asn1.sequence(kdf, cipher))
 
 
-def pbes1(passphrase: str, name: str, *, rounds: int = ROUNDS) -> Scheme:
+def pbes1(passphrase: str, name: str, *, rounds: int = ROUNDS, encoding: str = "utf-8") -> Scheme:
     """RFC 8018 section 6.1: eight octets of key and eight of vector out of PBKDF1."""
     oid, digest, cipher = PBES1_SCHEMES[name]
-    derived = passphrase.encode() + SALT
+    derived = passphrase.encode(encoding) + SALT
     for _ in range(rounds):
         derived = hashlib.new(digest, derived).digest()
     return Scheme(_with_salt(oid, rounds), cipher, derived[:8], derived[8:16])

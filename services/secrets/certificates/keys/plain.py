@@ -28,13 +28,13 @@ from services.secrets.certificates.keys.structure import (
     EC,
     MULTI_PRIME,
     RSA,
+    RSASSA_PSS,
     PlainKey,
     UnsupportedKey,
     encode,
 )
 from services.secrets.certificates.limits import MAX_DSA_SUBGROUP_BITS, MAX_RSA_PRIVATE_BITS
 
-_RSASSA_PSS: Final = "1.2.840.113549.1.1.10"
 _POST_QUANTUM: Final = {
     "2.16.840.1.101.3.4.3.17": "ML-DSA-44",
     "2.16.840.1.101.3.4.3.18": "ML-DSA-65",
@@ -45,7 +45,7 @@ _POST_QUANTUM: Final = {
 _SUPPORTED: Final = frozenset(
     {
         RSA,
-        _RSASSA_PSS,
+        RSASSA_PSS,
         EC,
         DSA,
         "1.3.101.110",  # X25519
@@ -114,7 +114,7 @@ def _prepared(key: PlainKey, budget: Budget) -> PlainKey:
         return with_named_curve(key)
     if key.oid == DSA:
         _pay_for_dsa(key, budget)
-    elif key.oid in (RSA, _RSASSA_PSS):
+    elif key.oid in (RSA, RSASSA_PSS):
         _refuse_multi_prime(key)
     return key
 

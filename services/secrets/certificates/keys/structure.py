@@ -14,6 +14,7 @@ from services.secrets.certificates.keys.pbes2 import algorithm_of
 EC: Final = "1.2.840.10045.2.1"
 DSA: Final = "1.2.840.10040.4.1"
 RSA: Final = "1.2.840.113549.1.1.1"
+RSASSA_PSS: Final = "1.2.840.113549.1.1.10"
 
 MULTI_PRIME: Final = "RSA with more than two primes"
 

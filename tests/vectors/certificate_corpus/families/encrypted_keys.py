@@ -152,6 +152,23 @@ def _traditional() -> list[Case]:
                     reason,
                 )
             )
+    lines = key.splitlines()
+    base64 = lines[4:-1]
+    damaged = {
+        "without-dek-info": ([*lines[:2], *lines[3:]], "DEK-Info"),
+        "cut-inside-a-block": ([*lines[:4], *base64[:-1], base64[-1][:4], lines[-1]], "was cut"),
+    }
+    found += [
+        refused(
+            f"traditional-{name}",
+            "traditional invalid-private-key",
+            Sent("pem", pem(LEAF), "\n".join(text), WORDS),
+            KEY,
+            "invalid_private_key",
+            said,
+        )
+        for name, (text, said) in damaged.items()
+    ]
     aria = openssl.traditional("ec", key_pem(LEAF.pair).encode(), WORDS, "aria256").decode()
     camellia = openssl.traditional("ec", key_pem(LEAF.pair).encode(), WORDS, "camellia256").decode()
     found += [
@@ -177,6 +194,20 @@ def _passphrases() -> list[Case]:
             _opens(f"passphrase-{name}-pbes2", covers, modern, words=words),
             _opens(f"passphrase-{name}-pkcs12", covers, sealed(triple), *_LEGACY, words=words),
         ]
+    # openssl takes what the terminal sends, and before UTF-8 that was this in western Europe
+    words, name = "Größe 42 €", "pbeWithMD5AndDES-CBC"
+    pbes1 = sealed(pbe.pbes1(words, name, encoding="cp1252"))
+    found += [
+        _opens(
+            "passphrase-windows-1252-pbes2",
+            "passphrase-non-ascii",
+            sealed(pbe.pbes2(words, encoding="cp1252")),
+            words=words,
+        ),
+        _opens(
+            "passphrase-windows-1252-pbes1", "passphrase-non-ascii", pbes1, *_LEGACY, words=words
+        ),
+    ]
     found.append(
         accepted(
             "passphrase-for-a-plain-key",

@@ -106,13 +106,13 @@ def _forms() -> list[Case]:
         ),
         _own("rsa-1024", "rsa pkcs8", small_leaf, key_pem(small_leaf.pair), "weak_key"),
         _own("rsa-pss-pkcs8", "rsa-pss pkcs8", pss_leaf, key_pem(pss_leaf.pair)),
-        accepted(
-            "rsa-pss-certificate-rsa-key",
-            "rsa-pss",
-            Sent("pem", pem(pss_leaf), key_pem(rsa_pair())),
+        # RFC 4055 section 1.2: the certificate restricts the key, whatever the key says of itself
+        _own("rsa-pss-certificate-rsa-key", "rsa-pss pkcs8", pss_leaf, key_pem(rsa_pair())),
+        _own(
+            "rsa-pss-certificate-pkcs1-key",
+            "rsa-pss pkcs1",
             pss_leaf,
-            key=rsa_pair(),
-            warnings=[LONE],
+            block("RSA PRIVATE KEY", rsa_pair().traditional),
         ),
         _own("dsa-pkcs8", "dsa pkcs8", dsa_leaf, key_pem(dsa_leaf.pair)),
         _own(
@@ -213,6 +213,16 @@ def _unusable() -> list[Case]:
             Sent("pem", pem(LEAF), text.replace("M", "*", 1)),
             KEY,
             "invalid_base64",
+        )
+    )
+    found.append(
+        refused(
+            "unusable-bound-to-pss",
+            "rsa-pss key-mismatch",
+            Sent("pem", pem(RSA_LEAF), key_pem(rsa_pair(is_pss=True))),
+            KEY,
+            "key_mismatch",
+            "RSASSA-PSS",
         )
     )
     found += [

@@ -176,6 +176,15 @@ def _passphrases() -> list[Case]:
         found.append(
             opens(f"passphrase-{name}-openssl-1.0", "passphrase-non-ascii", old_text, word, *LEGACY)
         )
+    for name, word in (("umlauts", "Größe 42"), ("euro", "5 € 42")):
+        # octets of the terminal that are no UTF-8: widened for the MAC, as they are in PBES2
+        western = pbe.pbes2(word, encoding="cp1252")
+        octets = word.encode("cp1252").decode("latin-1")
+        for mac in (pfx.Mac(), None):
+            text = store(octets, western, western, mac)
+            form = "with" if mac else "without"
+            covered = f"passphrase-{name}-windows-1252-{form}-mac"
+            found.append(opens(covered, "passphrase-non-ascii", text, word))
     for name, nothing in (("empty", ""), ("absent", None)):
         triple = pbe.pkcs12_pbe(nothing, "pbeWithSHA1And3-KeyTripleDES-CBC")
         rc2 = pbe.pkcs12_pbe(nothing, "pbeWithSHA1And40BitRC2-CBC")
