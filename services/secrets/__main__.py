@@ -37,7 +37,7 @@ async def main() -> None:
     """Serve until told to stop. Raises SettingsError."""
     settings = Settings.read(os.environ)
     certificates = CertificateReader(workers=settings.certificate_workers)
-    # Its processes are spawned before any gRPC channel or server: gRPC's threads do not survive that.
+    # First of all: a service that cannot have these processes is of no use.
     await certificates.start()
     try:
         await serve(settings, certificates, stop_on_signals())
