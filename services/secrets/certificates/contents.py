@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from services.secrets.certificates.encodings.transfer import Opened
 from services.secrets.certificates.facts.certificate import Certificate
-from services.secrets.certificates.keys.encryption import KeyEncryption
+from services.secrets.certificates.keys.encryption import Budget, KeyEncryption
 from services.secrets.certificates.keys.opening import OpenedKey
 
 
@@ -25,6 +25,6 @@ class Contents:
     is_unordered: bool = False
 
 
-ContentReader = Callable[[Opened, bytes | None], Contents]
-"""(`certificate_content` without its transfer encoding, passphrase in UTF-8) to Contents; raises
-CertificateRefused and nothing else."""
+ContentReader = Callable[[Opened, bytes | None, Budget], Contents]
+"""(`certificate_content` without its transfer encoding, passphrase in UTF-8, what opening keys may cost) to
+Contents; raises CertificateRefused and nothing else."""

@@ -29,7 +29,7 @@ MAX_KDF_ITERATIONS: Final = 1_000_000
 million took 6.8 s with the GIL held, so an uncapped count is a denial of service."""
 
 MAX_FILE_NANOSECONDS: Final = 1_500_000_000
-"""Processor time that deriving keys for, and checking the keys of, one file may cost, at the prices in
+"""Processor time that deriving keys for, and checking the keys of, one request may cost, at the prices in
 keys/. 'openssl pkcs12 -export -iter 1000000 -legacy' takes all of it, and the dearest file stays below the
 2 s of a worker."""
 

@@ -21,7 +21,7 @@ from services.secrets.certificates.formats.key import read_key
 from services.secrets.certificates.formats.pem import read_pem
 from services.secrets.certificates.formats.pkcs7 import read_pkcs7
 from services.secrets.certificates.formats.pkcs12 import read_pkcs12
-from services.secrets.certificates.keys.encryption import KeyEncryption
+from services.secrets.certificates.keys.encryption import Budget, KeyEncryption
 from services.secrets.certificates.keys.opening import OpenedKey, open_private_key
 from services.secrets.certificates.keys.pairing import BoundToPss, paired
 from services.secrets.certificates.material import CertificateMaterial
@@ -73,8 +73,9 @@ def read_sent(sent: Sent, now: datetime) -> CertificateMaterial:
 
 def _read(sent: Sent, now: datetime) -> CertificateMaterial:
     opened = open_transfer(sent.content.decode())
-    contents = _contents(sent, opened)
-    keys = _keys(sent, contents.keys)
+    budget = Budget()
+    contents = _contents(sent, opened, budget)
+    keys = _keys(sent, contents.keys, budget)
     if not contents.certificates:
         return _key_alone(sent, contents, keys[0])
     keys_from: Field = "certificate_content" if sent.private_key is None else "private_key"
@@ -116,10 +117,10 @@ def _paired(key: OpenedKey, leaf: Certificate, keys_from: Field) -> bytes:
         ) from None
 
 
-def _contents(sent: Sent, opened: Opened) -> Contents:
+def _contents(sent: Sent, opened: Opened, budget: Budget) -> Contents:
     reader = _READERS[sent.certificate_type]
     try:
-        return reader(opened, sent.passphrase)
+        return reader(opened, sent.passphrase, budget)
     except CertificateRefused as refusal:
         if refusal.field != "passphrase" or sent.private_key is None or reader is read_pkcs12:
             raise
@@ -130,11 +131,11 @@ def _contents(sent: Sent, opened: Opened) -> Contents:
         ) from None
 
 
-def _keys(sent: Sent, inside: tuple[OpenedKey, ...]) -> tuple[OpenedKey, ...]:
+def _keys(sent: Sent, inside: tuple[OpenedKey, ...], budget: Budget) -> tuple[OpenedKey, ...]:
     """The keys that may be the leaf's: the one of the field `private_key` rules."""
     if sent.private_key is None:
         return inside
-    key = open_private_key(sent.private_key.decode(), sent.passphrase)
+    key = open_private_key(sent.private_key.decode(), sent.passphrase, budget)
     if inside and all(other.public_key != key.public_key for other in inside):
         raise CertificateRefused(
             "private_key",

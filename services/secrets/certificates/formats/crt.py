@@ -11,6 +11,7 @@ from services.secrets.certificates.encodings.transfer import Opened
 from services.secrets.certificates.formats.one_certificate import certificate_of, without_padding
 from services.secrets.certificates.formats.other_kind import Declared, no_such_structure, refused
 from services.secrets.certificates.formats.pem import read_blocks
+from services.secrets.certificates.keys.encryption import Budget
 
 _CRT: Final = Declared(
     "a certificate in PEM or DER",
@@ -18,10 +19,10 @@ _CRT: Final = Declared(
 )
 
 
-def read_crt(opened: Opened, passphrase: bytes | None) -> Contents:
+def read_crt(opened: Opened, passphrase: bytes | None, budget: Budget) -> Contents:
     """The certificate, or everything that `pem` reads when it is text. Raises CertificateRefused."""
     if opened.data is None:
-        return read_blocks(_CRT, opened, passphrase)
+        return read_blocks(_CRT, opened, passphrase, budget)
     if shape_of(opened.data) != "certificate":
         raise no_such_structure(_CRT, opened)
     try:

@@ -29,16 +29,17 @@ _BESIDE_A_KEY: Final = Declared(
 _KEY_SHAPES: Final = ("private key", "encrypted private key")
 
 
-def read_key(opened: Opened, passphrase: bytes | None) -> Contents:
+def read_key(opened: Opened, passphrase: bytes | None, budget: Budget) -> Contents:
     """The one private key, and no certificate. Raises CertificateRefused."""
-    key = _from_text(opened, passphrase) if opened.data is None else _from_data(opened, passphrase)
+    read = _from_text if opened.data is None else _from_data
+    key = read(opened, passphrase, budget)
     return Contents((), (key,), is_ber=key.is_ber)
 
 
-def _from_data(opened: Opened, passphrase: bytes | None) -> OpenedKey:
+def _from_data(opened: Opened, passphrase: bytes | None, budget: Budget) -> OpenedKey:
     data = opened.data or b""
     if is_whole_key(data):
-        return open_key_der(data, passphrase, _FIELD, Budget())
+        return open_key_der(data, passphrase, _FIELD, budget)
     if shape_of(data) in _KEY_SHAPES:
         raise refused(
             "malformed",
@@ -48,7 +49,7 @@ def _from_data(opened: Opened, passphrase: bytes | None) -> OpenedKey:
     raise no_such_structure(_KEY, opened)
 
 
-def _from_text(opened: Opened, passphrase: bytes | None) -> OpenedKey:
+def _from_text(opened: Opened, passphrase: bytes | None, budget: Budget) -> OpenedKey:
     blocks = blocks_of(opened)
     others = [block for block in blocks if block.is_certificate or block.label in MISLEADING_LABELS]
     has_key = any(block.is_private_key for block in blocks)
@@ -56,7 +57,7 @@ def _from_text(opened: Opened, passphrase: bytes | None) -> OpenedKey:
         raise other_kind(_BESIDE_A_KEY if has_key else _KEY, opened, others)
     if not has_key:
         raise other_kind(_KEY, opened, blocks)
-    found = keys_of(blocks, passphrase)
+    found = keys_of(blocks, passphrase, budget)
     if len(found) > 1:
         raise refused(
             "invalid_private_key", f"certificate_content holds {len(found)} private keys; send one."

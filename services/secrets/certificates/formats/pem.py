@@ -14,6 +14,7 @@ from services.secrets.certificates.encodings.transfer import Opened
 from services.secrets.certificates.facts.certificate import Certificate
 from services.secrets.certificates.formats.one_certificate import certificate_of, split_padding
 from services.secrets.certificates.formats.other_kind import Declared, other_kind, refused
+from services.secrets.certificates.keys.encryption import Budget
 from services.secrets.certificates.keys.opening import OpenedKey, open_keys
 from services.secrets.certificates.limits import (
     MAX_DECODED_BYTES,
@@ -32,16 +33,18 @@ _MISLEADING: Final = PKCS7_LABELS | {"PKCS12", "OPENSSH PRIVATE KEY"}
 _TRUSTED: Final = "TRUSTED CERTIFICATE"
 
 
-def read_pem(opened: Opened, passphrase: bytes | None) -> Contents:
+def read_pem(opened: Opened, passphrase: bytes | None, budget: Budget) -> Contents:
     """Every certificate in order, also twice, and the private keys beside them, each once.
 
     Parameters, requests and revocation lists beside them are kept in the text and not looked at.
     Raises CertificateRefused.
     """
-    return read_blocks(_PEM, opened, passphrase)
+    return read_blocks(_PEM, opened, passphrase, budget)
 
 
-def read_blocks(declared: Declared, opened: Opened, passphrase: bytes | None) -> Contents:
+def read_blocks(
+    declared: Declared, opened: Opened, passphrase: bytes | None, budget: Budget
+) -> Contents:
     """The same for whatever type was declared that may be PEM text too."""
     blocks = blocks_of(opened)
     found = [block for block in blocks if block.is_certificate]
@@ -55,7 +58,7 @@ def read_blocks(declared: Declared, opened: Opened, passphrase: bytes | None) ->
     ]
     return Contents(
         tuple(certificate for certificate, _ in read),
-        keys_of(blocks, passphrase),
+        keys_of(blocks, passphrase, budget),
         is_ber=any(is_ber for _, is_ber in read),
     )
 
@@ -76,11 +79,13 @@ def _size(block: PemBlock) -> int:
     return len("".join(block.body.split()).rstrip("=")) * 3 // 4
 
 
-def keys_of(blocks: Sequence[PemBlock], passphrase: bytes | None) -> tuple[OpenedKey, ...]:
+def keys_of(
+    blocks: Sequence[PemBlock], passphrase: bytes | None, budget: Budget
+) -> tuple[OpenedKey, ...]:
     """The private keys among the blocks in order, each once. Raises CertificateRefused."""
     check_keys(sum(block.is_private_key for block in blocks))
     distinct: list[OpenedKey] = []
-    for key in open_keys(blocks, passphrase, "certificate_content"):
+    for key in open_keys(blocks, passphrase, "certificate_content", budget):
         if all(key.public_key != other.public_key for other in distinct):
             distinct.append(key)
     return tuple(distinct)

@@ -21,6 +21,7 @@ from services.secrets.certificates.formats.other_kind import (
     refused,
 )
 from services.secrets.certificates.formats.pem import blocks_of, keys_of
+from services.secrets.certificates.keys.encryption import Budget
 from services.secrets.certificates.keys.opening import OpenedKey
 from services.secrets.certificates.limits import check_count
 from services.secrets.certificates.refusal import CertificateRefused
@@ -46,7 +47,7 @@ _CERTIFICATES: Final = der.context(0)  # [0] IMPLICIT SET OF CertificateChoices
 _MISLEADING: Final = frozenset({"PKCS12", "OPENSSH PRIVATE KEY"})
 
 
-def read_pkcs7(opened: Opened, passphrase: bytes | None) -> Contents:
+def read_pkcs7(opened: Opened, passphrase: bytes | None, budget: Budget) -> Contents:
     """Every X.509 certificate in it, in the order of the file, which means nothing (it is a SET).
 
     A private key may stand beside it in PEM text. Raises CertificateRefused.
@@ -64,7 +65,7 @@ def read_pkcs7(opened: Opened, passphrase: bytes | None) -> Contents:
     if others or not holders:
         raise other_kind(_PKCS7, opened, others or blocks)
     files = [_decoded(block) for block in holders]
-    return _contents(files, keys_of(blocks, passphrase), in_armor=True)
+    return _contents(files, keys_of(blocks, passphrase, budget), in_armor=True)
 
 
 def _may_hold_pkcs7(block: PemBlock) -> bool:

@@ -24,7 +24,7 @@ class TooMuchWork(EncryptionRefused):
 
 
 class Budget:
-    """The nanoseconds that one file may cost, all its encrypted parts and all its keys together."""
+    """The nanoseconds that one request may cost, all that is encrypted in it and all its keys together."""
 
     def __init__(self, nanoseconds: int = MAX_FILE_NANOSECONDS) -> None:
         self._left = nanoseconds
@@ -47,6 +47,6 @@ class Budget:
         if nanoseconds > self._left:
             raise TooMuchWork(
                 "deriving keys from the passphrase and checking RSA and DSA keys take, all together, more "
-                f"than the {MAX_FILE_NANOSECONDS / _GIGA:g} s of processor time that one file is given"
+                f"than the {MAX_FILE_NANOSECONDS / _GIGA:g} s of processor time that they are given"
             )
         self._left -= nanoseconds

@@ -56,33 +56,33 @@ class OpenedKey:
     is_ber: bool = False
 
 
-def open_private_key(text: str, passphrase: bytes | None) -> OpenedKey:
+def open_private_key(text: str, passphrase: bytes | None, budget: Budget) -> OpenedKey:
     """The one private key of the request field `private_key`: PEM, or base64 of DER. It may be there twice.
 
     Certificates and parameters beside it are not looked at. Raises CertificateRefused.
     """
     opened = open_transfer(text, "private_key")
     if opened.data is not None:
-        return open_key_der(opened.data, passphrase, "private_key", Budget())
+        return open_key_der(opened.data, passphrase, "private_key", budget)
     blocks = _blocks(opened.text or "")
     count = sum(block.is_private_key for block in blocks)
     if not count:
         raise _no_key_in(opened, blocks)
-    keys = open_keys(blocks, passphrase, "private_key") if count <= MAX_PRIVATE_KEYS else ()
+    few = count <= MAX_PRIVATE_KEYS
+    keys = open_keys(blocks, passphrase, "private_key", budget) if few else ()
     if not keys or any(key.public_key != keys[0].public_key for key in keys):
         raise _invalid("private_key", f"private_key holds {count} private keys; send one.")
     return keys[0]
 
 
 def open_keys(
-    blocks: Sequence[PemBlock], passphrase: bytes | None, field: Field
+    blocks: Sequence[PemBlock], passphrase: bytes | None, field: Field, budget: Budget
 ) -> tuple[OpenedKey, ...]:
     """The private keys among the blocks of a PEM text, in order; blocks of another kind stay unseen but
     for EC PARAMETERS, which belong to the key after them. `field` is where they came from, for the
-    refusal. All of them share one budget, and what is there twice is opened once. Raises CertificateRefused
-    for the first that cannot be opened.
+    refusal. What is there twice is opened once. Raises CertificateRefused for the first that cannot be
+    opened.
     """
-    budget = Budget()
     opened: list[OpenedKey] = []
     known: dict[object, OpenedKey] = {}
     curve: bytes | None = None

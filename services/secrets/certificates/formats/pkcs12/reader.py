@@ -16,7 +16,7 @@ from services.secrets.certificates.formats.pem import blocks_of
 from services.secrets.certificates.formats.pkcs12 import refusals
 from services.secrets.certificates.formats.pkcs12.structure import read_pfx
 from services.secrets.certificates.formats.pkcs12.unpacking import unpack
-from services.secrets.certificates.keys.encryption import EncryptionRefused, TooMuchWork
+from services.secrets.certificates.keys.encryption import Budget, EncryptionRefused, TooMuchWork
 
 _PKCS12: Final = Declared(
     "a PKCS#12 file",
@@ -27,7 +27,7 @@ _LABEL: Final = "PKCS12"
 """In which certtool of GnuTLS writes it."""
 
 
-def read_pkcs12(opened: Opened, passphrase: bytes | None) -> Contents:
+def read_pkcs12(opened: Opened, passphrase: bytes | None, budget: Budget) -> Contents:
     """All X.509 certificates and private keys of the file, in its order.
 
     Revocation lists, other secrets and attributes are kept in the file and not looked at.
@@ -35,7 +35,7 @@ def read_pkcs12(opened: Opened, passphrase: bytes | None) -> Contents:
     """
     data = _data(opened)
     try:
-        return unpack(read_pfx(data), passphrase)
+        return unpack(read_pfx(data), passphrase, budget)
     except TooMuchWork as refusal:
         raise refusals.too_dear(str(refusal)) from None
     except EncryptionRefused as refusal:

@@ -36,13 +36,12 @@ class _Safe:
     keys: list[bytes | Locked] = field(repr=False)
 
 
-def unpack(pfx: Pfx, passphrase: bytes | None) -> Contents:
+def unpack(pfx: Pfx, passphrase: bytes | None, budget: Budget) -> Contents:
     """All X.509 certificates and private keys of the file, in its order.
 
     Raises CertificateRefused; EncryptionRefused for a method that is not supported or too dear; ValueError
     and IndexError for a structure that is damaged.
     """
-    budget = Budget()
     outside = [_priced(part, budget) for part in pfx.parts]
     candidates = _proven(pfx, passphrase, outside, budget)
     locks = [part for part in outside if isinstance(part, Locked)]
