@@ -209,6 +209,15 @@ def test_a_root_of_unknown_signature_at_the_end_of_the_path_is_told() -> None:
     assert "signature of certificate 2 of the file" in message(facts, "unreadable_field")
 
 
+def test_an_issuer_that_is_no_authority_is_not_said_to_have_signed_what_nobody_verified() -> None:
+    unknown = algorithm("1.2.3.4")
+    above = odd(subject=named("Odd CA"), signature_algorithm=unknown, extensions=(authority(b""),))
+    facts = metadata(odd_pem(odd(signature_algorithm=unknown)), odd_pem(above))
+    assert "name from certificate 2, which is no CA" in message(facts, "incomplete_chain")
+    assert "signed by" not in message(facts, "incomplete_chain")
+    assert "could not be verified" in message(facts, "unreadable_field")
+
+
 def test_the_leaf_below_an_authority_without_extensions_is_found() -> None:
     key = ec_key()
     root = odd(

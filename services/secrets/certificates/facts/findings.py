@@ -112,7 +112,7 @@ def _chain(bundle: Bundle, is_unordered: bool) -> Iterator[CertificateWarning]:
             f"issuer of the one before. The leaf is number {bundle.leaf_at + 1} of the file.",
         )
     if link := link_through_no_ca(bundle):
-        yield CertificateWarning("incomplete_chain", _link_through_no_ca(*link))
+        yield CertificateWarning("incomplete_chain", _link_through_no_ca(bundle, *link))
     elif bundle.path.impostor is not None:
         yield CertificateWarning("incomplete_chain", _broken_link(bundle, bundle.path.impostor))
     elif _is_incomplete(bundle):
@@ -141,9 +141,10 @@ def _unverified(positions: Sequence[int]) -> str:
     )
 
 
-def _link_through_no_ca(below: int, above: int) -> str:
+def _link_through_no_ca(bundle: Bundle, below: int, above: int) -> str:
+    signed = "has its issuer's name from" if below in bundle.path.unverified else "was signed by"
     return (
-        f"Certificate {below + 1} of the file was signed by certificate {above + 1}, which is no CA: "
+        f"Certificate {below + 1} of the file {signed} certificate {above + 1}, which is no CA: "
         f"clients will refuse the chain. If number {above + 1} was meant to be one, it must be issued "
         "again with BasicConstraints that say so."
     )
