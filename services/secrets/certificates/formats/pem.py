@@ -7,7 +7,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from services.secrets.certificates.contents import Contents
-from services.secrets.certificates.encodings.armor import PKCS7_LABELS, PemBlock, PemFault, scan
+from services.secrets.certificates.encodings.armor import (
+    MISLEADING_LABELS,
+    PemBlock,
+    PemFault,
+    scan,
+)
 from services.secrets.certificates.encodings.looks_like import NOTHING_KNOWN, guess_text
 from services.secrets.certificates.encodings.outline import shape_of
 from services.secrets.certificates.encodings.transfer import Opened
@@ -28,8 +33,6 @@ _PEM: Final = Declared(
     "a PEM certificate",
     "With certificate_type 'pem' send text with '-----BEGIN CERTIFICATE-----'.",
 )
-_MISLEADING: Final = PKCS7_LABELS | {"PKCS12", "OPENSSH PRIVATE KEY"}
-"""Blocks that hold a certificate or key which the metadata would then keep quiet about."""
 _TRUSTED: Final = "TRUSTED CERTIFICATE"
 
 
@@ -48,7 +51,7 @@ def read_blocks(
     """The same for whatever type was declared that may be PEM text too."""
     blocks = blocks_of(opened)
     found = [block for block in blocks if block.is_certificate]
-    misleading = [block for block in blocks if block.label in _MISLEADING]
+    misleading = [block for block in blocks if block.label in MISLEADING_LABELS]
     if misleading or not found:
         raise _without_certificate(declared, opened, misleading or blocks)
     check_count(len(found))
