@@ -106,7 +106,8 @@ _SHAPES: Final[dict[Shape | None, Guess]] = {
         "a Windows private key (PRIVATEKEYBLOB; convert it with 'openssl pkey -in <file>')"
     ),
     "netscape certificate sequence": Guess(
-        "a Netscape certificate sequence (convert it with 'openssl nseq -in <file>')"
+        "a Netscape certificate sequence (send the certificates in it: its PEM form is taken apart by "
+        "'openssl nseq -in <file>')"
     ),
     "zip": Guess("a ZIP archive (unpack it and send the certificate)"),
     "gzip": Guess("a gzip archive (unpack it and send the certificate)"),

@@ -29,8 +29,8 @@ def link_through_no_ca(bundle: Bundle) -> tuple[int, int] | None:
 
 
 def _is_surely_no_ca(certificate: Certificate, *, is_root: bool) -> bool:
-    """As OpenSSL sees it: roots of X.509 version 1 are CAs without a word, and for other certificates
-    without BasicConstraints the key usage decides. False when the extensions cannot be read."""
+    """As OpenSSL sees it: below a root BasicConstraints must say so; roots without them are CAs by their
+    key usage, or by being of X.509 version 1. False when the extensions cannot be read."""
     try:
         if is_ca(certificate):
             return False
@@ -38,9 +38,9 @@ def _is_surely_no_ca(certificate: Certificate, *, is_root: bool) -> bool:
     except ValueError:
         return False
     numbers = {number for number, _ in extensions}
-    if _BASIC_CONSTRAINTS in numbers:
+    if not is_root or _BASIC_CONSTRAINTS in numbers:
         return True
-    if is_root and not numbers:
+    if not numbers:
         parsed = certificate.parsed
         return parsed is not None and parsed.version is not x509.Version.v1
     return not any(number == _KEY_USAGE and _allows_signing(value) for number, value in extensions)

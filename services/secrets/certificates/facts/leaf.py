@@ -42,14 +42,14 @@ class Leaves:
         candidates = [at for at in everyone if not self._is_issuer(at)]
         # a self-signed one that is no CA by its extensions may be a root of version 1
         candidates.sort(key=self._links.is_self_issued)
+        if is_unordered:
+            lowest = (at for at in everyone if not self._links.is_named_as_issuer(at))
+            return self._path_from(candidates[0] if candidates else next(lowest, 0))
         paths = [self._path_from(at) for at in candidates[:_MAX_CANDIDATES]]
         above = next((path for path in paths if 0 in path.positions), None)
-        if above is not None and not is_unordered:
-            return above
-        if paths and (is_unordered or not self._links.is_self_issued(candidates[0])):
-            return paths[0]
-        lowest = (at for at in everyone if not self._links.is_named_as_issuer(at))
-        return self._path_from(next(lowest, 0) if is_unordered else 0)
+        if above is None and paths and not self._links.is_self_issued(candidates[0]):
+            above = paths[0]
+        return above or self._path_from(0)
 
     def of_keys(self, keys: Sequence[OpenedKey], keys_from: Field) -> tuple[int, OpenedKey]:
         """The leaf and its key. Raises CertificateRefused when none of the keys is that of a leaf."""

@@ -131,25 +131,29 @@ def _renewals() -> list[Case]:
 
 def _no_authorities() -> list[Case]:
     """Signed by what must not sign certificates (RFC 5280 section 6.1.4)."""
-    usage = asn1.bits(b"\x04")  # keyCertSign
+    signing = (extension("2.5.29.15", asn1.bits(b"\x04")),)  # keyUsage: keyCertSign
     no_ca = issue("Corpus CA", by=ROOT, pair=MIDDLE.pair)
     silent = issue("Corpus CA", by=ROOT, pair=MIDDLE.pair, extensions=())
-    by_usage = issue(
-        "Corpus CA", by=ROOT, pair=MIDDLE.pair, extensions=(extension("2.5.29.15", usage),)
-    )
+    by_usage = issue("Corpus CA", by=ROOT, pair=MIDDLE.pair, extensions=signing)
+    root_by_usage = issue("Usage Root", extensions=signing)
+    below_usage = issue("below-usage.example", by=root_by_usage)
     below_leaf = issue("below.example", by=DEEP)
     old_root = issue("Old Root", version=0, extensions=())
     below_old = issue("below-old.example", by=old_root)
     no_root = issue("No Root", extensions=(basic_constraints(ca=False),))
     below_no_root = issue("below-no-root.example", by=no_root)
-    between = "signed by certificate 2, which is no CA"
+    between = "certificate 2, which is no CA"
     warned = {
         "basic-constraints-false": (DEEP, no_ca, ROOT),
         "without-basic-constraints": (DEEP, silent, ROOT),
+        "key-usage-alone": (DEEP, by_usage, ROOT),
         "end-entity-signs": (below_leaf, *LONG),
         "root-that-is-no-ca": (below_no_root, no_root),
     }
-    fine = {"key-usage-of-a-ca": (DEEP, by_usage, ROOT), "version-1-root": (below_old, old_root)}
+    fine = {
+        "root-by-key-usage": (below_usage, root_by_usage),
+        "version-1-root": (below_old, old_root),
+    }
     return [
         *(
             accepted(
