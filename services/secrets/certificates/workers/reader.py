@@ -19,7 +19,7 @@ from services.secrets.certificates.workers.process import WorkerDied, WorkerOutO
 from services.secrets.certificates.workers.worker import Broken, GaveUp, Job, Outcome
 
 CPU_SECONDS: Final = 2.0
-"""Processor time for one job; the dearest material within the limits takes about 1 s."""
+"""Processor time for one job; the dearest material within the limits takes about 1.3 s."""
 
 WALL_SECONDS: Final = 10.0
 """Time for one job on a machine that is busy with other things."""
