@@ -13,11 +13,12 @@ import psycopg
 import pytest
 
 from services.secrets.store import accesses, creates, data_keys, reads, updates
+from tests.fixtures.database import fresh_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.fixtures.database import TestDatabase
+    from tests.fixtures.database import TestServer
 
 STATEMENTS = {
     "read a value": accesses._READ,
@@ -63,15 +64,16 @@ end $$
 STATES = {"empty": (), "never analyzed": (FILL,), "analyzed": (FILL, "analyze")}
 
 
-@pytest.fixture(params=STATES, ids=list(STATES))
+@pytest.fixture(scope="module", params=STATES, ids=list(STATES))
 def connection(
-    database: TestDatabase, request: pytest.FixtureRequest
+    postgres: TestServer, request: pytest.FixtureRequest
 ) -> Iterator[psycopg.Connection[Any]]:
-    """As the service connects, with the settings of its login role."""
-    for statement in STATES[request.param]:
-        database.execute(statement)
-    with psycopg.connect(database.dsn("coffer_secrets"), autocommit=True) as connection:
-        yield connection
+    """As the service connects, with the settings of its login role. Nobody writes here."""
+    with fresh_database(postgres) as database:
+        for statement in STATES[request.param]:
+            database.execute(statement)
+        with psycopg.connect(database.dsn("coffer_secrets"), autocommit=True) as connection:
+            yield connection
 
 
 @pytest.mark.parametrize("statement", STATEMENTS.values(), ids=list(STATEMENTS))
