@@ -35,6 +35,7 @@ def _texts() -> Iterator[tuple[str, str]]:
     yield "a line of dashes", "-" * MOST_TEXT
     yield "a label without end", "-----BEGIN " + "A-" * 340_000
     yield "markers on one line", "-----BEGIN A-----\\n" * 36_000
+    yield "spelled line breaks before a marker", "\\n" * 300_000 + "\n-----BEGIN CERTIFICATE-----"
     yield "a block on one line without end", "-----BEGIN A-----" + "A " * 340_000
     yield "many blocks on one line", "-----BEGIN A----- AA== -----END A----- " * 17_000
     yield "half a marker on each line", "----- BEGIN\n" * 50_000

@@ -70,6 +70,9 @@ def test_one_bad_member_refuses_the_file_and_is_named() -> None:
     assert "Certificate 2 of 3" in refusal.message
 
 
+FOLDED = LEAF.pem.replace("\n", r"\n")
+
+
 @pytest.mark.parametrize(
     "before",
     [
@@ -77,6 +80,7 @@ def test_one_bad_member_refuses_the_file_and_is_named() -> None:
         "Your certificate (-----BEGIN CERTIFICATE-----) follows",
         "it ends with -----END CERTIFICATE-----",
         "-----END OF HEADER-----",
+        r"-----BEGIN CERTIFICATE-----\n...\n-----END CERTIFICATE-----",
     ],
 )
 def test_text_about_markers_is_text(before: str) -> None:
@@ -100,6 +104,37 @@ def test_pem_that_lost_its_line_breaks_is_read(given: str) -> None:
         assert material.normal_form == expected
         assert material.content == content.encode()
     assert read(whole + key).normal_form == expected
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"# old: {FOLDED}\n{LEAF.pem}",
+        f'# CERT="{FOLDED}"\nCERT="{FOLDED}"',
+        f'{{"revoked": ["{FOLDED}"], "active": "{FOLDED}"}}',
+        f'{{"a": {{"cert": "{FOLDED}"}}}}',
+    ],
+    ids=["comment", "env", "json", "nested"],
+)
+def test_a_block_among_other_words_of_its_line_is_never_taken_for_the_one_that_is_meant(
+    content: str,
+) -> None:
+    assert refused(content).reason == "malformed"
+
+
+@pytest.mark.parametrize("remark", [" # mine", " (copy)"])
+def test_a_block_whose_markers_are_damaged_is_not_passed_over_beside_another(remark: str) -> None:
+    marked = LEAF.pem.replace("CERTIFICATE-----\n", f"CERTIFICATE-----{remark}\n")
+    key = LEAF.key_pem.replace("KEY-----\n", f"KEY-----{remark}\n")
+    dashed = LEAF.key_pem.replace("-----", "\u2013\u2013\u2013")
+    for other in (marked, key, dashed):
+        assert refused(LEAF.pem + other).reason == "malformed"
+        assert refused(other + LEAF.pem).reason == "malformed"
+
+
+def test_a_slash_as_php_writes_it_is_a_slash() -> None:
+    folded = LEAF.pem.replace("/", r"\/").replace("\n", r"\n")
+    assert read(folded).normal_form == read(LEAF.pem).normal_form
 
 
 def test_headers_of_a_key_survive_where_line_breaks_are_spelled() -> None:

@@ -20,7 +20,14 @@ MISLEADING_LABELS: Final = PKCS7_LABELS | {"PKCS12", "OPENSSH PRIVATE KEY"}
 """Blocks that hold a certificate or key which nobody looks at where other blocks are meant, so that the
 metadata would keep quiet about it."""
 PRIVATE_KEY_LABELS: Final = frozenset(
-    {"PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "DSA PRIVATE KEY"}
+    {
+        "PRIVATE KEY",
+        "ENCRYPTED PRIVATE KEY",
+        "RSA PRIVATE KEY",
+        "RSA-PSS PRIVATE KEY",
+        "EC PRIVATE KEY",
+        "DSA PRIVATE KEY",
+    }
 )
 _KNOWN_LABELS: Final = CERTIFICATE_LABELS | PKCS7_LABELS | PRIVATE_KEY_LABELS
 
@@ -33,6 +40,7 @@ _ALMOST_MARKER: Final = re.compile(
 )
 _BASE64: Final = re.compile("[A-Za-z0-9+/]{40}")
 """A line of it, in what is otherwise prose; words and addresses have blanks and dots."""
+_BASE64_LINE: Final = re.compile("[A-Za-z0-9+/]{16,}=*")
 _HEADER: Final = re.compile(r"([A-Za-z][A-Za-z0-9-]*):[ \t]*(.*)")
 _LINE_LENGTH: Final = 64
 
@@ -97,35 +105,53 @@ class PemBlock:
 def scan(text: str) -> list[PemBlock]:
     """All blocks of a text, in order; an empty list when it has none. Raises PemFault.
 
-    Between blocks, what only mentions a marker is text: most files come with some about them.
+    Between blocks, what only mentions a marker is text: most files come with some about them. With base64
+    below it, it was one, and a certificate or key must not be passed over in silence.
     """
     blocks: list[PemBlock] = []
     label: str | None = None
-    begun = almost = 0
+    begun = 0
+    remarks = _Remarks()
     inside: list[str] = []
     for number, raw in enumerate(_lines(text), start=1):
         line = raw.strip()
         marker = _MARKER.fullmatch(line) if "-----" in line else None
         if marker is None:
-            if " " in line and _is_almost_marker(line, number, is_inside=label is not None):
-                almost = almost or number
+            remarks.note(line, number, is_inside=label is not None)
             inside.append(line)
         elif marker[1] == "BEGIN":
             if label is not None:
-                raise _unclosed(label, begun, almost)
-            label, begun, almost, inside = marker[2], number, 0, []
+                raise _unclosed(label, begun, remarks.first)
+            label, begun, remarks, inside = marker[2], number, _Remarks(), []
         elif label is None:
-            _check_stray_end(marker[2], number, almost)
+            _check_stray_end(marker[2], number, remarks.first)
         elif label != marker[2]:
             raise _foreign_end(number)
         else:
             blocks.append(_block(label, begun, inside))
             label = None
     if label is not None:
-        raise _unclosed(label, begun, almost)
-    if almost and not blocks:
-        raise _damaged_marker(almost)
+        raise _unclosed(label, begun, remarks.first)
+    if remarks.first and not blocks:
+        raise _damaged_marker(remarks.first)
     return blocks
+
+
+class _Remarks:
+    """Lines that mention a marker since the last BEGIN: the number of the `first`, 0 for none."""
+
+    def __init__(self) -> None:
+        self.first = 0
+        self._last = 0
+
+    def note(self, line: str, number: int, *, is_inside: bool) -> None:
+        """One more line. Raises PemFault when it shows that a marker was damaged."""
+        if " " in line and _is_almost_marker(line, number, is_inside=is_inside):
+            self.first, self._last = self.first or number, number
+        elif self._last and line and not _HEADER.fullmatch(line):
+            if not is_inside and _BASE64_LINE.fullmatch(line):
+                raise _damaged_marker(self._last)
+            self._last = 0
 
 
 def _lines(text: str) -> list[str]:
