@@ -1,6 +1,7 @@
 """PKCS#12 as the openssl and keytool commands really write it."""
 
 import base64
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -138,6 +139,14 @@ def test_a_passphrase_beyond_ascii(word: str, options: list[str], files: Path) -
     data = export(files, *options, word=word)
     assert read(data, word).metadata.has_private_key
     assert reason(data, word[:-1]) == "wrong_passphrase"
+
+
+@pytest.mark.parametrize("options", [[], ["-legacy"]], ids=["today", "legacy"])
+def test_a_dear_file_from_a_terminal_in_windows_1252(options: list[str], files: Path) -> None:
+    typed = os.fsdecode("pässwörd€".encode("cp1252"))
+    data = export(files, *options, "-iter", "600000", word=typed)
+    assert read(data, "pässwörd€").metadata.has_private_key
+    assert reason(data, "password") == "wrong_passphrase"
 
 
 def test_certificates_alone_and_keys_alone(files: Path) -> None:

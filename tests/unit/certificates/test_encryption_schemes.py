@@ -11,10 +11,12 @@ from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
 from services.secrets.certificates.encodings import der
 from services.secrets.certificates.formats.pkcs12.integrity import Pkcs12Mac
+from services.secrets.certificates.keys.derivation import forms_akin
 from services.secrets.certificates.keys.encryption import (
     Budget,
     EncryptionRefused,
     Scheme,
+    TooMuchWork,
     WrongPassphrase,
     scheme_of,
 )
@@ -28,6 +30,7 @@ PLAIN = tlv(0x30, b"\4\3abc")
 PBES2, PBKDF2 = "1.2.840.113549.1.5.13", "1.2.840.113549.1.5.12"
 PRICE = 120
 """Nanoseconds that a round of PBKDF2 with SHA-256 counts for."""
+SHA_256 = asn1.algorithm("1.2.840.113549.2.9", asn1.NULL)
 AES_256 = asn1.algorithm("2.16.840.1.101.3.4.1.42", asn1.octets(bytes(16)))
 
 
@@ -222,7 +225,7 @@ def test_a_second_trial_is_paid_for_too() -> None:
     sealed = made.seal(PLAIN)
     assert found.decrypt(sealed, b"word") == PLAIN
     assert found.decrypt(sealed, b"word") == PLAIN
-    with pytest.raises(WrongPassphrase):  # the budget is used up
+    with pytest.raises(TooMuchWork):
         found.decrypt(sealed, b"word")
 
 
@@ -231,12 +234,40 @@ def test_a_passphrase_from_a_western_terminal_is_tried_after_utf_8(octets: bytes
     """openssl encrypts with the octets that the terminal sent."""
     key = PBKDF2HMAC(SHA256(), 32, b"salt", 10).derive(octets)
     sealed = pbe.encrypt("AES-256-CBC", key, bytes(16), PLAIN)
-    sha256 = asn1.algorithm("1.2.840.113549.2.9", asn1.NULL)
-    made = pbes2(pbkdf2(SALT, asn1.integer(10), sha256))
+    made = pbes2(pbkdf2(SALT, asn1.integer(10), SHA_256))
     assert scheme(made).decrypt(sealed, "grün".encode()) == PLAIN
     for other in ("grun", "grüne", "зелёный"):
         with pytest.raises(WrongPassphrase):
             scheme(made).decrypt(sealed, other.encode())
+
+
+def test_a_budget_that_ends_before_all_forms_were_tried_does_not_say_wrong() -> None:
+    made = pbe.pkcs12_pbe("5 €".encode("cp1252").decode("latin-1"), TRIPLE_DES, rounds=4)
+    price, sealed, word = 4 * 3 * 250, made.seal(PLAIN), "5 €".encode()
+    for trials in (1, 2):
+        with pytest.raises(TooMuchWork, match="may be a wrong one"):
+            scheme(made.algorithm, Budget(trials * price)).decrypt(sealed, word)
+        with pytest.raises(WrongPassphrase):  # in ASCII all forms are one
+            scheme(made.algorithm, Budget(trials * price)).decrypt(sealed, b"5 E")
+    assert scheme(made.algorithm, Budget(3 * price)).decrypt(sealed, word) == PLAIN
+    with pytest.raises(WrongPassphrase):
+        scheme(made.algorithm, Budget(3 * price)).decrypt(sealed, "6 €".encode())
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "cp1252"])
+def test_the_form_that_made_the_mac_costs_one_trial_elsewhere(charset: str) -> None:
+    """Whether the other is PKCS#12's own method or one that takes octets."""
+    word = "5 €".encode()
+    octets = "5 €".encode(charset)
+    widened = b"".join(bytes([0, octet]) for octet in octets) + b"\0\0"
+    key = PBKDF2HMAC(SHA256(), 32, b"salt", 10).derive(octets)
+    in_octets = scheme(pbes2(pbkdf2(SALT, asn1.integer(10), SHA_256)), Budget(10 * PRICE))
+    made = pbe.pkcs12_pbe(octets.decode("latin-1"), TRIPLE_DES, rounds=4)
+    in_text = scheme(made.algorithm, Budget(4 * 3 * 250))
+    likely = forms_akin(word, widened)
+    sealed = pbe.encrypt("AES-256-CBC", key, bytes(16), PLAIN)
+    assert in_octets.decrypt(sealed, word, likely) == PLAIN
+    assert in_text.decrypt(made.seal(PLAIN), word, likely) == PLAIN
 
 
 def test_the_euro_of_windows_1252_is_tried_in_the_form_of_pkcs12_too() -> None:

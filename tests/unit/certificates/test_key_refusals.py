@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives.serialization import (
 
 from services.secrets.certificates import CertificateRefused, read_certificate
 from services.secrets.certificates.keys.derivation import openssl_key
+from services.secrets.certificates.keys.encryption import Budget
+from services.secrets.certificates.keys.opening import open_key_der
 from tests.fakes.certificates import NOW, ec_key, issue, key_pem, pem_block, rsa_key, tlv
 from tests.vectors.certificate_corpus import asn1, pbe
 
@@ -181,6 +183,24 @@ def test_what_is_inside_an_encrypted_key_is_told_as_well() -> None:
         (b"text", "wrong_passphrase"),
     ):
         assert refused(b64(made.encrypted_key(plain)), "word").reason == reason
+
+
+def test_a_budget_that_ends_before_all_encodings_were_tried_is_no_wrong_passphrase() -> None:
+    words = "5 €".encode("cp1252").decode("latin-1")
+    made = pbe.pkcs12_pbe(words, "pbeWithSHA1And3-KeyTripleDES-CBC", rounds=4)
+    key = made.encrypted_key(der(LEAF.key))
+
+    def reason(trials: int, passphrase: bytes | None) -> str | None:
+        with pytest.raises(CertificateRefused) as caught:
+            open_key_der(key, passphrase, "private_key", Budget(trials * 4 * 3 * 250))
+        return caught.value.reason
+
+    for trials in (1, 2):
+        assert reason(trials, "5 €".encode()) == "unsupported_algorithm"
+        assert reason(trials, b"5 E") == "wrong_passphrase"
+    assert reason(1, None) == "passphrase_required"
+    assert reason(3, "6 €".encode()) == "wrong_passphrase"
+    assert open_key_der(key, "5 €".encode(), "private_key", Budget(3 * 4 * 3 * 250)).encryption
 
 
 def test_an_encrypted_key_tells_its_four_refusals_apart() -> None:

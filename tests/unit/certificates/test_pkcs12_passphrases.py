@@ -5,6 +5,9 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from cryptography.hazmat.primitives.serialization.pkcs12 import serialize_key_and_certificates
 
 from services.secrets.certificates import CertificateMaterial, CertificateRefused, read_certificate
+from services.secrets.certificates.encodings.transfer import Opened
+from services.secrets.certificates.formats.pkcs12.reader import read_pkcs12
+from services.secrets.certificates.keys.encryption import Budget
 from services.secrets.certificates.normal_form import read as read_normal_form
 from tests.fakes import pkcs12
 from tests.fakes.certificates import NOW, chain, issue
@@ -113,6 +116,44 @@ def test_a_passphrase_beyond_ascii_in_utf16_and_as_old_openssl_widened_it(passph
         for data in (pfx(*parts, mac=mac(form)), pfx(*parts)):
             assert read(data, passphrase).metadata.has_private_key
             assert refused(data, passphrase[:-1]).reason == "wrong_passphrase"
+
+
+TRIAL = 250 * pkcs12.FEW
+"""Nanoseconds that a trial of the MAC counts for; one of Triple DES counts for three of them."""
+
+
+def read_for(nanoseconds: int, data: bytes, passphrase: str | None) -> str | None:
+    """The reason why not, when it may cost that much."""
+    given = passphrase.encode() if passphrase else None
+    try:
+        read_pkcs12(Opened(data=data), given, Budget(nanoseconds))
+    except CertificateRefused as refusal:
+        return refusal.reason
+    return None
+
+
+def test_the_encoding_that_made_the_mac_is_tried_first_inside() -> None:
+    """What is inside costs one trial each, and the MAC three."""
+    form = wide("pässwörd€".encode("cp1252").decode("latin-1"))
+    method = triple_des(form)
+    parts = [sealed(method, certificate_bag(LEAF)), plain(shrouded_bag(LEAF.key, method))]
+    data = pfx(*parts, mac=mac(form))
+    least = (3 + 2 * 3) * TRIAL
+    assert read_for(least, data, "pässwörd€") is None
+    assert read_for(least, data, "pässword€") == "wrong_passphrase"
+    for nanoseconds in (least - 1, least - 2 * TRIAL):
+        assert read_for(nanoseconds, data, "pässwörd€") == "unsupported_algorithm"
+        assert read_for(nanoseconds, data, "password") == "wrong_passphrase"
+        assert read_for(nanoseconds, data, None) == "passphrase_required"
+
+
+def test_without_a_mac_a_budget_that_ends_early_is_no_wrong_passphrase() -> None:
+    method = triple_des(wide("pässwörd€".encode("cp1252").decode("latin-1")))
+    data = pfx(sealed(method, certificate_bag(LEAF)))
+    for trials, reason in ((1, "unsupported_algorithm"), (2, "unsupported_algorithm"), (3, None)):
+        assert read_for(trials * 3 * TRIAL, data, "pässwörd€") == reason
+        assert read_for(trials * 3 * TRIAL, data, "password") == "wrong_passphrase"
+        assert read_for(trials * 3 * TRIAL, data, None) == "passphrase_required"
 
 
 def test_pbes2_under_the_form_of_the_passphrase_that_old_firefox_took() -> None:

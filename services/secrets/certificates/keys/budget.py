@@ -23,6 +23,20 @@ class TooMuchWork(EncryptionRefused):
     """All that is in the file costs too much together, whether to decrypt or to check."""
 
 
+class FormsLeft(TooMuchWork):
+    """The passphrase fits in none of the forms tried, and the budget ended before all of them were.
+
+    So nobody knows whether it is wrong.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the passphrase, which may be a wrong one, does not open it in the encodings that were tried, "
+            "and trying the others in which programs take one needs, with all the rest, more than the "
+            f"{MAX_FILE_NANOSECONDS / _GIGA:g} s of processor time that deriving keys is given"
+        )
+
+
 class Budget:
     """The nanoseconds that one request may cost, all that is encrypted in it and all its keys together."""
 

@@ -161,12 +161,31 @@ def pkcs12_passphrases(passphrase: bytes | None) -> tuple[bytes, ...]:
     """
     if passphrase is None:
         return (b"",)
-    wide = passphrase.decode().encode("utf-16-be") + b"\0\0"
-    widened = (
-        b"".join(bytes((0, octet)) for octet in octets) + b"\0\0"
-        for octets in passphrase_octets(passphrase)
-    )
-    return tuple(dict.fromkeys((wide, *widened)))
+    widened = (_widened(octets) for octets in passphrase_octets(passphrase))
+    return tuple(dict.fromkeys((_utf16(passphrase), *widened)))
+
+
+def forms_akin(passphrase: bytes | None, form: bytes) -> tuple[bytes, ...]:
+    """The likely forms of a passphrase elsewhere in a file where it was taken in `form`, that one first.
+
+    `form` is one of `pkcs12_passphrases` or of `passphrase_octets`, and so is each of these.
+    """
+    akin = [form]
+    for octets in passphrase_octets(passphrase):
+        family = [octets, _widened(octets)]
+        if octets == passphrase:
+            family.append(_utf16(passphrase))
+        if form in family:
+            akin += family
+    return tuple(dict.fromkeys(akin))
+
+
+def _utf16(passphrase: bytes) -> bytes:
+    return passphrase.decode().encode("utf-16-be") + b"\0\0"
+
+
+def _widened(octets: bytes) -> bytes:
+    return b"".join(bytes((0, octet)) for octet in octets) + b"\0\0"
 
 
 def charge_pkcs12(budget: Budget, iterations: int, digest: str, size: int) -> None:

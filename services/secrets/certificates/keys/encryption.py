@@ -4,12 +4,18 @@ For PKCS#8 (RFC 5958) and PKCS#12 (RFC 7292) alike: PBES2 and PBES1 (RFC 8018), 
 Nothing is decrypted before its price has been taken from the file's budget.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from services.secrets.certificates.encodings import der
 from services.secrets.certificates.keys import ciphers
-from services.secrets.certificates.keys.budget import Budget, EncryptionRefused, TooMuchWork
+from services.secrets.certificates.keys.budget import (
+    Budget,
+    EncryptionRefused,
+    FormsLeft,
+    TooMuchWork,
+)
 from services.secrets.certificates.keys.ciphers import (
     CipherKind,
     PartialCiphertext,
@@ -29,6 +35,7 @@ from services.secrets.certificates.keys.pbes2 import algorithm_of, cipher_of, de
 __all__ = [
     "Budget",
     "EncryptionRefused",
+    "FormsLeft",
     "KeyEncryption",
     "PartialCiphertext",
     "Scheme",
@@ -76,11 +83,13 @@ class _Derivation:
     kdf: Pbkdf1 | Pbkdf2 | Pkcs12Kdf | ScryptKdf
     vector: bytes | None
 
-    def forms(self, passphrase: bytes | None) -> tuple[bytes, ...]:
-        """The forms of the passphrase that are to be tried."""
-        if isinstance(self.kdf, Pkcs12Kdf):
-            return pkcs12_passphrases(passphrase)
-        return passphrase_octets(passphrase)
+    def forms(self, passphrase: bytes | None, likely: Sequence[bytes]) -> list[bytes]:
+        """The forms of the passphrase that are to be tried, those that are in `likely` first."""
+        takes_text = isinstance(self.kdf, Pkcs12Kdf)
+        forms = pkcs12_passphrases(passphrase) if takes_text else passphrase_octets(passphrase)
+        return [form for form in likely if form in forms] + [
+            form for form in forms if form not in likely
+        ]
 
 
 class Scheme:
@@ -110,35 +119,40 @@ class Scheme:
         """Whether no passphrase and an empty one give different keys."""
         return isinstance(self._derivation.kdf, Pkcs12Kdf)
 
-    def decrypt(self, data: bytes, passphrase: bytes | None) -> bytes:
+    def decrypt(self, data: bytes, passphrase: bytes | None, likely: Sequence[bytes] = ()) -> bytes:
         """The plaintext, which begins like the ASN.1 structure that it has to be.
 
         `passphrase` is in UTF-8; None is none at all, which PKCS#12's own methods tell from an empty
-        one. Where a passphrase may have been taken in several forms, all are tried as far as the budget goes.
+        one. Where a passphrase may have been taken in several forms, all are tried, those of them that are in
+        `likely` (see `forms_akin`) first.
         Not promised: that the plaintext is what was encrypted, as a wrong passphrase makes something that
         looks right once in many thousand times.
-        Raises WrongPassphrase; PartialCiphertext when no passphrase could decrypt `data`.
+        Raises WrongPassphrase when all were tried, FormsLeft when the budget ended before; PartialCiphertext
+        when no passphrase could decrypt `data`.
         """
-        for form in self._derivation.forms(passphrase):
+        for form in self._derivation.forms(passphrase, likely):
             plain = self._attempt(data, form)
             if plain is not None and may_be_a_structure(plain):
                 return plain
         raise WrongPassphrase
 
     def _attempt(self, data: bytes, passphrase: bytes) -> bytes | None:
+        self._pay()
         try:
-            self._pay()
             derived = self._derivation.kdf.derive(passphrase)
             size, vector = self._cipher.key_size, self._derivation.vector
             if vector is None:
                 derived, vector = derived[:size], derived[size:]
             return self._cipher.decrypt(derived, vector, data)
-        except (WrongPassphrase, EncryptionRefused):
+        except WrongPassphrase:
             return None
 
     def _pay(self) -> None:
-        if not self._is_paid:
-            self._derivation.kdf.charge(self._budget)
+        try:
+            if not self._is_paid:
+                self._derivation.kdf.charge(self._budget)
+        except TooMuchWork:
+            raise FormsLeft from None
         self._is_paid = False
 
 

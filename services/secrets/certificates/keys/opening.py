@@ -22,6 +22,7 @@ from services.secrets.certificates.keys import traditional
 from services.secrets.certificates.keys.encryption import (
     Budget,
     EncryptionRefused,
+    FormsLeft,
     KeyEncryption,
     PartialCiphertext,
     Scheme,
@@ -168,7 +169,7 @@ class _Opening:
         if self.passphrase:
             return scheme.decrypt(data, self.passphrase)
         for nothing in (None, b"") if scheme.tells_none_from_empty else (None,):
-            with contextlib.suppress(WrongPassphrase):
+            with contextlib.suppress(WrongPassphrase, FormsLeft):
                 return scheme.decrypt(data, nothing)
         raise self._passphrase_required()
 
@@ -204,7 +205,8 @@ class _Opening:
             raise self._wrong() from None
         except TooMuchWork as refusal:
             raise self._not_opened(
-                refusal, "Send fewer private keys, or encrypt them with fewer iterations."
+                refusal,
+                "Send fewer private keys, or encrypt them with fewer iterations (600000 are plenty).",
             ) from None
         except EncryptionRefused as refusal:
             raise self._not_opened(

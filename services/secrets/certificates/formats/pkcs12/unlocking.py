@@ -4,16 +4,18 @@ Without a passphrase, none at all and an empty one are tried: they make differen
 B.1), and writers do both.
 """
 
+import contextlib
 from dataclasses import dataclass, field
 from typing import Final
 
 from services.secrets.certificates.formats.pkcs12.integrity import Mac
 from services.secrets.certificates.formats.pkcs12.structure import Sealed
-from services.secrets.certificates.keys.derivation import pkcs12_passphrases
+from services.secrets.certificates.keys.derivation import forms_akin, pkcs12_passphrases
 from services.secrets.certificates.keys.encryption import (
     Budget,
-    EncryptionRefused,
+    FormsLeft,
     Scheme,
+    TooMuchWork,
     WrongPassphrase,
     scheme_of,
 )
@@ -23,6 +25,19 @@ Candidates = tuple[bytes | None, ...]
 
 _EMPTY_AND_NONE: Final = (b"", None)
 """The usual one first: openssl and Java write it, and only programs that pass no string the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What to decrypt with. `mac_form`: the form of the first candidate that made the MAC, if one did."""
+
+    candidates: Candidates = field(repr=False)
+    mac_form: bytes | None = field(default=None, repr=False)
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether the first candidate made the MAC."""
+        return self.mac_form is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,44 +58,51 @@ def passphrases(given: bytes | None) -> Candidates:
     return (given,) if given else _EMPTY_AND_NONE
 
 
-def verified(mac: Mac, data: bytes, candidates: Candidates, budget: Budget) -> Candidates:
-    """The candidates again with the one first that made the MAC of `data`, or nothing if none did.
+def verified(mac: Mac, data: bytes, candidates: Candidates, budget: Budget) -> Words | None:
+    """The candidates again with the one first that made the MAC of `data`, and how; None if none did.
 
-    The first trial must be paid for; further ones are made as far as the budget goes.
-    Raises EncryptionRefused, ValueError.
+    The first trial must be paid for, and so must all others.
+    Raises EncryptionRefused (FormsLeft when the budget ended before all were made), ValueError.
     """
     mac.charge(budget)
     for number, (candidate, form) in enumerate(mac.trials(candidates)):
-        try:
-            if number:
-                mac.charge(budget)
-        except EncryptionRefused:
-            break
+        if number:
+            _charge_again(mac, budget)
         if mac.fits(data, form):
-            return (candidate, *(other for other in candidates if other != candidate))
-    return ()
+            others = (other for other in candidates if other != candidate)
+            return Words((candidate, *others), form)
+    return None
 
 
-def unlock(part: Locked, candidates: Candidates, *, is_proven: bool) -> bytes:
-    """The plaintext under the first candidate that fits. `is_proven`: one of them made the MAC.
+def _charge_again(mac: Mac, budget: Budget) -> None:
+    try:
+        mac.charge(budget)
+    except TooMuchWork:
+        raise FormsLeft from None
 
-    Raises WrongPassphrase, ValueError when no passphrase could decrypt it.
+
+def unlock(part: Locked, words: Words) -> bytes:
+    """The plaintext under the first candidate that fits, tried first in the form that made the MAC.
+
+    A writer takes a passphrase in the same way throughout, and each trial of another has its price.
+    Raises WrongPassphrase, FormsLeft, ValueError when no passphrase could decrypt it.
     """
-    trials = candidates if part.scheme.tells_none_from_empty else candidates[:1]
-    for candidate in trials:
-        for form in _forms(part.scheme, candidate, is_proven=is_proven):
-            try:
-                return part.scheme.decrypt(part.data, form)
-            except WrongPassphrase:
-                continue
+    scheme, first = part.scheme, words.candidates[0]
+    likely = forms_akin(first, words.mac_form) if words.mac_form is not None else ()
+    for candidate in words.candidates if scheme.tells_none_from_empty else (first,):
+        with contextlib.suppress(WrongPassphrase):
+            return scheme.decrypt(part.data, candidate, likely)
+    for form in _odd_forms(scheme, words):
+        with contextlib.suppress(WrongPassphrase):
+            return scheme.decrypt(part.data, form)
     raise WrongPassphrase
 
 
-def _forms(scheme: Scheme, passphrase: bytes | None, *, is_proven: bool) -> Candidates:
+def _odd_forms(scheme: Scheme, words: Words) -> tuple[bytes, ...]:
     """NSS before 3.31, and Firefox with it, put PKCS#12's form of the passphrase into PBES2 as well.
 
     That is tried for a passphrase known to be right only, as every trial has its price.
     """
-    if scheme.tells_none_from_empty or not is_proven:
-        return (passphrase,)
-    return (passphrase, *pkcs12_passphrases(passphrase))
+    if scheme.tells_none_from_empty or not words.is_proven:
+        return ()
+    return pkcs12_passphrases(words.candidates[0])

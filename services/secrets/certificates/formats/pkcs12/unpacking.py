@@ -15,14 +15,19 @@ from services.secrets.certificates.formats.pkcs12.bags import Bags, bags_of
 from services.secrets.certificates.formats.pkcs12.integrity import mac_of
 from services.secrets.certificates.formats.pkcs12.structure import Pfx, Sealed
 from services.secrets.certificates.formats.pkcs12.unlocking import (
-    Candidates,
     Locked,
+    Words,
     locked,
     passphrases,
     unlock,
     verified,
 )
-from services.secrets.certificates.keys.encryption import Budget, WrongPassphrase
+from services.secrets.certificates.keys.encryption import (
+    Budget,
+    FormsLeft,
+    TooMuchWork,
+    WrongPassphrase,
+)
 from services.secrets.certificates.keys.opening import OpenedKey, open_key_der
 from services.secrets.certificates.limits import check_count, check_keys
 from services.secrets.certificates.refusal import CertificateRefused
@@ -43,9 +48,9 @@ def unpack(pfx: Pfx, passphrase: bytes | None, budget: Budget) -> Contents:
     and IndexError for a structure that is damaged.
     """
     outside = [_priced(part, budget) for part in pfx.parts]
-    candidates = _proven(pfx, passphrase, outside, budget)
+    words = _proven(pfx, passphrase, outside, budget)
     locks = [part for part in outside if isinstance(part, Locked)]
-    unlocking = _Unlocking(candidates, passphrase, budget, is_proven=pfx.mac is not None)
+    unlocking = _Unlocking(words, passphrase, budget)
     safes = [
         part if isinstance(part, _Safe) else _safe(unlocking.certificates(part), budget)
         for part in outside
@@ -83,37 +88,43 @@ def _joined(safes: Sequence[_Safe]) -> Bags:
 
 def _proven(
     pfx: Pfx, passphrase: bytes | None, outside: Sequence[_Safe | Locked], budget: Budget
-) -> Candidates:
-    """The passphrases to decrypt with, the one first that made the MAC. Raises CertificateRefused."""
-    candidates = passphrases(passphrase)
+) -> Words:
+    """The passphrases to decrypt with, the one first that made the MAC.
+
+    Raises CertificateRefused, EncryptionRefused.
+    """
+    words = Words(passphrases(passphrase))
     if pfx.mac is None:
-        return candidates
-    if proven := verified(mac_of(pfx.mac), pfx.authenticated, candidates, budget):
-        return proven
+        return words
+    try:
+        if proven := verified(mac_of(pfx.mac), pfx.authenticated, words.candidates, budget):
+            return proven
+    except FormsLeft:
+        if passphrase:
+            raise
     safes = [part for part in outside if isinstance(part, _Safe)]
     locks = [part for part in outside if isinstance(part, Locked)]
     locks += [key for safe in safes for key in safe.keys if isinstance(key, Locked)]
-    if passphrase and locks and _fits(locks[0], candidates):
+    if passphrase and locks and _fits(locks[0], words):
         raise refusals.contradictory()
     raise refusals.locked(passphrase, _joined(safes))
 
 
-def _fits(part: Locked, candidates: Candidates) -> bool:
+def _fits(part: Locked, words: Words) -> bool:
     try:
-        unlock(part, candidates, is_proven=False)
-    except (WrongPassphrase, ValueError):
+        unlock(part, words)
+    except (WrongPassphrase, TooMuchWork, ValueError):
         return False
     return True
 
 
 @dataclass(frozen=True, slots=True)
 class _Unlocking:
-    """Decrypts; `is_proven` says that the first of the candidates made the MAC."""
+    """Decrypts with the words; `passphrase` is the one that was given."""
 
-    candidates: Candidates = field(repr=False)
+    words: Words
     passphrase: bytes | None = field(repr=False)
     budget: Budget
-    is_proven: bool
     known: dict[bytes, OpenedKey] = field(default_factory=dict, repr=False)
     """By the octets of the key: a keystore may have one under several names, and checking it has a price."""
 
@@ -130,10 +141,13 @@ class _Unlocking:
 
     def _plain(self, part: Locked, what: str) -> bytes:
         try:
-            return unlock(part, self.candidates, is_proven=self.is_proven)
+            return unlock(part, self.words)
+        except FormsLeft:
+            if self.passphrase:
+                raise
         except WrongPassphrase:
             pass
-        if self.is_proven:
+        if self.words.is_proven:
             raise refusals.locked_inside(what, self.passphrase)
         raise refusals.locked(self.passphrase, Bags())
 
