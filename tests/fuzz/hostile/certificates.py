@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Final
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.fakes.certificates import NOT_AFTER, NOT_BEFORE, Issued, issue, name, pem_block, tlv
+from tests.fakes.certificates import (
+    NOT_AFTER,
+    NOT_BEFORE,
+    Issued,
+    issue,
+    key_pem,
+    name,
+    pem_block,
+    tlv,
+)
 from tests.fuzz.case import Case
 from tests.fuzz.hostile.building import (
     DEEP,
@@ -47,6 +56,7 @@ def cases() -> list[tuple[str, Case]]:
     return [
         *found,
         ("pem: look-alikes under P-521", Case("pem", alike)),
+        ("pem: one key for all, and long names", one_key_and_long_names()),
         ("pem: look-alikes with long exponents", Case("pem", slow)),
         (
             "pem: two thousand times the same",
@@ -111,6 +121,18 @@ def look_alikes(curve: ec.EllipticCurve, count: int) -> bytes:
     return b"".join(one[: at + 2] + bytes([n]) + one[at + 3 :] for n in range(1, count + 1))
 
 
+def one_key_and_long_names() -> Case:
+    """Each of the CAs could be the key's certificate, and nobody has the names of the strangers' issuers."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    authorities = [issue(f"CA {n}", key=key, ca=True) for n in range(45)]
+    leaves = [issue(f"{n}.example", by=above) for n, above in enumerate(authorities)]
+    strangers = "".join(
+        pem_block("CERTIFICATE", certificate(issuer=_names(3_500, b"%02d" % n))) for n in range(9)
+    )
+    honest = "".join(one.pem for one in (*authorities, *leaves))
+    return Case("pem", strangers + honest, key_pem(key))
+
+
 def _pem_of(joined: bytes) -> str:
     return "".join(pem_block("CERTIFICATE", node.encode()) for node in parse(joined) or [])
 
@@ -171,5 +193,5 @@ def _name(value: bytes, kind: bytes = oid("550403")) -> bytes:
     return sequence(tlv(0x31, sequence(kind, value)))
 
 
-def _names(count: int) -> bytes:
-    return sequence(tlv(0x31, sequence(oid("550403"), tlv(0x0C, b"a"))) * count)
+def _names(count: int, text: bytes = b"a") -> bytes:
+    return sequence(tlv(0x31, sequence(oid("550403"), tlv(0x0C, text))) * count)

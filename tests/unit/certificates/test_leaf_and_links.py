@@ -26,6 +26,7 @@ from tests.fakes.odd_certificates import (
     rdn,
     sequence,
 )
+from tests.fuzz.hostile.certificates import one_key_and_long_names
 
 MADE = chain()
 ROOT, INTERMEDIATE, LEAF = MADE.root, MADE.intermediate, MADE.leaf
@@ -129,6 +130,15 @@ def test_a_hundred_copies_of_one_name_and_key_make_no_maze() -> None:
     assert time.process_time() - began < 2
 
 
+def test_names_that_nobody_has_are_read_once_each() -> None:
+    case = one_key_and_long_names()
+    began = time.process_time()
+    with pytest.raises(CertificateRefused) as refusal:
+        read_certificate(case.content, case.private_key, None, "pem", NOW)
+    assert refusal.value.reason == "key_mismatch"
+    assert time.process_time() - began < 1
+
+
 def test_an_issuer_written_in_another_case_or_string_type_is_found() -> None:
     key = ec_key()
     subject = sequence(
@@ -218,6 +228,26 @@ def test_an_issuer_that_is_no_authority_is_not_said_to_have_signed_what_nobody_v
     assert "could not be verified" in message(facts, "unreadable_field")
 
 
+@pytest.mark.parametrize("may_sign", [True, False])
+def test_an_authority_whose_key_usage_forbids_it_to_sign_is_none(may_sign: bool) -> None:
+    usage = x509.KeyUsage(
+        digital_signature=True,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=may_sign,
+        crl_sign=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+    issuer = issue("Test Issuer", by=ROOT, ca=True, extensions=((usage, True),))
+    facts = metadata(issue(by=issuer), issuer, ROOT)
+    assert codes(facts) == ([] if may_sign else ["incomplete_chain"])
+    if not may_sign:
+        assert "certificate 2, which is no CA" in message(facts, "incomplete_chain")
+
+
 def test_the_leaf_below_an_authority_without_extensions_is_found() -> None:
     key = ec_key()
     root = odd(
@@ -278,6 +308,38 @@ def test_a_file_of_authorities_with_the_key_of_one_is_about_that_one() -> None:
     facts = metadata(ROOT, INTERMEDIATE, key=INTERMEDIATE.key_pem)
     assert common_name(facts) == "Test Intermediate"
     assert facts.has_private_key
+
+
+@pytest.mark.parametrize("owner", ["Test Root", "Test Intermediate"])
+def test_an_authority_that_issued_another_of_the_file_is_no_leaf(owner: str) -> None:
+    below = issue("Sub CA", by=INTERMEDIATE, ca=True)
+    key = {"Test Root": ROOT, "Test Intermediate": INTERMEDIATE}[owner].key_pem
+    with pytest.raises(CertificateRefused) as refusal:
+        metadata(below, INTERMEDIATE, ROOT, key=key)
+    assert refusal.value.reason == "key_mismatch"
+    assert common_name(metadata(below, INTERMEDIATE, ROOT, key=below.key_pem)) == "Sub CA"
+    assert common_name(metadata(ROOT, INTERMEDIATE, below, key=ROOT.key_pem)) == "Test Root"
+
+
+def test_a_server_certificate_that_calls_itself_an_authority_is_a_leaf_beside_strangers() -> None:
+    server = issue("server.example", ca=True)
+    renewed = again(server, by=server)
+    for others in ((ROOT, INTERMEDIATE), (LEAF, INTERMEDIATE)):
+        facts = metadata(*others, server, renewed, key=server.key_pem)
+        assert common_name(facts) == "server.example"
+
+
+def test_who_names_the_leaf_as_its_issuer_does_not_take_its_place() -> None:
+    signer = Issued(LEAF.certificate, ec_key())
+    forged = issue("forged.example", by=signer)
+    assert codes(metadata(LEAF, INTERMEDIATE, ROOT, forged)) == []
+    bare = issue("localhost")
+    alike = issue("device", by=Issued(bare.certificate, ec_key()))
+    assert common_name(metadata(bare, alike)) == "localhost"
+    end_entity = x509.BasicConstraints(ca=False, path_length=None)
+    leaf = issue("plain.example", by=INTERMEDIATE, extensions=((end_entity, True),))
+    below = issue("below.example", by=leaf)
+    assert common_name(metadata(leaf, INTERMEDIATE, ROOT, below)) == "plain.example"
 
 
 def unordered(*certificates: x509.Certificate) -> CertificateMetadata:

@@ -58,7 +58,7 @@ def assemble(
     """Finds the leaf and follows its issuers. `certificates` is not empty, `now` is aware.
 
     With keys, the leaf is the first end-entity certificate that one of them belongs to, or else the first
-    CA: the first certificate of the file, or one that issued no end-entity certificate of the file.
+    CA: the first certificate of the file, or one that issued no other certificate of the file.
     Without a key it is the first certificate, unless that is a CA: then it is an end-entity certificate
     below that one, or else the first end-entity certificate. A file of CAs is about its first; where the
     format keeps no order, about one that issued none of the others. There, "the first" of several

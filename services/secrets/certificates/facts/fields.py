@@ -95,6 +95,15 @@ def is_surely_ca(certificate: Certificate) -> bool:
         return False
 
 
+def is_surely_end_entity(certificate: Certificate) -> bool:
+    """Its basic constraints are there, can be read, and say that it is no CA."""
+    try:
+        numbers = {number for number, _ in certificate.structure.extensions()}
+        return _BASIC_CONSTRAINTS in numbers and not is_ca(certificate)
+    except ValueError:
+        return False
+
+
 def repeated_extensions(certificate: Certificate) -> list[str]:
     """The dotted numbers of those that are there more than once, against RFC 5280 section 4.2."""
     return _read(certificate, _none_repeated, _repeated)

@@ -146,7 +146,7 @@ def _link_through_no_ca(bundle: Bundle, below: int, above: int) -> str:
     return (
         f"Certificate {below + 1} of the file {signed} certificate {above + 1}, which is no CA: "
         f"clients will refuse the chain. If number {above + 1} was meant to be one, it must be issued "
-        "again with BasicConstraints that say so."
+        "again with BasicConstraints that say so, and with a KeyUsage that allows it to sign certificates."
     )
 
 

@@ -29,21 +29,24 @@ def link_through_no_ca(bundle: Bundle) -> tuple[int, int] | None:
 
 
 def _is_surely_no_ca(certificate: Certificate, *, is_root: bool) -> bool:
-    """As OpenSSL sees it: below a root BasicConstraints must say so; roots without them are CAs by their
-    key usage, or by being of X.509 version 1. False when the extensions cannot be read."""
+    """As OpenSSL sees it: a KeyUsage without keyCertSign rules a CA out; below a root BasicConstraints must
+    say that it is one; roots without them are CAs by their key usage, or by being of X.509 version 1.
+    False when the extensions cannot be read."""
     try:
+        extensions = certificate.structure.extensions()
+        usages = [value for number, value in extensions if number == _KEY_USAGE]
+        if any(not _allows_signing(value) for value in usages):
+            return True
         if is_ca(certificate):
             return False
-        extensions = certificate.structure.extensions()
     except ValueError:
         return False
-    numbers = {number for number, _ in extensions}
-    if not is_root or _BASIC_CONSTRAINTS in numbers:
+    if not is_root or any(number == _BASIC_CONSTRAINTS for number, _ in extensions):
         return True
-    if not numbers:
+    if not extensions:
         parsed = certificate.parsed
         return parsed is not None and parsed.version is not x509.Version.v1
-    return not any(number == _KEY_USAGE and _allows_signing(value) for number, value in extensions)
+    return not usages
 
 
 def _allows_signing(key_usage: bytes) -> bool:

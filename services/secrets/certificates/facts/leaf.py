@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from services.secrets.certificates.facts.certificate import UNREADABLE
-from services.secrets.certificates.facts.fields import expires_at, is_surely_ca, not_before
+from services.secrets.certificates.facts.fields import (
+    expires_at,
+    is_surely_ca,
+    is_surely_end_entity,
+    not_before,
+)
 from services.secrets.certificates.facts.path import Path, path_from
 from services.secrets.certificates.refusal import CertificateRefused
 
@@ -71,29 +76,16 @@ class Leaves:
         return path_from(at, self._certificates, self._links)
 
     def _is_issuer(self, at: int) -> bool:
-        """A CA by its extensions, or, as CAs of X.509 version 1 have none, by another's word."""
-        return is_surely_ca(self._certificates[at]) or self._links.is_named_as_issuer(at)
+        """A CA by its extensions, or, as CAs of X.509 version 1 have none, by the signature of another."""
+        certificate = self._certificates[at]
+        if is_surely_ca(certificate):
+            return True
+        return not is_surely_end_entity(certificate) and self._links.is_named_as_issuer(at)
 
     def _may_be_leaf(self, at: int) -> bool:
         """Many servers have a self-signed certificate that calls itself a CA, as `openssl req -x509` makes
-        it; one that issued an end-entity certificate of the file is there as that one's issuer."""
-        return (at == 0 and self._unordered_at is None) or not self._issued_a_leaf(at)
-
-    def _issued_a_leaf(self, issuer: int) -> bool:
-        """Directly, or through CAs below it."""
-        seen, todo = {issuer}, [issuer]
-        while todo:
-            by = todo.pop()
-            for at in range(len(self._certificates)):
-                if at in seen or by not in self._links.namesakes(at, ()):
-                    continue
-                if self._links.verdict(at, by) == "refuted":
-                    continue
-                if not self._is_issuer(at):
-                    return True
-                seen.add(at)
-                todo.append(at)
-        return False
+        it; one that issued another of the file is there as that one's issuer."""
+        return (at == 0 and self._unordered_at is None) or not self._links.has_issued_another(at)
 
     def _best_first(self, positions: Iterable[int]) -> list[int]:
         """In file order; where that means nothing, the valid ones first, and of equals the last to expire."""
@@ -113,8 +105,8 @@ class Leaves:
             return CertificateRefused(
                 keys_from,
                 "key_mismatch",
-                f"The private key belongs to certificate {owners[0] + 1} of the file, which issued an "
-                f"end-entity certificate that is in the file too. {advice}",
+                f"The private key belongs to certificate {owners[0] + 1} of the file, which issued "
+                f"another certificate of the file. {advice}",
             )
         if any(one.public_key is None and not is_surely_ca(one) for one in self._certificates):
             return CertificateRefused(

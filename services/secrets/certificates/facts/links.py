@@ -8,6 +8,7 @@ section 7.1 asks to see these as equal). The signature decides in both cases.
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from services.secrets.certificates.facts.fields import issuer, subject
@@ -35,7 +36,6 @@ class Links:
         self._subjects = [certificate.structure.subject for certificate in certificates]
         self._issuers = [certificate.structure.issuer for certificate in certificates]
         self._by_subject = _positions(self._subjects)
-        self._by_text: dict[str | None, list[int]] | None = None
 
     def namesakes(self, at: int, known: Collection[int]) -> list[int]:
         """The positions of those that have the name of this one's issuer, in file order.
@@ -63,19 +63,37 @@ class Links:
         return self.is_self_issued(at) and self.verdict(at, at) != "refuted"
 
     def is_named_as_issuer(self, at: int) -> bool:
-        """Whether another certificate of the file, with another subject, names it as its issuer."""
+        """Whether another certificate of the file, with another subject, names it as its issuer, and its
+        signature does not say otherwise."""
         name = self._subjects[at]
         return any(
-            issuer == name and self._subjects[other] != name
+            issuer == name and self._subjects[other] != name and self._holds(other, at)
             for other, issuer in enumerate(self._issuers)
         )
 
+    def has_issued_another(self, at: int) -> bool:
+        """The same, but the name may also be one that only reads alike."""
+        name = self._subjects[at]
+        return any(
+            subject != name and at in self.namesakes(other, ()) and self._holds(other, at)
+            for other, subject in enumerate(self._subjects)
+        )
+
+    def _holds(self, at: int, issuer_at: int) -> bool:
+        return self.verdict(at, issuer_at) != "refuted"
+
     def _alike(self, at: int) -> list[int]:
-        if self._by_text is None:
-            texts = [_text(subject, certificate) for certificate in self._certificates]
-            self._by_text = _positions(texts)
-        name = _text(issuer, self._certificates[at])
+        name = self._issuer_texts[at]
         return [] if name is None else self._by_text.get(name, [])
+
+    @cached_property
+    def _issuer_texts(self) -> list[str | None]:
+        """Each name is rendered once: a file may hold half a megabyte of them."""
+        return [_text(issuer, certificate) for certificate in self._certificates]
+
+    @cached_property
+    def _by_text(self) -> dict[str | None, list[int]]:
+        return _positions([_text(subject, certificate) for certificate in self._certificates])
 
 
 def _positions(names: Sequence[Name]) -> dict[Name, list[int]]:

@@ -52,7 +52,7 @@ def _servers() -> list[Case]:
 
 
 def _issuers() -> list[Case]:
-    """A key of what issued an end-entity certificate of the file is the wrong one."""
+    """A key of what issued another certificate of the file is the wrong one."""
     orders = {"leaf-first": LONG, "ca-first": (MIDDLE, DEEP, ROOT)}
     found = [
         refused(
@@ -61,7 +61,7 @@ def _issuers() -> list[Case]:
             Sent("p7b", b64(cms.certs_only(*(one.der for one in order))), key_pem(of.pair)),
             KEY,
             "key_mismatch",
-            "issued an end-entity certificate",
+            "issued another certificate",
         )
         for name, order in orders.items()
         for who, of in {"ca": MIDDLE, "root": ROOT}.items()
