@@ -1,8 +1,12 @@
 """crt and cer: one name for two forms, and what stands under it by mistake."""
 
 import base64
+import hashlib
+import ssl
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.hazmat.primitives.serialization.pkcs7 import serialize_certificates
 
@@ -12,7 +16,8 @@ from services.secrets.certificates import (
     normal_form,
     read_certificate,
 )
-from tests.fakes.certificates import NOW, chain, issue, pem_block, tlv
+from services.secrets.certificates.encodings import der
+from tests.fakes.certificates import NOW, chain, ec_key, issue, key_pem, pem_block, tlv
 
 MADE = chain()
 LEAF = MADE.leaf
@@ -75,6 +80,27 @@ def test_a_ber_certificate_is_turned_into_der_and_said_to_be_ber() -> None:
     assert "ber_encoding" not in [
         warning.code for warning in read(base64_of(LEAF.der)).metadata.warnings
     ]
+
+
+@pytest.mark.parametrize("wrapped", [False, True], ids=["definite", "indefinite"])
+@pytest.mark.parametrize("member", [0, 2, 3, 5, 6], ids=str)
+def test_what_was_signed_in_ber_keeps_its_octets(member: int, wrapped: bool) -> None:
+    key = ec_key()
+    tbs, algorithm, _ = der.sequence(issue(key=key).der)
+    parts = [part.encoded for part in tbs.children()]
+    body = der.element(parts[member]).body
+    parts[member] = parts[member][:1] + b"\x84" + len(body).to_bytes(4, "big") + body
+    signed = tlv(0x30, b"".join(parts))
+    signature = key.sign(signed, ec.ECDSA(hashes.SHA256()))
+    members = signed + algorithm.encoded + tlv(3, b"\0" + signature)
+    whole = tlv(0x30, members)
+    sent = b"\x30\x80" + members + b"\0\0" if wrapped else whole
+    material = read(base64_of(sent), key_pem(key))
+    facts = material.metadata
+    assert [warning.code for warning in facts.warnings] == ["self_signed", "ber_encoding"]
+    assert facts.sha256_fingerprint == hashlib.sha256(whole).hexdigest()
+    kept = normal_form.read(material.normal_form).certificate
+    assert ssl.PEM_cert_to_DER_cert(kept) == whole
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ class Certificate:
         try:
             if self.parsed is not None:
                 return self.parsed.public_key()
-            return load_der_public_key(self.structure.key)
+            return load_der_public_key(to_der(self.structure.key))
         except UNREADABLE:
             return None
 

@@ -12,6 +12,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, mldsa, padding, rsa
 
+from services.secrets.certificates.encodings.ber import to_der
 from services.secrets.certificates.facts.algorithms import RSASSA_PSS, signature_name, signature_oid
 from services.secrets.certificates.facts.pss import read_pss
 
@@ -71,7 +72,8 @@ def verdict(certificate: Certificate, issuer: Certificate) -> Verdict:
         if key is None or not _is_known(certificate):
             return "unknown"
         parts = certificate.structure
-        if parts.inner_algorithm != parts.algorithm:
+        inner, outer = parts.inner_algorithm, parts.algorithm
+        if inner != outer and to_der(inner) != to_der(outer):
             return "refuted"  # RFC 5280 section 4.1.1.2: it is in the signed part too, and the same
         signed, signature = parts.signed, parts.signature
         if isinstance(key, rsa.RSAPublicKey):

@@ -96,7 +96,7 @@ def _contents(files: list[bytes], keys: tuple[OpenedKey, ...], *, in_armor: bool
         written = without_padding(data)
         try:
             rewritten = to_der(written)
-            found += _certificates(rewritten)
+            found += _certificates_as_sent(written, rewritten)
         except ValueError:
             raise refused(
                 "malformed",
@@ -111,6 +111,15 @@ def _contents(files: list[bytes], keys: tuple[OpenedKey, ...], *, in_armor: bool
         _certificate(data, number, len(found)) for number, data in enumerate(found, start=1)
     )
     return Contents(certificates, keys, is_ber=is_ber, is_unordered=True)
+
+
+def _certificates_as_sent(written: bytes, in_der: bytes) -> list[bytes]:
+    """From the file as it was sent, if its own lengths are definite: what a certificate's signature was made
+    over is for its reader to say. Raises as `_certificates` does."""
+    try:
+        return _certificates(written)
+    except ValueError:
+        return _certificates(in_der)
 
 
 def _certificates(data: bytes) -> list[bytes]:
