@@ -16,7 +16,7 @@ from cryptography import x509
 from services.common.errors import CofferError
 from services.secrets.model import Listing
 from services.secrets.store import reads
-from tests.fakes import certificates
+from tests.fakes import certificates, odd_certificates
 from tests.integration.secrets.certificates import (
     LATER,
     LATEST,
@@ -48,6 +48,30 @@ async def test_a_certificate_expires_with_its_leaf_and_a_renewed_one_later(
     shown = await client.get(made.id)
     assert moment(shown) == moment(shown.metadata) == LATER
     assert moment(await stand.access(client.tenant_id, name="TLS")) == LATER
+
+
+@pytest.mark.parametrize("renewing", [False, True])
+async def test_fractions_of_a_second_are_no_expiry_of_an_environments_own(
+    stand: Stand, client: Client, renewing: bool
+) -> None:
+    validity = odd_certificates.sequence(
+        odd_certificates.utc_time("260101000000Z"),
+        odd_certificates.generalized_time("20300101000000.123456Z"),
+    )
+    content = odd_certificates.odd_pem(odd_certificates.odd(validity=validity))
+    if renewing:
+        made = await store(client, "TLS", SOON)
+        await client.call(
+            "PutSecretValue",
+            secrets_pb2.PutSecretValueRequest(id=made.id, certificate_content=content),
+        )
+    else:
+        made = await client.call(
+            "CreateCertificate",
+            secrets_pb2.CreateCertificateRequest(name="TLS", certificate_content=content),
+        )
+    shown = await client.get(made.id)
+    assert [one.HasField("expires_at_override") for one in shown.environments] == [False]
 
 
 async def test_an_expiry_that_was_asked_for_stays_whatever_certificate_comes(

@@ -20,12 +20,17 @@ READ = (*WIDENED, "secrets.secret_environment")
 
 
 # Not a generated column: from text to a moment is no immutable cast, although it is for texts with a zone.
+# The metadata show milliseconds; this release gives the same moment to the microsecond, as of the value.
 DERIVED = (
     """
     create function secrets.derive_secret_expiry() returns trigger language plpgsql
     set search_path = pg_catalog, pg_temp as $$
+    declare
+        shown timestamptz := (new.metadata ->> 'expires_at')::timestamptz;
     begin
-        new.certificate_expires_at := (new.metadata ->> 'expires_at')::timestamptz;
+        if date_trunc('milliseconds', new.certificate_expires_at) is distinct from shown then
+            new.certificate_expires_at := shown;
+        end if;
         return new;
     end
     $$
