@@ -101,6 +101,28 @@ def test_what_was_signed_in_ber_keeps_its_octets(member: int, wrapped: bool) -> 
     assert facts.sha256_fingerprint == hashlib.sha256(whole).hexdigest()
     kept = normal_form.read(material.normal_form).certificate
     assert ssl.PEM_cert_to_DER_cert(kept) == whole
+    if not wrapped:
+        bag = serialize_certificates([LEAF.certificate], Encoding.DER)
+        encoded = base64_of(_around(whole, bag))
+        assert read(encoded, kind="p7b").metadata.sha256_fingerprint == facts.sha256_fingerprint
+
+
+def _around(certificate: bytes, bag: bytes) -> bytes:
+    """The PKCS#7 with another certificate than the leaf in it."""
+    number, explicit = der.sequence(bag)
+    (signed_data,) = explicit.children()
+    parts = [
+        tlv(part.tag, certificate) if part.tag == der.context(0) else part.encoded
+        for part in signed_data.children()
+    ]
+    return tlv(0x30, number.encoded + tlv(0xA0, tlv(0x30, b"".join(parts))))
+
+
+def test_a_signed_part_of_indefinite_length_is_turned_into_der() -> None:
+    tbs, *others = der.sequence(LEAF.der)
+    sent = tlv(0x30, b"\x30\x80" + tbs.body + b"\0\0" + b"".join(one.encoded for one in others))
+    material = read(base64_of(sent), LEAF.key_pem)
+    assert normal_form.read(material.normal_form).certificate == LEAF.pem
 
 
 @pytest.mark.parametrize(
