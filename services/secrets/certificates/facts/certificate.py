@@ -41,6 +41,11 @@ class Certificate:
         return read_structure(self.der)
 
     @cached_property
+    def extensions(self) -> list[tuple[str, bytes]]:
+        """As `Structure.extensions`. Raises ValueError."""
+        return self.structure.extensions()
+
+    @cached_property
     def public_key(self) -> PublicKeyTypes | None:
         """None for a kind of key that the library does not know, or a damaged one."""
         try:

@@ -98,8 +98,9 @@ def is_surely_ca(certificate: Certificate) -> bool:
 def is_surely_end_entity(certificate: Certificate) -> bool:
     """Its basic constraints are there, can be read, and say that it is no CA."""
     try:
-        numbers = {number for number, _ in certificate.structure.extensions()}
-        return _BASIC_CONSTRAINTS in numbers and not is_ca(certificate)
+        return not is_ca(certificate) and any(
+            number == _BASIC_CONSTRAINTS for number, _ in certificate.extensions
+        )
     except ValueError:
         return False
 

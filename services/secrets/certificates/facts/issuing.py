@@ -33,7 +33,7 @@ def _is_surely_no_ca(certificate: Certificate, *, is_root: bool) -> bool:
     say that it is one; roots without them are CAs by their key usage, or by being of X.509 version 1.
     False when the extensions cannot be read."""
     try:
-        extensions = certificate.structure.extensions()
+        extensions = certificate.extensions
         usages = [value for number, value in extensions if number == _KEY_USAGE]
         if any(not _allows_signing(value) for value in usages):
             return True

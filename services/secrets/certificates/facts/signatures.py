@@ -102,10 +102,10 @@ def _is_known(certificate: Certificate) -> bool:
 def _rsa_scheme(
     certificate: Certificate,
 ) -> tuple[padding.AsymmetricPadding, hashes.HashAlgorithm]:
-    number, parameters = certificate.structure.signature_algorithm()
-    if number == RSASSA_PSS:
-        return read_pss(parameters).scheme()
-    return padding.PKCS1v15(), _hash(certificate, "rsa")
+    if signature_oid(certificate) != RSASSA_PSS:
+        return padding.PKCS1v15(), _hash(certificate, "rsa")
+    _, parameters = certificate.structure.signature_algorithm()
+    return read_pss(parameters).scheme()
 
 
 def _hash(certificate: Certificate, kind: str) -> hashes.HashAlgorithm:

@@ -14,6 +14,9 @@ _CONSTRUCTED: Final = 0x20
 _CLASSES: Final = 0x40
 """Tags from here on are of another class than universal."""
 
+_TWO_OCTET_LENGTH: Final = b"\x30\x82"
+"""How nearly every certificate begins: a SEQUENCE of 256 to 65,535 octets."""
+
 
 def certificate_of(data: bytes) -> tuple[Certificate, bool]:
     """The certificate that `data` is, and whether it had to be turned from BER into DER to be read.
@@ -93,6 +96,8 @@ def without_padding(data: bytes) -> bytes:
 
 def split_padding(data: bytes) -> tuple[bytes, bytes]:
     """The first structure as it stands, and the bytes that follow it unless they are padding only."""
+    if data[:2] == _TWO_OCTET_LENGTH and len(data) == 4 + int.from_bytes(data[2:4], "big"):
+        return data, b""  # nothing follows most of them, and no more need be known
     try:
         _, rest = first_value(data)
     except ValueError:
