@@ -11,9 +11,7 @@ from typing import Final
 _BEGIN: Final = re.compile(r"-----BEGIN ([A-Z0-9 #-]{1,40}?)-----")
 _BETWEEN: Final = re.compile(r"(?:[ \t]|\\[rn])*+")
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/=\s]++")
-_SEEMS_FOLDED: Final = re.compile(
-    r"^[ \t]*+-----BEGIN [A-Z0-9 #-]{1,40}?-----[^\r\n]", re.MULTILINE
-)
+_SEEMS_FOLDED: Final = re.compile(r"-----BEGIN [A-Z0-9 #-]{1,40}?-----[^\r\n]")
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
 
 
