@@ -38,7 +38,7 @@ class CertificateReaderUnavailable(Exception):  # noqa: N818 - a state, mapped t
     """Not the input's fault: closed, overloaded, or the worker could not run. A retry is safe."""
 
 
-class CertificateReaderFailed(Exception):  # noqa: N818 - a fault of ours, mapped to 500
+class CertificateReaderFailed(Exception):  # noqa: N818 - a fault of ours; the sender gets a refusal
     """The parser raised what it promised not to raise. Holds the class's name, no input."""
 
 
