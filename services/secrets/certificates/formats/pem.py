@@ -33,6 +33,9 @@ _PEM: Final = Declared(
     "a PEM certificate",
     "With certificate_type 'pem' send text with '-----BEGIN CERTIFICATE-----'.",
 )
+_JSON: Final = (
+    "certificate_content looks like JSON with PEM in it. Send the text that is meant, by itself."
+)
 _TRUSTED: Final = "TRUSTED CERTIFICATE"
 
 
@@ -71,6 +74,8 @@ def blocks_of(opened: Opened) -> list[PemBlock]:
     try:
         blocks = scan(opened.text or "")
     except PemFault as fault:
+        if (opened.text or "").lstrip().startswith(("{", "[")):
+            raise refused("not_this_format", _JSON) from None
         raise refused(fault.reason, fault.message) from None
     if sum(len(block.body) for block in blocks) > MAX_DECODED_BYTES:  # else they hold less anyway
         check_decoded(sum(_size(block) for block in blocks))
