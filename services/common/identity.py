@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from services.common.errors import CofferError
+    from services.common.idempotency import Claim
 
 _SPIFFE: Final = re.compile(
     r"spiffe://coffer/(?:(?P<service>kms|secrets|rewrap|gateway|operator)"
@@ -72,7 +73,8 @@ class Call:
     `tenant_id` is the credential's; None for services and consumers, whose requests name the tenant.
     `actor` is what audit events say: `api_key:<key_id>`, `admin:<sub>`, `service:<name>`,
     `consumer:<name>`. `deadline` is on the clock of `time.monotonic`, in seconds. `step_up` is a good token
-    that was asked for, or may be needed; `step_up_fault` says why there is none where one may be.
+    that was asked for, or may be needed; `step_up_fault` says why there is none where one may be. `claim` is
+    that of its idempotency key, if it brought one.
     """
 
     actor: str
@@ -83,6 +85,7 @@ class Call:
     step_up: StepUp | None = None
     deadline: float | None = None
     step_up_fault: CofferError | None = None
+    claim: Claim | None = None
 
     @classmethod
     def of_service(cls, name: str) -> Call:

@@ -294,6 +294,7 @@ class Standing:
 class StoredVersion:
     """The value that was stored."""
 
+    secret_id: UUID
     name: str
     environment: str
     value_version: int

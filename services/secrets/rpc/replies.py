@@ -102,10 +102,10 @@ def listed(page: Page, listing: Listing) -> secrets_pb2.ListSecretsResponse:
     )
 
 
-def stored(secret_id: str, version: StoredVersion) -> secrets_pb2.PutSecretValueResponse:
+def stored(version: StoredVersion) -> secrets_pb2.PutSecretValueResponse:
     """A value that was stored."""
     return secrets_pb2.PutSecretValueResponse(
-        id=secret_id,
+        id=str(version.secret_id),
         name=version.name,
         environment=version.environment,
         value_version=version.value_version,

@@ -84,7 +84,7 @@ async def put(connection: Connection, tenant_id: UUID, value: NewValue) -> Store
     name, version = row
     if version != value.replaces + 1:
         raise StaleVersionError  # undoes the transaction
-    stored = StoredVersion(name, value.environment.name, version)
+    stored = StoredVersion(value.secret_id, name, value.environment.name, version)
     details = {"name": name, "environment": stored.environment, "value_version": version}
     event = audit.Event("secret.value_updated", "secret", str(value.secret_id), details)
     await audit.append(connection, tenant_id, value.call, [event])

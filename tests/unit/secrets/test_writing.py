@@ -46,7 +46,7 @@ class SlowStore(MemorySecrets):
 
     async def put(self, tenant_id: UUID, value: NewValue) -> StoredVersion | None:
         await self._write(tenant_id)
-        return StoredVersion("NAME", self.home.name, value.replaces + 1)
+        return StoredVersion(value.secret_id, "NAME", self.home.name, value.replaces + 1)
 
     async def delete(self, tenant_id: UUID, secret_id: UUID, call: Call) -> bool:
         await self._write(tenant_id)

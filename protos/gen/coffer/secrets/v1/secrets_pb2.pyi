@@ -6,9 +6,11 @@ Secrets and certificates, stored under envelope encryption."""
 from coffer.type.v1 import page_pb2 as _page_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.rpc import status_pb2 as _status_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -549,6 +551,9 @@ class ListSecretsRequest(_message.Message):
     ENVIRONMENT_FIELD_NUMBER: _builtins.int
     SEARCH_FIELD_NUMBER: _builtins.int
     EXPIRES_BEFORE_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    DELETED_FIELD_NUMBER: _builtins.int
     page: _builtins.int
     """The page, from 1 (default 1)."""
     per_page: _builtins.int
@@ -565,6 +570,14 @@ class ListSecretsRequest(_message.Message):
     """Only secrets with a value in this environment."""
     search: _builtins.str
     """Only names that contain this."""
+    cursor: _builtins.str
+    """Read the whole list in pieces, each secret once whatever is made or deleted meanwhile: empty for the first
+    piece, then `next_cursor` of the one before, with the same filters and order. Not together with `page`.
+    """
+    limit: _builtins.int
+    """Rows of a piece, 1 to 100 (default 100); only with `cursor`."""
+    deleted: _builtins.bool
+    """Secrets that were deleted and can still be restored, instead of the live ones (default false)."""
     @_builtins.property
     def expires_before(self) -> _timestamp_pb2.Timestamp:
         """Only secrets whose row expires before this; sorted by `expires_at` it says what to renew next."""
@@ -581,15 +594,24 @@ class ListSecretsRequest(_message.Message):
         environment: _builtins.str | None = ...,
         search: _builtins.str | None = ...,
         expires_before: _timestamp_pb2.Timestamp | None = ...,
+        cursor: _builtins.str | None = ...,
+        limit: _builtins.int | None = ...,
+        deleted: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_collection_id", b"_collection_id", "_environment", b"_environment", "_order", b"_order", "_page", b"_page", "_per_page", b"_per_page", "_search", b"_search", "_secret_type", b"_secret_type", "_sort", b"_sort", "collection_id", b"collection_id", "environment", b"environment", "expires_before", b"expires_before", "order", b"order", "page", b"page", "per_page", b"per_page", "search", b"search", "secret_type", b"secret_type", "sort", b"sort"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_collection_id", b"_collection_id", "_cursor", b"_cursor", "_deleted", b"_deleted", "_environment", b"_environment", "_limit", b"_limit", "_order", b"_order", "_page", b"_page", "_per_page", b"_per_page", "_search", b"_search", "_secret_type", b"_secret_type", "_sort", b"_sort", "collection_id", b"collection_id", "cursor", b"cursor", "deleted", b"deleted", "environment", b"environment", "expires_before", b"expires_before", "limit", b"limit", "order", b"order", "page", b"page", "per_page", b"per_page", "search", b"search", "secret_type", b"secret_type", "sort", b"sort"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_collection_id", b"_collection_id", "_environment", b"_environment", "_order", b"_order", "_page", b"_page", "_per_page", b"_per_page", "_search", b"_search", "_secret_type", b"_secret_type", "_sort", b"_sort", "collection_id", b"collection_id", "environment", b"environment", "expires_before", b"expires_before", "order", b"order", "page", b"page", "per_page", b"per_page", "search", b"search", "secret_type", b"secret_type", "sort", b"sort"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_collection_id", b"_collection_id", "_cursor", b"_cursor", "_deleted", b"_deleted", "_environment", b"_environment", "_limit", b"_limit", "_order", b"_order", "_page", b"_page", "_per_page", b"_per_page", "_search", b"_search", "_secret_type", b"_secret_type", "_sort", b"_sort", "collection_id", b"collection_id", "cursor", b"cursor", "deleted", b"deleted", "environment", b"environment", "expires_before", b"expires_before", "limit", b"limit", "order", b"order", "page", b"page", "per_page", b"per_page", "search", b"search", "secret_type", b"secret_type", "sort", b"sort"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__collection_id: _TypeAlias = _typing.Literal["collection_id"]  # noqa: Y015
     _WhichOneofArgType__collection_id: _TypeAlias = _typing.Literal["_collection_id", b"_collection_id"]  # noqa: Y015
+    _WhichOneofReturnType__cursor: _TypeAlias = _typing.Literal["cursor"]  # noqa: Y015
+    _WhichOneofArgType__cursor: _TypeAlias = _typing.Literal["_cursor", b"_cursor"]  # noqa: Y015
+    _WhichOneofReturnType__deleted: _TypeAlias = _typing.Literal["deleted"]  # noqa: Y015
+    _WhichOneofArgType__deleted: _TypeAlias = _typing.Literal["_deleted", b"_deleted"]  # noqa: Y015
     _WhichOneofReturnType__environment: _TypeAlias = _typing.Literal["environment"]  # noqa: Y015
     _WhichOneofArgType__environment: _TypeAlias = _typing.Literal["_environment", b"_environment"]  # noqa: Y015
+    _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
+    _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
     _WhichOneofReturnType__order: _TypeAlias = _typing.Literal["order"]  # noqa: Y015
     _WhichOneofArgType__order: _TypeAlias = _typing.Literal["_order", b"_order"]  # noqa: Y015
     _WhichOneofReturnType__page: _TypeAlias = _typing.Literal["page"]  # noqa: Y015
@@ -605,7 +627,13 @@ class ListSecretsRequest(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__collection_id) -> _WhichOneofReturnType__collection_id | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cursor) -> _WhichOneofReturnType__cursor | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__deleted) -> _WhichOneofReturnType__deleted | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__environment) -> _WhichOneofReturnType__environment | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__order) -> _WhichOneofReturnType__order | None: ...
     @_typing.overload
@@ -629,23 +657,29 @@ class ListSecretsResponse(_message.Message):
 
     SECRETS_FIELD_NUMBER: _builtins.int
     PAGE_FIELD_NUMBER: _builtins.int
+    CURSOR_PAGE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def secrets(self) -> _containers.RepeatedCompositeFieldContainer[Global___Secret]:
         """The rows."""
 
     @_builtins.property
     def page(self) -> _page_pb2.Page:
-        """Where the page stands."""
+        """Where the page stands; not with `cursor`."""
+
+    @_builtins.property
+    def cursor_page(self) -> _page_pb2.CursorPage:
+        """Where the next piece begins; only with `cursor`."""
 
     def __init__(
         self,
         *,
         secrets: _abc.Iterable[Global___Secret] | None = ...,
         page: _page_pb2.Page | None = ...,
+        cursor_page: _page_pb2.CursorPage | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["page", b"page"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cursor_page", b"cursor_page", "page", b"page"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page", b"page", "secrets", b"secrets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor_page", b"cursor_page", "page", b"page", "secrets", b"secrets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -672,6 +706,7 @@ class Secret(_message.Message):
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     CERTIFICATE_TYPE_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
+    DELETED_AT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Its id, a UUID."""
     name: _builtins.str
@@ -710,6 +745,10 @@ class Secret(_message.Message):
     def metadata(self) -> Global___CertificateMetadata:
         """Certificates only: what was read from it."""
 
+    @_builtins.property
+    def deleted_at(self) -> _timestamp_pb2.Timestamp:
+        """Deleted ones only: when it was deleted. It can be restored for 7 days."""
+
     def __init__(
         self,
         *,
@@ -728,10 +767,11 @@ class Secret(_message.Message):
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         certificate_type: _builtins.str | None = ...,
         metadata: Global___CertificateMetadata | None = ...,
+        deleted_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_certificate_type", b"_certificate_type", "_collection_id", b"_collection_id", "_description", b"_description", "certificate_type", b"certificate_type", "collection_id", b"collection_id", "created_at", b"created_at", "description", b"description", "expires_at", b"expires_at", "metadata", b"metadata", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_certificate_type", b"_certificate_type", "_collection_id", b"_collection_id", "_description", b"_description", "certificate_type", b"certificate_type", "collection_id", b"collection_id", "created_at", b"created_at", "deleted_at", b"deleted_at", "description", b"description", "expires_at", b"expires_at", "metadata", b"metadata", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_certificate_type", b"_certificate_type", "_collection_id", b"_collection_id", "_description", b"_description", "base_environment", b"base_environment", "certificate_type", b"certificate_type", "collection_id", b"collection_id", "created_at", b"created_at", "description", b"description", "environment_count", b"environment_count", "expires_at", b"expires_at", "id", b"id", "metadata", b"metadata", "name", b"name", "secret_type", b"secret_type", "shortcode_name", b"shortcode_name", "strict_expiry_enforcement", b"strict_expiry_enforcement", "updated_at", b"updated_at", "value_version", b"value_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_certificate_type", b"_certificate_type", "_collection_id", b"_collection_id", "_description", b"_description", "base_environment", b"base_environment", "certificate_type", b"certificate_type", "collection_id", b"collection_id", "created_at", b"created_at", "deleted_at", b"deleted_at", "description", b"description", "environment_count", b"environment_count", "expires_at", b"expires_at", "id", b"id", "metadata", b"metadata", "name", b"name", "secret_type", b"secret_type", "shortcode_name", b"shortcode_name", "strict_expiry_enforcement", b"strict_expiry_enforcement", "updated_at", b"updated_at", "value_version", b"value_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__certificate_type: _TypeAlias = _typing.Literal["certificate_type"]  # noqa: Y015
     _WhichOneofArgType__certificate_type: _TypeAlias = _typing.Literal["_certificate_type", b"_certificate_type"]  # noqa: Y015
@@ -747,6 +787,119 @@ class Secret(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__description) -> _WhichOneofReturnType__description | None: ...
 
 Global___Secret: _TypeAlias = Secret  # noqa: Y015
+
+@_typing.final
+class UpdateSecretRequest(_message.Message):
+    """What to change of a secret; at least one member."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    COLLECTION_ID_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    STRICT_EXPIRY_ENFORCEMENT_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The secret's id, a UUID."""
+    name: _builtins.str
+    """A new name, by the rules of creation."""
+    description: _builtins.str
+    """A new description; null clears it."""
+    collection_id: _builtins.str
+    """Another collection, a UUID; null: none."""
+    strict_expiry_enforcement: _builtins.bool
+    """Refuse access after `expires_at`."""
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """Another expiry; null clears it, and a certificate then expires with its leaf."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Which of these to change; over HTTP: the members that the body has, also those that are null."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        name: _builtins.str | None = ...,
+        description: _builtins.str | None = ...,
+        collection_id: _builtins.str | None = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+        strict_expiry_enforcement: _builtins.bool | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_collection_id", b"_collection_id", "_description", b"_description", "_name", b"_name", "_strict_expiry_enforcement", b"_strict_expiry_enforcement", "collection_id", b"collection_id", "description", b"description", "expires_at", b"expires_at", "name", b"name", "strict_expiry_enforcement", b"strict_expiry_enforcement", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_collection_id", b"_collection_id", "_description", b"_description", "_name", b"_name", "_strict_expiry_enforcement", b"_strict_expiry_enforcement", "collection_id", b"collection_id", "description", b"description", "expires_at", b"expires_at", "id", b"id", "name", b"name", "strict_expiry_enforcement", b"strict_expiry_enforcement", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__collection_id: _TypeAlias = _typing.Literal["collection_id"]  # noqa: Y015
+    _WhichOneofArgType__collection_id: _TypeAlias = _typing.Literal["_collection_id", b"_collection_id"]  # noqa: Y015
+    _WhichOneofReturnType__description: _TypeAlias = _typing.Literal["description"]  # noqa: Y015
+    _WhichOneofArgType__description: _TypeAlias = _typing.Literal["_description", b"_description"]  # noqa: Y015
+    _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
+    _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
+    _WhichOneofReturnType__strict_expiry_enforcement: _TypeAlias = _typing.Literal["strict_expiry_enforcement"]  # noqa: Y015
+    _WhichOneofArgType__strict_expiry_enforcement: _TypeAlias = _typing.Literal["_strict_expiry_enforcement", b"_strict_expiry_enforcement"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__collection_id) -> _WhichOneofReturnType__collection_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__description) -> _WhichOneofReturnType__description | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__strict_expiry_enforcement) -> _WhichOneofReturnType__strict_expiry_enforcement | None: ...
+
+Global___UpdateSecretRequest: _TypeAlias = UpdateSecretRequest  # noqa: Y015
+
+@_typing.final
+class RestoreSecretRequest(_message.Message):
+    """Which deleted secret."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Its id, a UUID."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RestoreSecretRequest: _TypeAlias = RestoreSecretRequest  # noqa: Y015
+
+@_typing.final
+class DeleteSecretEnvironmentRequest(_message.Message):
+    """Which value."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    ENVIRONMENT_NAME_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The secret's id, a UUID."""
+    environment_name: _builtins.str
+    """Name of the environment; not the base one."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        environment_name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["environment_name", b"environment_name", "id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteSecretEnvironmentRequest: _TypeAlias = DeleteSecretEnvironmentRequest  # noqa: Y015
 
 @_typing.final
 class GetSecretRequest(_message.Message):
@@ -1277,6 +1430,131 @@ class AccessSecretResponse(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType_content) -> _WhichOneofReturnType_content | None: ...
 
 Global___AccessSecretResponse: _TypeAlias = AccessSecretResponse  # noqa: Y015
+
+@_typing.final
+class BatchAccessSecretsRequest(_message.Message):
+    """Which values, all of one tenant."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Item(_message.Message):
+        """One value."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        SECRET_ID_FIELD_NUMBER: _builtins.int
+        NAME_FIELD_NUMBER: _builtins.int
+        ENVIRONMENT_FIELD_NUMBER: _builtins.int
+        VALUE_VERSION_FIELD_NUMBER: _builtins.int
+        secret_id: _builtins.str
+        """By id, a UUID."""
+        name: _builtins.str
+        """By name."""
+        environment: _builtins.str
+        """Name of the environment; default: the secret's base environment."""
+        value_version: _builtins.int
+        """Which version; default: the current one."""
+        def __init__(
+            self,
+            *,
+            secret_id: _builtins.str = ...,
+            name: _builtins.str = ...,
+            environment: _builtins.str | None = ...,
+            value_version: _builtins.int | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["_environment", b"_environment", "_value_version", b"_value_version", "environment", b"environment", "name", b"name", "secret", b"secret", "secret_id", b"secret_id", "value_version", b"value_version"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["_environment", b"_environment", "_value_version", b"_value_version", "environment", b"environment", "name", b"name", "secret", b"secret", "secret_id", b"secret_id", "value_version", b"value_version"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        _WhichOneofReturnType__environment: _TypeAlias = _typing.Literal["environment"]  # noqa: Y015
+        _WhichOneofArgType__environment: _TypeAlias = _typing.Literal["_environment", b"_environment"]  # noqa: Y015
+        _WhichOneofReturnType__value_version: _TypeAlias = _typing.Literal["value_version"]  # noqa: Y015
+        _WhichOneofArgType__value_version: _TypeAlias = _typing.Literal["_value_version", b"_value_version"]  # noqa: Y015
+        _WhichOneofReturnType_secret: _TypeAlias = _typing.Literal["secret_id", "name"]  # noqa: Y015
+        _WhichOneofArgType_secret: _TypeAlias = _typing.Literal["secret", b"secret"]  # noqa: Y015
+        @_typing.overload
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__environment) -> _WhichOneofReturnType__environment | None: ...
+        @_typing.overload
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__value_version) -> _WhichOneofReturnType__value_version | None: ...
+        @_typing.overload
+        def WhichOneof(self, oneof_group: _WhichOneofArgType_secret) -> _WhichOneofReturnType_secret | None: ...
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    """The tenant, a UUID."""
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___BatchAccessSecretsRequest.Item]:
+        """1 to 100."""
+
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        items: _abc.Iterable[Global___BatchAccessSecretsRequest.Item] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchAccessSecretsRequest: _TypeAlias = BatchAccessSecretsRequest  # noqa: Y015
+
+@_typing.final
+class BatchAccessSecretsResponse(_message.Message):
+    """An answer for each item, in the order asked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Result(_message.Message):
+        """One answer."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        SECRET_FIELD_NUMBER: _builtins.int
+        ERROR_FIELD_NUMBER: _builtins.int
+        @_builtins.property
+        def secret(self) -> Global___AccessSecretResponse:
+            """The value."""
+
+        @_builtins.property
+        def error(self) -> _status_pb2.Status:
+            """Why there is none, as the status that AccessSecret would have ended with."""
+
+        def __init__(
+            self,
+            *,
+            secret: Global___AccessSecretResponse | None = ...,
+            error: _status_pb2.Status | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "result", b"result", "secret", b"secret"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "result", b"result", "secret", b"secret"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["secret", "error"]  # noqa: Y015
+        _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+        def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___BatchAccessSecretsResponse.Result]:
+        """As many as items."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___BatchAccessSecretsResponse.Result] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchAccessSecretsResponse: _TypeAlias = BatchAccessSecretsResponse  # noqa: Y015
 
 @_typing.final
 class RewrapBatchRequest(_message.Message):

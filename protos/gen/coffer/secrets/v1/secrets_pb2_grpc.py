@@ -3,7 +3,13 @@
 import grpc
 import warnings
 
+from coffer.secrets.v1 import account_pb2 as coffer_dot_secrets_dot_v1_dot_account__pb2
+from coffer.secrets.v1 import api_keys_pb2 as coffer_dot_secrets_dot_v1_dot_api__keys__pb2
+from coffer.secrets.v1 import audit_logs_pb2 as coffer_dot_secrets_dot_v1_dot_audit__logs__pb2
+from coffer.secrets.v1 import collections_pb2 as coffer_dot_secrets_dot_v1_dot_collections__pb2
+from coffer.secrets.v1 import environments_pb2 as coffer_dot_secrets_dot_v1_dot_environments__pb2
 from coffer.secrets.v1 import secrets_pb2 as coffer_dot_secrets_dot_v1_dot_secrets__pb2
+from coffer.secrets.v1 import versions_pb2 as coffer_dot_secrets_dot_v1_dot_versions__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -65,10 +71,135 @@ class SecretsServiceStub:
                 request_serializer=coffer_dot_secrets_dot_v1_dot_secrets__pb2.DeleteSecretRequest.SerializeToString,
                 response_deserializer=coffer_dot_secrets_dot_v1_dot_secrets__pb2.DeleteSecretResponse.FromString,
                 _registered_method=True)
+        self.UpdateSecret = channel.unary_unary(
+                '/coffer.secrets.v1.SecretsService/UpdateSecret',
+                request_serializer=coffer_dot_secrets_dot_v1_dot_secrets__pb2.UpdateSecretRequest.SerializeToString,
+                response_deserializer=coffer_dot_secrets_dot_v1_dot_secrets__pb2.Secret.FromString,
+                _registered_method=True)
+        self.ListSecretVersions = channel.unary_unary(
+                '/coffer.secrets.v1.SecretsService/ListSecretVersions',
+                request_serializer=coffer_dot_secrets_dot_v1_dot_versions__pb2.ListSecretVersionsRequest.SerializeToString,
+                response_deserializer=coffer_dot_secrets_dot_v1_dot_versions__pb2.ListSecretVersionsResponse.FromString,
+                _registered_method=True)
+        self.RestoreSecretVersion = channel.unary_unary(
+                '/coffer.secrets.v1.SecretsService/RestoreSecretVersion',
+                request_serializer=coffer_dot_secrets_dot_v1_dot_versions__pb2.RestoreSecretVersionRequest.SerializeToString,
+                response_deserializer=coffer_dot_secrets_dot_v1_dot_secrets__pb2.PutSecretValueResponse.FromString,
+                _registered_method=True)
+        self.RestoreSecret = channel.unary_unary(
+                '/coffer.secrets.v1.SecretsService/RestoreSecret',
+                request_serializer=coffer_dot_secrets_dot_v1_dot_secrets__pb2.RestoreSecretRequest.SerializeToString,
+                response_deserializer=coffer_dot_secrets_dot_v1_dot_secrets__pb2.Secret.FromString,
+                _registered_method=True)
+        self.DeleteSecretEnvironment = channel.unary_unary(
+                '/coffer.secrets.v1.SecretsService/DeleteSecretEnvironment',
+                request_serializer=coffer_dot_secrets_dot_v1_dot_secrets__pb2.DeleteSecretEnvironmentRequest.SerializeToString,
+                response_deserializer=coffer_dot_secrets_dot_v1_dot_secrets__pb2.DeleteSecretResponse.FromString,
+                _registered_method=True)
+        self.ListEnvironments = channel.unary_unary(
+                '/coffer.secrets.v1.SecretsService/ListEnvironments',
+                request_serializer=coffer_dot_secrets_dot_v1_dot_environments__pb2.ListEnvironmentsRequest.SerializeToString,
+                response_deserializer=coffer_dot_secrets_dot_v1_dot_environments__pb2.ListEnvironmentsResponse.FromString,
+                _registered_method=True)
+        self.GetEnvironment = channel.unary_unary(
+                '/coffer.secrets.v1.SecretsService/GetEnvironment',
+                request_serializer=coffer_dot_secrets_dot_v1_dot_environments__pb2.GetEnvironmentRequest.SerializeToString,
+                response_deserializer=coffer_dot_secrets_dot_v1_dot_environments__pb2.SecretEnvironment.FromString,
+                _registered_method=True)
+        self.CreateEnvironment = channel.unary_unary(
+                '/coffer.secrets.v1.SecretsService/CreateEnvironment',
+                request_serializer=coffer_dot_secrets_dot_v1_dot_environments__pb2.CreateEnvironmentRequest.SerializeToString,
+                response_deserializer=coffer_dot_secrets_dot_v1_dot_environments__pb2.SecretEnvironment.FromString,
+                _registered_method=True)
+        self.UpdateEnvironment = channel.unary_unary(
+                '/coffer.secrets.v1.SecretsService/UpdateEnvironment',
+                request_serializer=coffer_dot_secrets_dot_v1_dot_environments__pb2.UpdateEnvironmentRequest.SerializeToString,
+                response_deserializer=coffer_dot_secrets_dot_v1_dot_environments__pb2.SecretEnvironment.FromString,
+                _registered_method=True)
+        self.DeleteEnvironment = channel.unary_unary(
+                '/coffer.secrets.v1.SecretsService/DeleteEnvironment',
+                request_serializer=coffer_dot_secrets_dot_v1_dot_environments__pb2.DeleteEnvironmentRequest.SerializeToString,
+                response_deserializer=coffer_dot_secrets_dot_v1_dot_environments__pb2.DeleteEnvironmentResponse.FromString,
+                _registered_method=True)
+        self.ListCollections = channel.unary_unary(
+                '/coffer.secrets.v1.SecretsService/ListCollections',
+                request_serializer=coffer_dot_secrets_dot_v1_dot_collections__pb2.ListCollectionsRequest.SerializeToString,
+                response_deserializer=coffer_dot_secrets_dot_v1_dot_collections__pb2.ListCollectionsResponse.FromString,
+                _registered_method=True)
+        self.GetCollection = channel.unary_unary(
+                '/coffer.secrets.v1.SecretsService/GetCollection',
+                request_serializer=coffer_dot_secrets_dot_v1_dot_collections__pb2.GetCollectionRequest.SerializeToString,
+                response_deserializer=coffer_dot_secrets_dot_v1_dot_collections__pb2.Collection.FromString,
+                _registered_method=True)
+        self.CreateCollection = channel.unary_unary(
+                '/coffer.secrets.v1.SecretsService/CreateCollection',
+                request_serializer=coffer_dot_secrets_dot_v1_dot_collections__pb2.CreateCollectionRequest.SerializeToString,
+                response_deserializer=coffer_dot_secrets_dot_v1_dot_collections__pb2.Collection.FromString,
+                _registered_method=True)
+        self.UpdateCollection = channel.unary_unary(
+                '/coffer.secrets.v1.SecretsService/UpdateCollection',
+                request_serializer=coffer_dot_secrets_dot_v1_dot_collections__pb2.UpdateCollectionRequest.SerializeToString,
+                response_deserializer=coffer_dot_secrets_dot_v1_dot_collections__pb2.Collection.FromString,
+                _registered_method=True)
+        self.DeleteCollection = channel.unary_unary(
+                '/coffer.secrets.v1.SecretsService/DeleteCollection',
+                request_serializer=coffer_dot_secrets_dot_v1_dot_collections__pb2.DeleteCollectionRequest.SerializeToString,
+                response_deserializer=coffer_dot_secrets_dot_v1_dot_collections__pb2.DeleteCollectionResponse.FromString,
+                _registered_method=True)
+        self.ListApiKeys = channel.unary_unary(
+                '/coffer.secrets.v1.SecretsService/ListApiKeys',
+                request_serializer=coffer_dot_secrets_dot_v1_dot_api__keys__pb2.ListApiKeysRequest.SerializeToString,
+                response_deserializer=coffer_dot_secrets_dot_v1_dot_api__keys__pb2.ListApiKeysResponse.FromString,
+                _registered_method=True)
+        self.GetApiKey = channel.unary_unary(
+                '/coffer.secrets.v1.SecretsService/GetApiKey',
+                request_serializer=coffer_dot_secrets_dot_v1_dot_api__keys__pb2.GetApiKeyRequest.SerializeToString,
+                response_deserializer=coffer_dot_secrets_dot_v1_dot_api__keys__pb2.ApiKey.FromString,
+                _registered_method=True)
+        self.CreateApiKey = channel.unary_unary(
+                '/coffer.secrets.v1.SecretsService/CreateApiKey',
+                request_serializer=coffer_dot_secrets_dot_v1_dot_api__keys__pb2.CreateApiKeyRequest.SerializeToString,
+                response_deserializer=coffer_dot_secrets_dot_v1_dot_api__keys__pb2.CreatedApiKey.FromString,
+                _registered_method=True)
+        self.RevokeApiKey = channel.unary_unary(
+                '/coffer.secrets.v1.SecretsService/RevokeApiKey',
+                request_serializer=coffer_dot_secrets_dot_v1_dot_api__keys__pb2.RevokeApiKeyRequest.SerializeToString,
+                response_deserializer=coffer_dot_secrets_dot_v1_dot_api__keys__pb2.RevokeApiKeyResponse.FromString,
+                _registered_method=True)
+        self.GetAccount = channel.unary_unary(
+                '/coffer.secrets.v1.SecretsService/GetAccount',
+                request_serializer=coffer_dot_secrets_dot_v1_dot_account__pb2.GetAccountRequest.SerializeToString,
+                response_deserializer=coffer_dot_secrets_dot_v1_dot_account__pb2.Account.FromString,
+                _registered_method=True)
+        self.GetAccountUsage = channel.unary_unary(
+                '/coffer.secrets.v1.SecretsService/GetAccountUsage',
+                request_serializer=coffer_dot_secrets_dot_v1_dot_account__pb2.GetAccountUsageRequest.SerializeToString,
+                response_deserializer=coffer_dot_secrets_dot_v1_dot_account__pb2.AccountUsage.FromString,
+                _registered_method=True)
+        self.ListAuditLogs = channel.unary_unary(
+                '/coffer.secrets.v1.SecretsService/ListAuditLogs',
+                request_serializer=coffer_dot_secrets_dot_v1_dot_audit__logs__pb2.ListAuditLogsRequest.SerializeToString,
+                response_deserializer=coffer_dot_secrets_dot_v1_dot_audit__logs__pb2.ListAuditLogsResponse.FromString,
+                _registered_method=True)
+        self.ListAuditEvents = channel.unary_unary(
+                '/coffer.secrets.v1.SecretsService/ListAuditEvents',
+                request_serializer=coffer_dot_secrets_dot_v1_dot_audit__logs__pb2.ListAuditEventsRequest.SerializeToString,
+                response_deserializer=coffer_dot_secrets_dot_v1_dot_audit__logs__pb2.ListAuditEventsResponse.FromString,
+                _registered_method=True)
+        self.VerifyAuditLogs = channel.unary_unary(
+                '/coffer.secrets.v1.SecretsService/VerifyAuditLogs',
+                request_serializer=coffer_dot_secrets_dot_v1_dot_audit__logs__pb2.VerifyAuditLogsRequest.SerializeToString,
+                response_deserializer=coffer_dot_secrets_dot_v1_dot_audit__logs__pb2.AuditVerification.FromString,
+                _registered_method=True)
         self.AccessSecret = channel.unary_unary(
                 '/coffer.secrets.v1.SecretsService/AccessSecret',
                 request_serializer=coffer_dot_secrets_dot_v1_dot_secrets__pb2.AccessSecretRequest.SerializeToString,
                 response_deserializer=coffer_dot_secrets_dot_v1_dot_secrets__pb2.AccessSecretResponse.FromString,
+                _registered_method=True)
+        self.BatchAccessSecrets = channel.unary_unary(
+                '/coffer.secrets.v1.SecretsService/BatchAccessSecrets',
+                request_serializer=coffer_dot_secrets_dot_v1_dot_secrets__pb2.BatchAccessSecretsRequest.SerializeToString,
+                response_deserializer=coffer_dot_secrets_dot_v1_dot_secrets__pb2.BatchAccessSecretsResponse.FromString,
                 _registered_method=True)
         self.RewrapBatch = channel.unary_unary(
                 '/coffer.secrets.v1.SecretsService/RewrapBatch',
@@ -123,8 +254,183 @@ class SecretsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateSecret(self, request, context):
+        """Change what is in clear of a secret: its name, description, collection or expiry. Never needs a key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSecretVersions(self, request, context):
+        """The history of a secret's value in one environment, newest first, without values.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RestoreSecretVersion(self, request, context):
+        """Make an old value the current one: it is sealed anew, as the next version.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RestoreSecret(self, request, context):
+        """Undo a deletion, within 7 days. `conflict` when the name is taken again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteSecretEnvironment(self, request, context):
+        """Remove a secret's value, with its history, from one environment other than its base. Not undone.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListEnvironments(self, request, context):
+        """Every environment of the tenant, by name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetEnvironment(self, request, context):
+        """One environment.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateEnvironment(self, request, context):
+        """Make an environment.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateEnvironment(self, request, context):
+        """Change an environment, or make it the default one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteEnvironment(self, request, context):
+        """Delete an environment: `conflict` while it is the default or a live secret has a value there.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCollections(self, request, context):
+        """A page of the tenant's collections, by name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCollection(self, request, context):
+        """One collection.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateCollection(self, request, context):
+        """Make a collection.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateCollection(self, request, context):
+        """Change a collection's name or description.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteCollection(self, request, context):
+        """Delete a collection. Its secrets stay, in no collection.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListApiKeys(self, request, context):
+        """A page of the tenant's API keys, newest first, without the keys.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetApiKey(self, request, context):
+        """One API key, without the key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateApiKey(self, request, context):
+        """Make an API key, with no scope that the caller lacks. The key is shown this once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeApiKey(self, request, context):
+        """Revoke an API key: the next request with it is 401.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAccount(self, request, context):
+        """Whose key this is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAccountUsage(self, request, context):
+        """What the tenant uses of its plan.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAuditLogs(self, request, context):
+        """A page of the tenant's audit events, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAuditEvents(self, request, context):
+        """The feed of the tenant's audit events, oldest first: at least once, never out of order.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VerifyAuditLogs(self, request, context):
+        """Verify the hash chain of the tenant's audit events.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def AccessSecret(self, request, context):
         """The decrypted value, for a consumer with a grant. Every access is an audit event: no event, no value.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchAccessSecrets(self, request, context):
+        """Up to 100 decrypted values, each with its own answer: one item's failure fails no other.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -170,10 +476,135 @@ def add_SecretsServiceServicer_to_server(servicer, server):
                     request_deserializer=coffer_dot_secrets_dot_v1_dot_secrets__pb2.DeleteSecretRequest.FromString,
                     response_serializer=coffer_dot_secrets_dot_v1_dot_secrets__pb2.DeleteSecretResponse.SerializeToString,
             ),
+            'UpdateSecret': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateSecret,
+                    request_deserializer=coffer_dot_secrets_dot_v1_dot_secrets__pb2.UpdateSecretRequest.FromString,
+                    response_serializer=coffer_dot_secrets_dot_v1_dot_secrets__pb2.Secret.SerializeToString,
+            ),
+            'ListSecretVersions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSecretVersions,
+                    request_deserializer=coffer_dot_secrets_dot_v1_dot_versions__pb2.ListSecretVersionsRequest.FromString,
+                    response_serializer=coffer_dot_secrets_dot_v1_dot_versions__pb2.ListSecretVersionsResponse.SerializeToString,
+            ),
+            'RestoreSecretVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestoreSecretVersion,
+                    request_deserializer=coffer_dot_secrets_dot_v1_dot_versions__pb2.RestoreSecretVersionRequest.FromString,
+                    response_serializer=coffer_dot_secrets_dot_v1_dot_secrets__pb2.PutSecretValueResponse.SerializeToString,
+            ),
+            'RestoreSecret': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestoreSecret,
+                    request_deserializer=coffer_dot_secrets_dot_v1_dot_secrets__pb2.RestoreSecretRequest.FromString,
+                    response_serializer=coffer_dot_secrets_dot_v1_dot_secrets__pb2.Secret.SerializeToString,
+            ),
+            'DeleteSecretEnvironment': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteSecretEnvironment,
+                    request_deserializer=coffer_dot_secrets_dot_v1_dot_secrets__pb2.DeleteSecretEnvironmentRequest.FromString,
+                    response_serializer=coffer_dot_secrets_dot_v1_dot_secrets__pb2.DeleteSecretResponse.SerializeToString,
+            ),
+            'ListEnvironments': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListEnvironments,
+                    request_deserializer=coffer_dot_secrets_dot_v1_dot_environments__pb2.ListEnvironmentsRequest.FromString,
+                    response_serializer=coffer_dot_secrets_dot_v1_dot_environments__pb2.ListEnvironmentsResponse.SerializeToString,
+            ),
+            'GetEnvironment': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetEnvironment,
+                    request_deserializer=coffer_dot_secrets_dot_v1_dot_environments__pb2.GetEnvironmentRequest.FromString,
+                    response_serializer=coffer_dot_secrets_dot_v1_dot_environments__pb2.SecretEnvironment.SerializeToString,
+            ),
+            'CreateEnvironment': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateEnvironment,
+                    request_deserializer=coffer_dot_secrets_dot_v1_dot_environments__pb2.CreateEnvironmentRequest.FromString,
+                    response_serializer=coffer_dot_secrets_dot_v1_dot_environments__pb2.SecretEnvironment.SerializeToString,
+            ),
+            'UpdateEnvironment': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateEnvironment,
+                    request_deserializer=coffer_dot_secrets_dot_v1_dot_environments__pb2.UpdateEnvironmentRequest.FromString,
+                    response_serializer=coffer_dot_secrets_dot_v1_dot_environments__pb2.SecretEnvironment.SerializeToString,
+            ),
+            'DeleteEnvironment': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteEnvironment,
+                    request_deserializer=coffer_dot_secrets_dot_v1_dot_environments__pb2.DeleteEnvironmentRequest.FromString,
+                    response_serializer=coffer_dot_secrets_dot_v1_dot_environments__pb2.DeleteEnvironmentResponse.SerializeToString,
+            ),
+            'ListCollections': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCollections,
+                    request_deserializer=coffer_dot_secrets_dot_v1_dot_collections__pb2.ListCollectionsRequest.FromString,
+                    response_serializer=coffer_dot_secrets_dot_v1_dot_collections__pb2.ListCollectionsResponse.SerializeToString,
+            ),
+            'GetCollection': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCollection,
+                    request_deserializer=coffer_dot_secrets_dot_v1_dot_collections__pb2.GetCollectionRequest.FromString,
+                    response_serializer=coffer_dot_secrets_dot_v1_dot_collections__pb2.Collection.SerializeToString,
+            ),
+            'CreateCollection': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateCollection,
+                    request_deserializer=coffer_dot_secrets_dot_v1_dot_collections__pb2.CreateCollectionRequest.FromString,
+                    response_serializer=coffer_dot_secrets_dot_v1_dot_collections__pb2.Collection.SerializeToString,
+            ),
+            'UpdateCollection': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateCollection,
+                    request_deserializer=coffer_dot_secrets_dot_v1_dot_collections__pb2.UpdateCollectionRequest.FromString,
+                    response_serializer=coffer_dot_secrets_dot_v1_dot_collections__pb2.Collection.SerializeToString,
+            ),
+            'DeleteCollection': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteCollection,
+                    request_deserializer=coffer_dot_secrets_dot_v1_dot_collections__pb2.DeleteCollectionRequest.FromString,
+                    response_serializer=coffer_dot_secrets_dot_v1_dot_collections__pb2.DeleteCollectionResponse.SerializeToString,
+            ),
+            'ListApiKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListApiKeys,
+                    request_deserializer=coffer_dot_secrets_dot_v1_dot_api__keys__pb2.ListApiKeysRequest.FromString,
+                    response_serializer=coffer_dot_secrets_dot_v1_dot_api__keys__pb2.ListApiKeysResponse.SerializeToString,
+            ),
+            'GetApiKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetApiKey,
+                    request_deserializer=coffer_dot_secrets_dot_v1_dot_api__keys__pb2.GetApiKeyRequest.FromString,
+                    response_serializer=coffer_dot_secrets_dot_v1_dot_api__keys__pb2.ApiKey.SerializeToString,
+            ),
+            'CreateApiKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateApiKey,
+                    request_deserializer=coffer_dot_secrets_dot_v1_dot_api__keys__pb2.CreateApiKeyRequest.FromString,
+                    response_serializer=coffer_dot_secrets_dot_v1_dot_api__keys__pb2.CreatedApiKey.SerializeToString,
+            ),
+            'RevokeApiKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeApiKey,
+                    request_deserializer=coffer_dot_secrets_dot_v1_dot_api__keys__pb2.RevokeApiKeyRequest.FromString,
+                    response_serializer=coffer_dot_secrets_dot_v1_dot_api__keys__pb2.RevokeApiKeyResponse.SerializeToString,
+            ),
+            'GetAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAccount,
+                    request_deserializer=coffer_dot_secrets_dot_v1_dot_account__pb2.GetAccountRequest.FromString,
+                    response_serializer=coffer_dot_secrets_dot_v1_dot_account__pb2.Account.SerializeToString,
+            ),
+            'GetAccountUsage': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAccountUsage,
+                    request_deserializer=coffer_dot_secrets_dot_v1_dot_account__pb2.GetAccountUsageRequest.FromString,
+                    response_serializer=coffer_dot_secrets_dot_v1_dot_account__pb2.AccountUsage.SerializeToString,
+            ),
+            'ListAuditLogs': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAuditLogs,
+                    request_deserializer=coffer_dot_secrets_dot_v1_dot_audit__logs__pb2.ListAuditLogsRequest.FromString,
+                    response_serializer=coffer_dot_secrets_dot_v1_dot_audit__logs__pb2.ListAuditLogsResponse.SerializeToString,
+            ),
+            'ListAuditEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAuditEvents,
+                    request_deserializer=coffer_dot_secrets_dot_v1_dot_audit__logs__pb2.ListAuditEventsRequest.FromString,
+                    response_serializer=coffer_dot_secrets_dot_v1_dot_audit__logs__pb2.ListAuditEventsResponse.SerializeToString,
+            ),
+            'VerifyAuditLogs': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyAuditLogs,
+                    request_deserializer=coffer_dot_secrets_dot_v1_dot_audit__logs__pb2.VerifyAuditLogsRequest.FromString,
+                    response_serializer=coffer_dot_secrets_dot_v1_dot_audit__logs__pb2.AuditVerification.SerializeToString,
+            ),
             'AccessSecret': grpc.unary_unary_rpc_method_handler(
                     servicer.AccessSecret,
                     request_deserializer=coffer_dot_secrets_dot_v1_dot_secrets__pb2.AccessSecretRequest.FromString,
                     response_serializer=coffer_dot_secrets_dot_v1_dot_secrets__pb2.AccessSecretResponse.SerializeToString,
+            ),
+            'BatchAccessSecrets': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchAccessSecrets,
+                    request_deserializer=coffer_dot_secrets_dot_v1_dot_secrets__pb2.BatchAccessSecretsRequest.FromString,
+                    response_serializer=coffer_dot_secrets_dot_v1_dot_secrets__pb2.BatchAccessSecretsResponse.SerializeToString,
             ),
             'RewrapBatch': grpc.unary_unary_rpc_method_handler(
                     servicer.RewrapBatch,
@@ -355,6 +786,654 @@ class SecretsService:
             _registered_method=True)
 
     @staticmethod
+    def UpdateSecret(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/coffer.secrets.v1.SecretsService/UpdateSecret',
+            coffer_dot_secrets_dot_v1_dot_secrets__pb2.UpdateSecretRequest.SerializeToString,
+            coffer_dot_secrets_dot_v1_dot_secrets__pb2.Secret.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSecretVersions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/coffer.secrets.v1.SecretsService/ListSecretVersions',
+            coffer_dot_secrets_dot_v1_dot_versions__pb2.ListSecretVersionsRequest.SerializeToString,
+            coffer_dot_secrets_dot_v1_dot_versions__pb2.ListSecretVersionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RestoreSecretVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/coffer.secrets.v1.SecretsService/RestoreSecretVersion',
+            coffer_dot_secrets_dot_v1_dot_versions__pb2.RestoreSecretVersionRequest.SerializeToString,
+            coffer_dot_secrets_dot_v1_dot_secrets__pb2.PutSecretValueResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RestoreSecret(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/coffer.secrets.v1.SecretsService/RestoreSecret',
+            coffer_dot_secrets_dot_v1_dot_secrets__pb2.RestoreSecretRequest.SerializeToString,
+            coffer_dot_secrets_dot_v1_dot_secrets__pb2.Secret.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteSecretEnvironment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/coffer.secrets.v1.SecretsService/DeleteSecretEnvironment',
+            coffer_dot_secrets_dot_v1_dot_secrets__pb2.DeleteSecretEnvironmentRequest.SerializeToString,
+            coffer_dot_secrets_dot_v1_dot_secrets__pb2.DeleteSecretResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListEnvironments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/coffer.secrets.v1.SecretsService/ListEnvironments',
+            coffer_dot_secrets_dot_v1_dot_environments__pb2.ListEnvironmentsRequest.SerializeToString,
+            coffer_dot_secrets_dot_v1_dot_environments__pb2.ListEnvironmentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetEnvironment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/coffer.secrets.v1.SecretsService/GetEnvironment',
+            coffer_dot_secrets_dot_v1_dot_environments__pb2.GetEnvironmentRequest.SerializeToString,
+            coffer_dot_secrets_dot_v1_dot_environments__pb2.SecretEnvironment.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateEnvironment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/coffer.secrets.v1.SecretsService/CreateEnvironment',
+            coffer_dot_secrets_dot_v1_dot_environments__pb2.CreateEnvironmentRequest.SerializeToString,
+            coffer_dot_secrets_dot_v1_dot_environments__pb2.SecretEnvironment.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateEnvironment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/coffer.secrets.v1.SecretsService/UpdateEnvironment',
+            coffer_dot_secrets_dot_v1_dot_environments__pb2.UpdateEnvironmentRequest.SerializeToString,
+            coffer_dot_secrets_dot_v1_dot_environments__pb2.SecretEnvironment.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteEnvironment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/coffer.secrets.v1.SecretsService/DeleteEnvironment',
+            coffer_dot_secrets_dot_v1_dot_environments__pb2.DeleteEnvironmentRequest.SerializeToString,
+            coffer_dot_secrets_dot_v1_dot_environments__pb2.DeleteEnvironmentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCollections(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/coffer.secrets.v1.SecretsService/ListCollections',
+            coffer_dot_secrets_dot_v1_dot_collections__pb2.ListCollectionsRequest.SerializeToString,
+            coffer_dot_secrets_dot_v1_dot_collections__pb2.ListCollectionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCollection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/coffer.secrets.v1.SecretsService/GetCollection',
+            coffer_dot_secrets_dot_v1_dot_collections__pb2.GetCollectionRequest.SerializeToString,
+            coffer_dot_secrets_dot_v1_dot_collections__pb2.Collection.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateCollection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/coffer.secrets.v1.SecretsService/CreateCollection',
+            coffer_dot_secrets_dot_v1_dot_collections__pb2.CreateCollectionRequest.SerializeToString,
+            coffer_dot_secrets_dot_v1_dot_collections__pb2.Collection.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateCollection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/coffer.secrets.v1.SecretsService/UpdateCollection',
+            coffer_dot_secrets_dot_v1_dot_collections__pb2.UpdateCollectionRequest.SerializeToString,
+            coffer_dot_secrets_dot_v1_dot_collections__pb2.Collection.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteCollection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/coffer.secrets.v1.SecretsService/DeleteCollection',
+            coffer_dot_secrets_dot_v1_dot_collections__pb2.DeleteCollectionRequest.SerializeToString,
+            coffer_dot_secrets_dot_v1_dot_collections__pb2.DeleteCollectionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListApiKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/coffer.secrets.v1.SecretsService/ListApiKeys',
+            coffer_dot_secrets_dot_v1_dot_api__keys__pb2.ListApiKeysRequest.SerializeToString,
+            coffer_dot_secrets_dot_v1_dot_api__keys__pb2.ListApiKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetApiKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/coffer.secrets.v1.SecretsService/GetApiKey',
+            coffer_dot_secrets_dot_v1_dot_api__keys__pb2.GetApiKeyRequest.SerializeToString,
+            coffer_dot_secrets_dot_v1_dot_api__keys__pb2.ApiKey.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateApiKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/coffer.secrets.v1.SecretsService/CreateApiKey',
+            coffer_dot_secrets_dot_v1_dot_api__keys__pb2.CreateApiKeyRequest.SerializeToString,
+            coffer_dot_secrets_dot_v1_dot_api__keys__pb2.CreatedApiKey.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeApiKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/coffer.secrets.v1.SecretsService/RevokeApiKey',
+            coffer_dot_secrets_dot_v1_dot_api__keys__pb2.RevokeApiKeyRequest.SerializeToString,
+            coffer_dot_secrets_dot_v1_dot_api__keys__pb2.RevokeApiKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/coffer.secrets.v1.SecretsService/GetAccount',
+            coffer_dot_secrets_dot_v1_dot_account__pb2.GetAccountRequest.SerializeToString,
+            coffer_dot_secrets_dot_v1_dot_account__pb2.Account.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAccountUsage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/coffer.secrets.v1.SecretsService/GetAccountUsage',
+            coffer_dot_secrets_dot_v1_dot_account__pb2.GetAccountUsageRequest.SerializeToString,
+            coffer_dot_secrets_dot_v1_dot_account__pb2.AccountUsage.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAuditLogs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/coffer.secrets.v1.SecretsService/ListAuditLogs',
+            coffer_dot_secrets_dot_v1_dot_audit__logs__pb2.ListAuditLogsRequest.SerializeToString,
+            coffer_dot_secrets_dot_v1_dot_audit__logs__pb2.ListAuditLogsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAuditEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/coffer.secrets.v1.SecretsService/ListAuditEvents',
+            coffer_dot_secrets_dot_v1_dot_audit__logs__pb2.ListAuditEventsRequest.SerializeToString,
+            coffer_dot_secrets_dot_v1_dot_audit__logs__pb2.ListAuditEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyAuditLogs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/coffer.secrets.v1.SecretsService/VerifyAuditLogs',
+            coffer_dot_secrets_dot_v1_dot_audit__logs__pb2.VerifyAuditLogsRequest.SerializeToString,
+            coffer_dot_secrets_dot_v1_dot_audit__logs__pb2.AuditVerification.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def AccessSecret(request,
             target,
             options=(),
@@ -371,6 +1450,33 @@ class SecretsService:
             '/coffer.secrets.v1.SecretsService/AccessSecret',
             coffer_dot_secrets_dot_v1_dot_secrets__pb2.AccessSecretRequest.SerializeToString,
             coffer_dot_secrets_dot_v1_dot_secrets__pb2.AccessSecretResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchAccessSecrets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/coffer.secrets.v1.SecretsService/BatchAccessSecrets',
+            coffer_dot_secrets_dot_v1_dot_secrets__pb2.BatchAccessSecretsRequest.SerializeToString,
+            coffer_dot_secrets_dot_v1_dot_secrets__pb2.BatchAccessSecretsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -3,7 +3,13 @@
 isort:skip_file
 Secrets and certificates, stored under envelope encryption."""
 
+from coffer.secrets.v1 import account_pb2 as _account_pb2
+from coffer.secrets.v1 import api_keys_pb2 as _api_keys_pb2
+from coffer.secrets.v1 import audit_logs_pb2 as _audit_logs_pb2
+from coffer.secrets.v1 import collections_pb2 as _collections_pb2
+from coffer.secrets.v1 import environments_pb2 as _environments_pb2
 from coffer.secrets.v1 import secrets_pb2 as _secrets_pb2
+from coffer.secrets.v1 import versions_pb2 as _versions_pb2
 from collections import abc as _abc
 from grpc import aio as _aio
 import abc as _abc_1
@@ -45,8 +51,58 @@ class SecretsServiceStub:
     """Give a secret a new value in one environment."""
     DeleteSecret: _grpc.UnaryUnaryMultiCallable[_secrets_pb2.DeleteSecretRequest, _secrets_pb2.DeleteSecretResponse]
     """Delete a secret. Its name is free at once."""
+    UpdateSecret: _grpc.UnaryUnaryMultiCallable[_secrets_pb2.UpdateSecretRequest, _secrets_pb2.Secret]
+    """Change what is in clear of a secret: its name, description, collection or expiry. Never needs a key."""
+    ListSecretVersions: _grpc.UnaryUnaryMultiCallable[_versions_pb2.ListSecretVersionsRequest, _versions_pb2.ListSecretVersionsResponse]
+    """The history of a secret's value in one environment, newest first, without values."""
+    RestoreSecretVersion: _grpc.UnaryUnaryMultiCallable[_versions_pb2.RestoreSecretVersionRequest, _secrets_pb2.PutSecretValueResponse]
+    """Make an old value the current one: it is sealed anew, as the next version."""
+    RestoreSecret: _grpc.UnaryUnaryMultiCallable[_secrets_pb2.RestoreSecretRequest, _secrets_pb2.Secret]
+    """Undo a deletion, within 7 days. `conflict` when the name is taken again."""
+    DeleteSecretEnvironment: _grpc.UnaryUnaryMultiCallable[_secrets_pb2.DeleteSecretEnvironmentRequest, _secrets_pb2.DeleteSecretResponse]
+    """Remove a secret's value, with its history, from one environment other than its base. Not undone."""
+    ListEnvironments: _grpc.UnaryUnaryMultiCallable[_environments_pb2.ListEnvironmentsRequest, _environments_pb2.ListEnvironmentsResponse]
+    """Every environment of the tenant, by name."""
+    GetEnvironment: _grpc.UnaryUnaryMultiCallable[_environments_pb2.GetEnvironmentRequest, _environments_pb2.SecretEnvironment]
+    """One environment."""
+    CreateEnvironment: _grpc.UnaryUnaryMultiCallable[_environments_pb2.CreateEnvironmentRequest, _environments_pb2.SecretEnvironment]
+    """Make an environment."""
+    UpdateEnvironment: _grpc.UnaryUnaryMultiCallable[_environments_pb2.UpdateEnvironmentRequest, _environments_pb2.SecretEnvironment]
+    """Change an environment, or make it the default one."""
+    DeleteEnvironment: _grpc.UnaryUnaryMultiCallable[_environments_pb2.DeleteEnvironmentRequest, _environments_pb2.DeleteEnvironmentResponse]
+    """Delete an environment: `conflict` while it is the default or a live secret has a value there."""
+    ListCollections: _grpc.UnaryUnaryMultiCallable[_collections_pb2.ListCollectionsRequest, _collections_pb2.ListCollectionsResponse]
+    """A page of the tenant's collections, by name."""
+    GetCollection: _grpc.UnaryUnaryMultiCallable[_collections_pb2.GetCollectionRequest, _collections_pb2.Collection]
+    """One collection."""
+    CreateCollection: _grpc.UnaryUnaryMultiCallable[_collections_pb2.CreateCollectionRequest, _collections_pb2.Collection]
+    """Make a collection."""
+    UpdateCollection: _grpc.UnaryUnaryMultiCallable[_collections_pb2.UpdateCollectionRequest, _collections_pb2.Collection]
+    """Change a collection's name or description."""
+    DeleteCollection: _grpc.UnaryUnaryMultiCallable[_collections_pb2.DeleteCollectionRequest, _collections_pb2.DeleteCollectionResponse]
+    """Delete a collection. Its secrets stay, in no collection."""
+    ListApiKeys: _grpc.UnaryUnaryMultiCallable[_api_keys_pb2.ListApiKeysRequest, _api_keys_pb2.ListApiKeysResponse]
+    """A page of the tenant's API keys, newest first, without the keys."""
+    GetApiKey: _grpc.UnaryUnaryMultiCallable[_api_keys_pb2.GetApiKeyRequest, _api_keys_pb2.ApiKey]
+    """One API key, without the key."""
+    CreateApiKey: _grpc.UnaryUnaryMultiCallable[_api_keys_pb2.CreateApiKeyRequest, _api_keys_pb2.CreatedApiKey]
+    """Make an API key, with no scope that the caller lacks. The key is shown this once."""
+    RevokeApiKey: _grpc.UnaryUnaryMultiCallable[_api_keys_pb2.RevokeApiKeyRequest, _api_keys_pb2.RevokeApiKeyResponse]
+    """Revoke an API key: the next request with it is 401."""
+    GetAccount: _grpc.UnaryUnaryMultiCallable[_account_pb2.GetAccountRequest, _account_pb2.Account]
+    """Whose key this is."""
+    GetAccountUsage: _grpc.UnaryUnaryMultiCallable[_account_pb2.GetAccountUsageRequest, _account_pb2.AccountUsage]
+    """What the tenant uses of its plan."""
+    ListAuditLogs: _grpc.UnaryUnaryMultiCallable[_audit_logs_pb2.ListAuditLogsRequest, _audit_logs_pb2.ListAuditLogsResponse]
+    """A page of the tenant's audit events, newest first."""
+    ListAuditEvents: _grpc.UnaryUnaryMultiCallable[_audit_logs_pb2.ListAuditEventsRequest, _audit_logs_pb2.ListAuditEventsResponse]
+    """The feed of the tenant's audit events, oldest first: at least once, never out of order."""
+    VerifyAuditLogs: _grpc.UnaryUnaryMultiCallable[_audit_logs_pb2.VerifyAuditLogsRequest, _audit_logs_pb2.AuditVerification]
+    """Verify the hash chain of the tenant's audit events."""
     AccessSecret: _grpc.UnaryUnaryMultiCallable[_secrets_pb2.AccessSecretRequest, _secrets_pb2.AccessSecretResponse]
     """The decrypted value, for a consumer with a grant. Every access is an audit event: no event, no value."""
+    BatchAccessSecrets: _grpc.UnaryUnaryMultiCallable[_secrets_pb2.BatchAccessSecretsRequest, _secrets_pb2.BatchAccessSecretsResponse]
+    """Up to 100 decrypted values, each with its own answer: one item's failure fails no other."""
     RewrapBatch: _grpc.UnaryUnaryMultiCallable[_secrets_pb2.RewrapBatchRequest, _secrets_pb2.RewrapBatchResponse]
     """Move one batch of a lease's data keys to the lease's target version. Any call may be repeated."""
 
@@ -67,8 +123,58 @@ class SecretsServiceAsyncStub(SecretsServiceStub):
     """Give a secret a new value in one environment."""
     DeleteSecret: _aio.UnaryUnaryMultiCallable[_secrets_pb2.DeleteSecretRequest, _secrets_pb2.DeleteSecretResponse]  # type: ignore[assignment]
     """Delete a secret. Its name is free at once."""
+    UpdateSecret: _aio.UnaryUnaryMultiCallable[_secrets_pb2.UpdateSecretRequest, _secrets_pb2.Secret]  # type: ignore[assignment]
+    """Change what is in clear of a secret: its name, description, collection or expiry. Never needs a key."""
+    ListSecretVersions: _aio.UnaryUnaryMultiCallable[_versions_pb2.ListSecretVersionsRequest, _versions_pb2.ListSecretVersionsResponse]  # type: ignore[assignment]
+    """The history of a secret's value in one environment, newest first, without values."""
+    RestoreSecretVersion: _aio.UnaryUnaryMultiCallable[_versions_pb2.RestoreSecretVersionRequest, _secrets_pb2.PutSecretValueResponse]  # type: ignore[assignment]
+    """Make an old value the current one: it is sealed anew, as the next version."""
+    RestoreSecret: _aio.UnaryUnaryMultiCallable[_secrets_pb2.RestoreSecretRequest, _secrets_pb2.Secret]  # type: ignore[assignment]
+    """Undo a deletion, within 7 days. `conflict` when the name is taken again."""
+    DeleteSecretEnvironment: _aio.UnaryUnaryMultiCallable[_secrets_pb2.DeleteSecretEnvironmentRequest, _secrets_pb2.DeleteSecretResponse]  # type: ignore[assignment]
+    """Remove a secret's value, with its history, from one environment other than its base. Not undone."""
+    ListEnvironments: _aio.UnaryUnaryMultiCallable[_environments_pb2.ListEnvironmentsRequest, _environments_pb2.ListEnvironmentsResponse]  # type: ignore[assignment]
+    """Every environment of the tenant, by name."""
+    GetEnvironment: _aio.UnaryUnaryMultiCallable[_environments_pb2.GetEnvironmentRequest, _environments_pb2.SecretEnvironment]  # type: ignore[assignment]
+    """One environment."""
+    CreateEnvironment: _aio.UnaryUnaryMultiCallable[_environments_pb2.CreateEnvironmentRequest, _environments_pb2.SecretEnvironment]  # type: ignore[assignment]
+    """Make an environment."""
+    UpdateEnvironment: _aio.UnaryUnaryMultiCallable[_environments_pb2.UpdateEnvironmentRequest, _environments_pb2.SecretEnvironment]  # type: ignore[assignment]
+    """Change an environment, or make it the default one."""
+    DeleteEnvironment: _aio.UnaryUnaryMultiCallable[_environments_pb2.DeleteEnvironmentRequest, _environments_pb2.DeleteEnvironmentResponse]  # type: ignore[assignment]
+    """Delete an environment: `conflict` while it is the default or a live secret has a value there."""
+    ListCollections: _aio.UnaryUnaryMultiCallable[_collections_pb2.ListCollectionsRequest, _collections_pb2.ListCollectionsResponse]  # type: ignore[assignment]
+    """A page of the tenant's collections, by name."""
+    GetCollection: _aio.UnaryUnaryMultiCallable[_collections_pb2.GetCollectionRequest, _collections_pb2.Collection]  # type: ignore[assignment]
+    """One collection."""
+    CreateCollection: _aio.UnaryUnaryMultiCallable[_collections_pb2.CreateCollectionRequest, _collections_pb2.Collection]  # type: ignore[assignment]
+    """Make a collection."""
+    UpdateCollection: _aio.UnaryUnaryMultiCallable[_collections_pb2.UpdateCollectionRequest, _collections_pb2.Collection]  # type: ignore[assignment]
+    """Change a collection's name or description."""
+    DeleteCollection: _aio.UnaryUnaryMultiCallable[_collections_pb2.DeleteCollectionRequest, _collections_pb2.DeleteCollectionResponse]  # type: ignore[assignment]
+    """Delete a collection. Its secrets stay, in no collection."""
+    ListApiKeys: _aio.UnaryUnaryMultiCallable[_api_keys_pb2.ListApiKeysRequest, _api_keys_pb2.ListApiKeysResponse]  # type: ignore[assignment]
+    """A page of the tenant's API keys, newest first, without the keys."""
+    GetApiKey: _aio.UnaryUnaryMultiCallable[_api_keys_pb2.GetApiKeyRequest, _api_keys_pb2.ApiKey]  # type: ignore[assignment]
+    """One API key, without the key."""
+    CreateApiKey: _aio.UnaryUnaryMultiCallable[_api_keys_pb2.CreateApiKeyRequest, _api_keys_pb2.CreatedApiKey]  # type: ignore[assignment]
+    """Make an API key, with no scope that the caller lacks. The key is shown this once."""
+    RevokeApiKey: _aio.UnaryUnaryMultiCallable[_api_keys_pb2.RevokeApiKeyRequest, _api_keys_pb2.RevokeApiKeyResponse]  # type: ignore[assignment]
+    """Revoke an API key: the next request with it is 401."""
+    GetAccount: _aio.UnaryUnaryMultiCallable[_account_pb2.GetAccountRequest, _account_pb2.Account]  # type: ignore[assignment]
+    """Whose key this is."""
+    GetAccountUsage: _aio.UnaryUnaryMultiCallable[_account_pb2.GetAccountUsageRequest, _account_pb2.AccountUsage]  # type: ignore[assignment]
+    """What the tenant uses of its plan."""
+    ListAuditLogs: _aio.UnaryUnaryMultiCallable[_audit_logs_pb2.ListAuditLogsRequest, _audit_logs_pb2.ListAuditLogsResponse]  # type: ignore[assignment]
+    """A page of the tenant's audit events, newest first."""
+    ListAuditEvents: _aio.UnaryUnaryMultiCallable[_audit_logs_pb2.ListAuditEventsRequest, _audit_logs_pb2.ListAuditEventsResponse]  # type: ignore[assignment]
+    """The feed of the tenant's audit events, oldest first: at least once, never out of order."""
+    VerifyAuditLogs: _aio.UnaryUnaryMultiCallable[_audit_logs_pb2.VerifyAuditLogsRequest, _audit_logs_pb2.AuditVerification]  # type: ignore[assignment]
+    """Verify the hash chain of the tenant's audit events."""
     AccessSecret: _aio.UnaryUnaryMultiCallable[_secrets_pb2.AccessSecretRequest, _secrets_pb2.AccessSecretResponse]  # type: ignore[assignment]
     """The decrypted value, for a consumer with a grant. Every access is an audit event: no event, no value."""
+    BatchAccessSecrets: _aio.UnaryUnaryMultiCallable[_secrets_pb2.BatchAccessSecretsRequest, _secrets_pb2.BatchAccessSecretsResponse]  # type: ignore[assignment]
+    """Up to 100 decrypted values, each with its own answer: one item's failure fails no other."""
     RewrapBatch: _aio.UnaryUnaryMultiCallable[_secrets_pb2.RewrapBatchRequest, _secrets_pb2.RewrapBatchResponse]  # type: ignore[assignment]
     """Move one batch of a lease's data keys to the lease's target version. Any call may be repeated."""
 
@@ -124,12 +230,212 @@ class SecretsServiceServicer(metaclass=_abc_1.ABCMeta):
         """Delete a secret. Its name is free at once."""
 
     @_abc_1.abstractmethod
+    def UpdateSecret(
+        self,
+        request: _secrets_pb2.UpdateSecretRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_secrets_pb2.Secret, _abc.Awaitable[_secrets_pb2.Secret]]:
+        """Change what is in clear of a secret: its name, description, collection or expiry. Never needs a key."""
+
+    @_abc_1.abstractmethod
+    def ListSecretVersions(
+        self,
+        request: _versions_pb2.ListSecretVersionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_versions_pb2.ListSecretVersionsResponse, _abc.Awaitable[_versions_pb2.ListSecretVersionsResponse]]:
+        """The history of a secret's value in one environment, newest first, without values."""
+
+    @_abc_1.abstractmethod
+    def RestoreSecretVersion(
+        self,
+        request: _versions_pb2.RestoreSecretVersionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_secrets_pb2.PutSecretValueResponse, _abc.Awaitable[_secrets_pb2.PutSecretValueResponse]]:
+        """Make an old value the current one: it is sealed anew, as the next version."""
+
+    @_abc_1.abstractmethod
+    def RestoreSecret(
+        self,
+        request: _secrets_pb2.RestoreSecretRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_secrets_pb2.Secret, _abc.Awaitable[_secrets_pb2.Secret]]:
+        """Undo a deletion, within 7 days. `conflict` when the name is taken again."""
+
+    @_abc_1.abstractmethod
+    def DeleteSecretEnvironment(
+        self,
+        request: _secrets_pb2.DeleteSecretEnvironmentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_secrets_pb2.DeleteSecretResponse, _abc.Awaitable[_secrets_pb2.DeleteSecretResponse]]:
+        """Remove a secret's value, with its history, from one environment other than its base. Not undone."""
+
+    @_abc_1.abstractmethod
+    def ListEnvironments(
+        self,
+        request: _environments_pb2.ListEnvironmentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_environments_pb2.ListEnvironmentsResponse, _abc.Awaitable[_environments_pb2.ListEnvironmentsResponse]]:
+        """Every environment of the tenant, by name."""
+
+    @_abc_1.abstractmethod
+    def GetEnvironment(
+        self,
+        request: _environments_pb2.GetEnvironmentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_environments_pb2.SecretEnvironment, _abc.Awaitable[_environments_pb2.SecretEnvironment]]:
+        """One environment."""
+
+    @_abc_1.abstractmethod
+    def CreateEnvironment(
+        self,
+        request: _environments_pb2.CreateEnvironmentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_environments_pb2.SecretEnvironment, _abc.Awaitable[_environments_pb2.SecretEnvironment]]:
+        """Make an environment."""
+
+    @_abc_1.abstractmethod
+    def UpdateEnvironment(
+        self,
+        request: _environments_pb2.UpdateEnvironmentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_environments_pb2.SecretEnvironment, _abc.Awaitable[_environments_pb2.SecretEnvironment]]:
+        """Change an environment, or make it the default one."""
+
+    @_abc_1.abstractmethod
+    def DeleteEnvironment(
+        self,
+        request: _environments_pb2.DeleteEnvironmentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_environments_pb2.DeleteEnvironmentResponse, _abc.Awaitable[_environments_pb2.DeleteEnvironmentResponse]]:
+        """Delete an environment: `conflict` while it is the default or a live secret has a value there."""
+
+    @_abc_1.abstractmethod
+    def ListCollections(
+        self,
+        request: _collections_pb2.ListCollectionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collections_pb2.ListCollectionsResponse, _abc.Awaitable[_collections_pb2.ListCollectionsResponse]]:
+        """A page of the tenant's collections, by name."""
+
+    @_abc_1.abstractmethod
+    def GetCollection(
+        self,
+        request: _collections_pb2.GetCollectionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collections_pb2.Collection, _abc.Awaitable[_collections_pb2.Collection]]:
+        """One collection."""
+
+    @_abc_1.abstractmethod
+    def CreateCollection(
+        self,
+        request: _collections_pb2.CreateCollectionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collections_pb2.Collection, _abc.Awaitable[_collections_pb2.Collection]]:
+        """Make a collection."""
+
+    @_abc_1.abstractmethod
+    def UpdateCollection(
+        self,
+        request: _collections_pb2.UpdateCollectionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collections_pb2.Collection, _abc.Awaitable[_collections_pb2.Collection]]:
+        """Change a collection's name or description."""
+
+    @_abc_1.abstractmethod
+    def DeleteCollection(
+        self,
+        request: _collections_pb2.DeleteCollectionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collections_pb2.DeleteCollectionResponse, _abc.Awaitable[_collections_pb2.DeleteCollectionResponse]]:
+        """Delete a collection. Its secrets stay, in no collection."""
+
+    @_abc_1.abstractmethod
+    def ListApiKeys(
+        self,
+        request: _api_keys_pb2.ListApiKeysRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_api_keys_pb2.ListApiKeysResponse, _abc.Awaitable[_api_keys_pb2.ListApiKeysResponse]]:
+        """A page of the tenant's API keys, newest first, without the keys."""
+
+    @_abc_1.abstractmethod
+    def GetApiKey(
+        self,
+        request: _api_keys_pb2.GetApiKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_api_keys_pb2.ApiKey, _abc.Awaitable[_api_keys_pb2.ApiKey]]:
+        """One API key, without the key."""
+
+    @_abc_1.abstractmethod
+    def CreateApiKey(
+        self,
+        request: _api_keys_pb2.CreateApiKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_api_keys_pb2.CreatedApiKey, _abc.Awaitable[_api_keys_pb2.CreatedApiKey]]:
+        """Make an API key, with no scope that the caller lacks. The key is shown this once."""
+
+    @_abc_1.abstractmethod
+    def RevokeApiKey(
+        self,
+        request: _api_keys_pb2.RevokeApiKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_api_keys_pb2.RevokeApiKeyResponse, _abc.Awaitable[_api_keys_pb2.RevokeApiKeyResponse]]:
+        """Revoke an API key: the next request with it is 401."""
+
+    @_abc_1.abstractmethod
+    def GetAccount(
+        self,
+        request: _account_pb2.GetAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_pb2.Account, _abc.Awaitable[_account_pb2.Account]]:
+        """Whose key this is."""
+
+    @_abc_1.abstractmethod
+    def GetAccountUsage(
+        self,
+        request: _account_pb2.GetAccountUsageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_pb2.AccountUsage, _abc.Awaitable[_account_pb2.AccountUsage]]:
+        """What the tenant uses of its plan."""
+
+    @_abc_1.abstractmethod
+    def ListAuditLogs(
+        self,
+        request: _audit_logs_pb2.ListAuditLogsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_logs_pb2.ListAuditLogsResponse, _abc.Awaitable[_audit_logs_pb2.ListAuditLogsResponse]]:
+        """A page of the tenant's audit events, newest first."""
+
+    @_abc_1.abstractmethod
+    def ListAuditEvents(
+        self,
+        request: _audit_logs_pb2.ListAuditEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_logs_pb2.ListAuditEventsResponse, _abc.Awaitable[_audit_logs_pb2.ListAuditEventsResponse]]:
+        """The feed of the tenant's audit events, oldest first: at least once, never out of order."""
+
+    @_abc_1.abstractmethod
+    def VerifyAuditLogs(
+        self,
+        request: _audit_logs_pb2.VerifyAuditLogsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_logs_pb2.AuditVerification, _abc.Awaitable[_audit_logs_pb2.AuditVerification]]:
+        """Verify the hash chain of the tenant's audit events."""
+
+    @_abc_1.abstractmethod
     def AccessSecret(
         self,
         request: _secrets_pb2.AccessSecretRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_secrets_pb2.AccessSecretResponse, _abc.Awaitable[_secrets_pb2.AccessSecretResponse]]:
         """The decrypted value, for a consumer with a grant. Every access is an audit event: no event, no value."""
+
+    @_abc_1.abstractmethod
+    def BatchAccessSecrets(
+        self,
+        request: _secrets_pb2.BatchAccessSecretsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_secrets_pb2.BatchAccessSecretsResponse, _abc.Awaitable[_secrets_pb2.BatchAccessSecretsResponse]]:
+        """Up to 100 decrypted values, each with its own answer: one item's failure fails no other."""
 
     @_abc_1.abstractmethod
     def RewrapBatch(

@@ -225,6 +225,7 @@ class HttpReply(_message.Message):
     LOCATION_FIELD_NUMBER: _builtins.int
     BODY_ONEOF_FIELD_NUMBER: _builtins.int
     RAW_JSON_BODY_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     status: _builtins.int
     """The success status; 0 means 200."""
     location: _builtins.str
@@ -235,6 +236,8 @@ class HttpReply(_message.Message):
     """Hand the whole JSON body over, unread, as the Struct field of this name of the request, so that
     the service itself refuses what it must refuse first.
     """
+    etag: _builtins.str
+    """Name of the member of the body that is its entity tag (RFC 9110 section 8.8.3): the header `ETag`."""
     def __init__(
         self,
         *,
@@ -242,10 +245,11 @@ class HttpReply(_message.Message):
         location: _builtins.str = ...,
         body_oneof: _builtins.str = ...,
         raw_json_body: _builtins.str = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body_oneof", b"body_oneof", "location", b"location", "raw_json_body", b"raw_json_body", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body_oneof", b"body_oneof", "etag", b"etag", "location", b"location", "raw_json_body", b"raw_json_body", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,8 @@
+"""What reading the audit log needs."""
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    """Nothing yet."""

@@ -1,0 +1,8 @@
+"""What environments and collections need."""
+
+revision = "0005"
+down_revision = "0004"
+
+
+def upgrade() -> None:
+    """Nothing yet."""

@@ -1,0 +1,69 @@
+"""The rpcs of secrets as they are listed: create, list, look, change, delete."""
+
+# ruff: noqa: N802 - names are those of the rpcs
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from coffer.secrets.v1 import secrets_pb2
+
+from services.common.identity import current_call
+from services.secrets.rpc import replies, requests
+from services.secrets.rpc.answering import answer
+
+if TYPE_CHECKING:
+    from services.secrets.model import SecretRow
+    from services.secrets.service import SecretsService
+
+_CERTIFICATE = "certificate"
+
+
+class SecretRpcs:
+    """Each is one use case. Policy has been enforced before it is called."""
+
+    def __init__(self, service: SecretsService) -> None:
+        self._service = service
+
+    async def CreateSecret(
+        self, request: secrets_pb2.CreateSecretRequest, _context: Any
+    ) -> secrets_pb2.CreateSecretResponse:
+        """Store a new secret of any type."""
+        asked = requests.create_secret(request)
+        return await answer(lambda call: self._service.create(call, asked), _created)
+
+    async def CreateCertificate(
+        self, request: secrets_pb2.CreateCertificateRequest, _context: Any
+    ) -> secrets_pb2.CreatedCertificate:
+        """Store a new certificate."""
+        asked = requests.create_certificate(request)
+        return await answer(
+            lambda call: self._service.create(call, asked), replies.created_certificate
+        )
+
+    async def ListSecrets(
+        self, request: secrets_pb2.ListSecretsRequest, _context: Any
+    ) -> secrets_pb2.ListSecretsResponse:
+        """A page of secrets."""
+        page, listing = await self._service.list(current_call(), requests.list_secrets(request))
+        return replies.listed(page, listing)
+
+    async def GetSecret(
+        self, request: secrets_pb2.GetSecretRequest, _context: Any
+    ) -> secrets_pb2.SecretDetail:
+        """One secret."""
+        return replies.detail(*await self._service.get(current_call(), request.id))
+
+    async def DeleteSecret(
+        self, request: secrets_pb2.DeleteSecretRequest, _context: Any
+    ) -> secrets_pb2.DeleteSecretResponse:
+        """Delete softly."""
+        return await answer(
+            lambda call: self._service.delete(call, request.id),
+            lambda _: secrets_pb2.DeleteSecretResponse(deleted=True),
+        )
+
+
+def _created(row: SecretRow) -> secrets_pb2.CreateSecretResponse:
+    if row.secret_type == _CERTIFICATE:
+        return secrets_pb2.CreateSecretResponse(certificate=replies.created_certificate(row))
+    return secrets_pb2.CreateSecretResponse(secret=replies.created_secret(row))
