@@ -154,14 +154,14 @@ class AccountUsage(_message.Message):
         """How many; a few seconds late."""
         limit: _builtins.int
         """How many there may be; null: unlimited."""
-        percentage: _builtins.float
-        """Of the limit; 0 where there is none."""
+        percentage: _builtins.int
+        """Of the limit, in whole percent; 0 where there is none."""
         def __init__(
             self,
             *,
             used: _builtins.int = ...,
             limit: _builtins.int | None = ...,
-            percentage: _builtins.float = ...,
+            percentage: _builtins.int = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "limit", b"limit"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
