@@ -25,6 +25,9 @@ MAX_PAGE: Final = 1_000_000_000
 STORED_AS_STRING: Final = ("api_key", "basic_auth", "custom")
 """Types that published clients send; they are stored as `string`."""
 
+_LATER: Final = ("oauth2", "oauth2_token")
+"""Types of a later stage; published clients name it in both ways."""
+
 _CERTIFICATE_FIELDS: Final = (
     "certificate_content",
     "private_key",
@@ -61,10 +64,8 @@ class Faults:
         """Raise ValidationError with all of them, if there are any."""
         if not self._found:
             return
-        first = next(iter(self._found))
-        message = f"{first}: {self._found[first][0]}"
-        if len(self._found) > 1:
-            message = f"Several fields are not valid: {', '.join(self._found)}."
+        # Some published clients show the message and nothing else: it tells every field and its fault.
+        message = " ".join(f"{field}: {faults[0]}" for field, faults in self._found.items())
         raise ValidationError(message, fields=self._found, reason=self._reason)
 
 
@@ -77,8 +78,8 @@ def secret_type(request: CreateRequest, faults: Faults) -> SecretType:
         return "certificate"
     if sent is None or sent in STORED_AS_STRING:
         return "string"
-    if sent == "oauth2":
-        raise UnsupportedTypeError("Secrets of the type oauth2 are not supported yet.")
+    if sent in _LATER:
+        raise UnsupportedTypeError(f"Secrets of the type {sent} are not supported yet.")
     if sent not in _TYPES:
         faults.add("secret_type", "Must be string or certificate.")
         return "string"
