@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal, cast
 from services.common.errors import UnsupportedTypeError, ValidationError
 from services.secrets.model import Draft, Listing
 from services.secrets.naming import is_environment_name, is_name, normalise, parse_id
+from services.secrets.paging import paging
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -17,10 +18,6 @@ if TYPE_CHECKING:
 MAX_VALUE_BYTES: Final = 64 * 1024
 MAX_DESCRIPTION: Final = 1024
 MAX_SEARCH: Final = 128
-DEFAULT_PER_PAGE: Final = 20
-MAX_PER_PAGE: Final = 100
-MAX_PAGE: Final = 1_000_000_000
-"""So that the offset of a page stays far below what a 64-bit number holds."""
 
 STORED_AS_STRING: Final = ("api_key", "basic_auth", "custom")
 """Types that published clients send; they are stored as `string`."""
@@ -138,12 +135,7 @@ def environment(name: str | None, faults: Faults) -> str | None:
 def listing(request: ListRequest) -> Listing:
     """A checked question for a page. Raises ValidationError."""
     faults = Faults()
-    page = 1 if request.page is None else request.page
-    per_page = DEFAULT_PER_PAGE if request.per_page is None else request.per_page
-    if not 1 <= page <= MAX_PAGE:
-        faults.add("page", "Must be 1 or more.")
-    if not 1 <= per_page <= MAX_PER_PAGE:
-        faults.add("per_page", f"Must be 1 to {MAX_PER_PAGE}.")
+    page = paging(request.page, request.per_page, faults)
     sort = _one_of("sort", request.sort, _SORTS, faults) or "name"
     order = _one_of("order", request.order, _ORDERS, faults) or "asc"
     kind = _one_of("secret_type", request.secret_type, _TYPES, faults)
@@ -155,8 +147,8 @@ def listing(request: ListRequest) -> Listing:
     collection_id = _optional_id("collection_id", request.collection_id, faults)
     faults.raise_any()
     return Listing(
-        page=page,
-        per_page=per_page,
+        page=page.page,
+        per_page=page.per_page,
         sort=cast('Literal["name", "created_at", "base_environment", "expires_at"]', sort),
         descending=order == "desc",
         secret_type=cast("SecretType | None", kind),
