@@ -32,7 +32,7 @@ _CERTIFICATE_FIELDS: Final = (
     "certificate_type",
 )
 _SORTS: Final = ("name", "created_at", "base_environment", "expires_at")
-_ORDERS: Final = ("asc", "desc")
+ORDERS: Final = ("asc", "desc")
 _TYPES: Final = ("string", "certificate")
 NO_ENVIRONMENT: Final = "There is no such environment."
 NO_COLLECTION: Final = "There is no such collection."
@@ -93,9 +93,9 @@ def draft(request: CreateRequest, kind: SecretType, faults: Faults) -> Draft:
     return Draft(
         name=name,
         secret_type=kind,
-        description=_description(request.description, faults),
+        description=description(request.description, faults),
         environment=environment(request.environment, faults),
-        collection_id=_optional_id("collection_id", request.collection_id, faults),
+        collection_id=optional_id("collection_id", request.collection_id, faults),
         expires_at=request.expires_at,
         strict_expiry_enforcement=request.strict_expiry_enforcement,
     )
@@ -136,15 +136,15 @@ def listing(request: ListRequest) -> Listing:
     """A checked question for a page. Raises ValidationError."""
     faults = Faults()
     page = paging(request.page, request.per_page, faults)
-    sort = _one_of("sort", request.sort, _SORTS, faults) or "name"
-    order = _one_of("order", request.order, _ORDERS, faults) or "asc"
-    kind = _one_of("secret_type", request.secret_type, _TYPES, faults)
+    sort = one_of("sort", request.sort, _SORTS, faults) or "name"
+    order = one_of("order", request.order, ORDERS, faults) or "asc"
+    kind = one_of("secret_type", request.secret_type, _TYPES, faults)
     if request.search is not None and len(request.search) > MAX_SEARCH:
         faults.add("search", f"Must be at most {MAX_SEARCH} characters.")
     for field in ("search", "environment"):
-        if _has_control(getattr(request, field) or ""):
+        if has_control(getattr(request, field) or ""):
             faults.add(field, "Must not hold control characters.")
-    collection_id = _optional_id("collection_id", request.collection_id, faults)
+    collection_id = optional_id("collection_id", request.collection_id, faults)
     faults.raise_any()
     return Listing(
         page=page.page,
@@ -159,13 +159,15 @@ def listing(request: ListRequest) -> Listing:
     )
 
 
-def _one_of(field: str, sent: str | None, allowed: tuple[str, ...], faults: Faults) -> str | None:
+def one_of(field: str, sent: str | None, allowed: tuple[str, ...], faults: Faults) -> str | None:
+    """What was sent, if it is allowed."""
     if sent is not None and sent not in allowed:
         faults.add(field, f"Must be one of {', '.join(allowed)}.")
     return sent
 
 
-def _optional_id(field: str, sent: str | None, faults: Faults) -> UUID | None:
+def optional_id(field: str, sent: str | None, faults: Faults) -> UUID | None:
+    """The id that was sent."""
     if sent is None:
         return None
     found = parse_id(sent)
@@ -174,16 +176,17 @@ def _optional_id(field: str, sent: str | None, faults: Faults) -> UUID | None:
     return found
 
 
-def _description(sent: str | None, faults: Faults) -> str | None:
+def description(sent: str | None, faults: Faults) -> str | None:
+    """A text for people, in lines; None for an empty one."""
     if sent is None:
         return None
     if len(sent) > MAX_DESCRIPTION:
         faults.add("description", f"Must be at most {MAX_DESCRIPTION} characters.")
-    if _has_control(sent.replace("\n", "").replace("\t", "").replace("\r", "")):
+    if has_control(sent.replace("\n", "").replace("\t", "").replace("\r", "")):
         faults.add("description", "Must not hold control characters.")
     return sent or None
 
 
-def _has_control(text: str) -> bool:
+def has_control(text: str) -> bool:
     """C0, C1 and DEL. PostgreSQL cannot hold NUL, and a terminal obeys the others."""
     return any(unicodedata.category(character) == "Cc" for character in text)
