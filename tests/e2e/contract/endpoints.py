@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,11 +23,14 @@ if TYPE_CHECKING:
 FILES = (kms_pb2.DESCRIPTOR, secrets_pb2.DESCRIPTOR, rewrap_pb2.DESCRIPTOR)
 METHODS = ("get", "put", "post", "delete", "patch")
 PLACE = re.compile(r"\{(\w+)\}")
-NOBODYS = {"rewraps": "1", "keys": "999999"}
+NOBODYS = {"rewraps": "1", "keys": "999999", "versions": "999999"}
 """What nobody has in the place after this word; elsewhere it is an id."""
 NOBODYS_ID = "00000000-0000-4000-8000-000000000000"
 BODIES: dict[str, Callable[[TenantUser], dict[str, Any]]] = {
     "PutSecretValue": lambda _: {"value": "overwritten"},
+    "UpdateSecret": lambda _: {"description": "overwritten"},
+    "UpdateEnvironment": lambda _: {"description": "overwritten"},
+    "UpdateCollection": lambda _: {"description": "overwritten"},
     "RevokeKeyVersion": lambda user: {"confirm": user.slug},
 }
 """A body that would do something, of each rpc on one thing that needs one. A new one belongs here."""
@@ -63,9 +67,12 @@ class Endpoint:
 
     def path(self, values: Mapping[str, str] | None = None) -> str:
         """The path with its places filled, by default with something that nobody has."""
-        known = [NOBODYS[part] for part in self.template.split("/") if part in NOBODYS]
-        nobody = known[0] if known else NOBODYS_ID
-        return PLACE.sub(lambda place: (values or {}).get(place[1], nobody), self.template)
+        parts = self.template.split("/")
+        nobodys = {
+            place[1:-1]: NOBODYS.get(before, NOBODYS_ID)
+            for before, place in itertools.pairwise(parts)
+        }
+        return PLACE.sub(lambda place: (nobodys | dict(values or {}))[place[1]], self.template)
 
     def body(self, user: TenantUser) -> dict[str, Any]:
         """The arguments of a request whose body is good, as far as that can be without knowing more."""

@@ -52,11 +52,53 @@ def erased(owner: TenantUser) -> str:
     return version
 
 
-OWNED: dict[str, Callable[[TenantUser], str]] = {
-    "/v1/secrets/": lambda owner: str(owner.create(f"s-{uuid.uuid4().hex}", "the owner's")["id"]),
-    "/admin/tenant-kms/rewraps/": lambda owner: str(owner.latest_lease()["id"]),
-    "/admin/tenant-kms/keys/{version}/revoke": retired,
-    "/admin/tenant-kms/keys/{version}/receipt": erased,
+def stored(owner: TenantUser) -> dict[str, str]:
+    """A secret, with a first version."""
+    made = owner.create(f"s-{uuid.uuid4().hex}", "the owner's")
+    return {"id": str(made["id"]), "value_version": "1"}
+
+
+def deleted(owner: TenantUser) -> dict[str, str]:
+    """A secret that can be restored."""
+    made = stored(owner)
+    assert owner.call("DELETE", f"/v1/secrets/{made['id']}").status_code == 200
+    return made
+
+
+def elsewhere(owner: TenantUser) -> dict[str, str]:
+    """A secret with a value in an environment beside its base."""
+    name = f"e-{uuid.uuid4().hex}"
+    made = stored(owner)
+    for method, path, body in (
+        ("POST", "/v1/environments", {"name": name}),
+        ("PUT", f"/v1/secrets/{made['id']}/value", {"value": "x", "environment": name}),
+    ):
+        answer = owner.call(method, path, json=body)
+        assert answer.status_code < 300, answer.text
+    return made | {"environment_name": name}
+
+
+def made_by(path: str, member: str = "id") -> Callable[[TenantUser], dict[str, str]]:
+    """Something that a POST of a new name to the path makes."""
+
+    def make(owner: TenantUser) -> dict[str, str]:
+        answer = owner.call("POST", path, json={"name": f"n-{uuid.uuid4().hex}"})
+        assert answer.status_code == 201, answer.text
+        return {member: str(answer.json()["data"][member])}
+
+    return make
+
+
+OWNED: dict[str, Callable[[TenantUser], dict[str, str]]] = {
+    "/v1/secrets/": stored,
+    "/v1/secrets/{id}/restore": deleted,
+    "/v1/secrets/{id}/environments/{environment_name}": elsewhere,
+    "/v1/environments/": made_by("/v1/environments"),
+    "/v1/collections/": made_by("/v1/collections"),
+    "/v1/api-keys/": made_by("/v1/api-keys", "key_id"),
+    "/admin/tenant-kms/rewraps/": lambda owner: {"id": str(owner.latest_lease()["id"])},
+    "/admin/tenant-kms/keys/{version}/revoke": lambda owner: {"version": retired(owner)},
+    "/admin/tenant-kms/keys/{version}/receipt": lambda owner: {"version": erased(owner)},
 }
 """Something of a tenant's own, by template or by what stands before its place. A new one belongs here."""
 
@@ -82,10 +124,9 @@ def two(stack: RunningStack) -> Two:
 
 def owned(endpoint: Endpoint, owner: TenantUser) -> str:
     """The endpoint's path to something of the owner's."""
-    (place,) = endpoint.places
     make = OWNED.get(endpoint.template) or OWNED.get(endpoint.template.partition("{")[0])
     assert make is not None, f"say in OWNED what {endpoint.template} is about"
-    return endpoint.path({place: make(owner)})
+    return endpoint.path(make(owner))
 
 
 def call(endpoint: Endpoint, user: TenantUser, path: str) -> httpx.Response:
