@@ -214,6 +214,14 @@ class Activated:
 
 
 @dataclass(frozen=True, slots=True)
+class Onboarded:
+    """What onboarding did."""
+
+    target: KmsTarget
+    activated: Activated
+
+
+@dataclass(frozen=True, slots=True)
 class Erasure:
     """A version that was erased. `data_keys` still hung on it, and are lost; more than 0 only if `forced`.
 

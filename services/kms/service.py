@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 
     from services.common.identity import Call
     from services.kms.keys.master_keys import MasterKeys
-    from services.kms.lifecycle.connecting import Onboarded
-    from services.kms.model import Activated, Proof, TenantKms
+    from services.kms.model import Activated, Onboarded, Proof, TenantKms
     from services.kms.ports import (
         BindingStore,
         Clock,

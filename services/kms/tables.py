@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
+from services.common.idempotency.tables import idempotency
+
 
 def metadata() -> sa.MetaData:
     """A new description of the schema."""
@@ -13,6 +15,7 @@ def metadata() -> sa.MetaData:
     _binding(tables)
     _master_key(tables)
     _receipt(tables)
+    idempotency(tables)
     return tables
 
 

@@ -15,12 +15,11 @@ from services.secrets.model import Refused, StaleKeyVersionError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
     from uuid import UUID
 
     from services.secrets.data_keys import DataKeyPool
     from services.secrets.grouping import GroupLimits
-    from services.secrets.model import NewSecret
+    from services.secrets.model import NewSecret, SecretRow
     from services.secrets.ports import Observer, Secrets
 
 
@@ -38,12 +37,12 @@ class Creator:
         self._pool = pool
         self._observer = observer
         self._places = asyncio.Semaphore(DATABASE_PLACES)
-        self._groups: Grouping[NewSecret, datetime | Refused] = Grouping(
+        self._groups: Grouping[NewSecret, SecretRow | Refused] = Grouping(
             self._serve, weigh=lambda secret: secret.value.size, limits=limits
         )
 
-    async def create(self, tenant_id: UUID, secret: NewSecret) -> datetime | Refused:
-        """When it was made, committed; or why not. Raises CofferError."""
+    async def create(self, tenant_id: UUID, secret: NewSecret) -> SecretRow | Refused:
+        """How it is shown, committed; or why it was not made. Raises CofferError."""
         return await self._groups.submit(tenant_id, secret)
 
     async def drain(self) -> None:
@@ -52,11 +51,11 @@ class Creator:
 
     async def _serve(
         self, tenant_id: UUID, secrets: Sequence[NewSecret]
-    ) -> list[datetime | Refused | Exception]:
+    ) -> list[SecretRow | Refused | Exception]:
         calls = [secret.call for secret in secrets]
         act_for(calls)
         self._observer.grouped("create", calls)
-        outcomes: list[datetime | Refused | Exception] = [Refused.STALE_KEY] * len(secrets)
+        outcomes: list[SecretRow | Refused | Exception] = [Refused.STALE_KEY] * len(secrets)
         # Versions only grow: whatever is active, an older one than another's is not.
         newest = max(secret.value.key.key_version for secret in secrets)
         fresh = [at for at, one in enumerate(secrets) if one.value.key.key_version == newest]

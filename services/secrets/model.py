@@ -209,6 +209,26 @@ class NewSecret:
             return self.draft.expires_at
         return self.certificate.expires_at
 
+    def row(self, made: datetime) -> SecretRow:
+        """How it is shown once it has been written at `made`."""
+        draft, certificate = self.draft, self.certificate
+        return SecretRow(
+            id=self.id,
+            name=draft.name,
+            description=draft.description,
+            base_environment=self.environment.name,
+            environment_count=1,
+            secret_type=draft.secret_type,
+            collection_id=draft.collection_id,
+            expires_at=self.expires_at,
+            strict_expiry_enforcement=draft.strict_expiry_enforcement,
+            value_version=1,
+            created_at=made,
+            updated_at=made,
+            certificate_type=certificate.certificate_type if certificate else None,
+            metadata=certificate.metadata if certificate else None,
+        )
+
 
 class Refused(enum.Enum):
     """Why one secret of a group was not written. The others of the group were."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
+from services.common.idempotency.tables import idempotency
+
 
 def metadata() -> sa.MetaData:
     """A new description of the schema."""
@@ -14,6 +16,7 @@ def metadata() -> sa.MetaData:
     _secret_environment(tables)
     _data_key(tables)
     _value_version(tables)
+    idempotency(tables)
     return tables
 
 

@@ -58,6 +58,33 @@ def admit(table: str, role: str, rights: str) -> None:
     )
 
 
+def idempotency_table(schema: str, role: str) -> None:
+    """Make `<schema>.idempotency`, the rows of requests that brought an idempotency key, for `role`.
+
+    A row is claimed (neither `reply` nor `refusal`) or kept (one of them): services.common.idempotency.
+    """
+    table = f"{schema}.idempotency"
+    as_owner(
+        f"""
+        create table {table} (
+            tenant_id uuid not null,
+            key text not null check (length(key) between 1 and 255),
+            fingerprint bytea not null,
+            owner uuid not null,
+            claimed_until timestamptz not null,
+            created_at timestamptz not null default clock_timestamp(),
+            reply bytea,
+            refusal bytea,
+            primary key (tenant_id, key),
+            check (reply is null or refusal is null)
+        )
+        """,
+        f"create index idempotency_age on {table} (tenant_id, created_at)",
+    )
+    isolate(table)
+    grant(table, role, "select, insert, update, delete")
+
+
 def define(signature: str, body: str, *, callers: Sequence[str]) -> None:
     """Make a SECURITY DEFINER function that only `callers` may execute.
 

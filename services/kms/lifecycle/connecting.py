@@ -7,13 +7,13 @@ from; see docs/adr/0010 for the last attempt, which insists.
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from services.common.errors import ConflictError
 from services.kms import validation
 from services.kms.keys.announcements import Announcement, Kind
-from services.kms.model import Binding
+from services.kms.model import Binding, Onboarded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,14 +27,6 @@ if TYPE_CHECKING:
 
 ATTEMPTS: Final = 4
 """The first, and three more when another change came between (DESIGN section 3)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Onboarded:
-    """What onboarding did."""
-
-    target: KmsTarget
-    activated: Activated
 
 
 class Connecting:
@@ -129,4 +121,6 @@ class _Replacing:
 
 def busy() -> ConflictError:
     """Other changes came between each time."""
-    return ConflictError("Another change of this tenant's KMS came between; try again.")
+    return ConflictError(
+        "Another change of this tenant's KMS came between; try again.", retry_after=1
+    )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from services.common import audit
 from services.common.authentication import find_tenant
 from services.common.errors import KeyActiveError, KeyInUseError, NotFoundError
+from services.common.idempotency import store as idempotency_store
 from services.kms.keys.announcements import CHANNEL, Announcement, Kind
 from services.kms.model import Erasure, KeyStatus, WrapMethod
 from services.kms.store import ring
@@ -83,7 +84,9 @@ class Revocations:
             if found.status is KeyStatus.REVOKED:
                 row = await ring.one(connection, _RECEIPT, tenant_id, version)
                 assert row is not None
-                return str(row[0])
+                given = str(row[0])
+                await idempotency_store.complete(connection, "kms", tenant_id, [(call, given)])
+                return given
             # Some may have been moved away since; while the ring is held nothing is, so this is exact.
             data_keys = await _census(connection, tenant_id, version) if needed else 0
             erasure = await _erase(connection, call, tenant, found, data_keys)
@@ -91,6 +94,7 @@ class Revocations:
             await connection.execute(_KEEP, (tenant_id, version, erasure.key_id, receipt))
             told = Announcement(Kind.REVOKED, tenant_id, found.binding_id, self._sender, version)
             await connection.execute("select pg_notify(%s, %s)", (CHANNEL, told.encode()))
+            await idempotency_store.complete(connection, "kms", tenant_id, [(call, receipt)])
             await audit.append(connection, tenant_id, call, [_event(erasure)])
         return receipt
 

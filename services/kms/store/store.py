@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from services.common import audit
 from services.common.authentication import consume_step_up, find_tenant
 from services.common.errors import NotFoundError
+from services.common.idempotency import store as idempotency_store
 from services.kms.keys.announcements import CHANNEL, Announcement, Kind
 from services.kms.model import (
     Activated,
@@ -15,6 +16,7 @@ from services.kms.model import (
     KeyLookup,
     LeaseReason,
     MasterKeyRow,
+    Onboarded,
     TenantKms,
 )
 from services.kms.store import draining, ring, rows, seals
@@ -128,10 +130,12 @@ class Store:
             await ring.replace_binding(connection, current, binding)
             version = await ring.activate(connection, tenant_id, new, binding.id)
             lease_id = await ring.issue_lease(connection, tenant_id, version, LeaseReason.ONBOARD)
+            done = Activated(version, new.id, lease_id)
             await self._announce(connection, Kind.REPLACED, binding)
+            await _complete(connection, tenant_id, call, Onboarded(binding.target, done))
             event = _key_event("kms.onboarded", new, version, **_of(binding, lease_id))
             await audit.append(connection, tenant_id, call, [event])
-        return Activated(version, new.id, lease_id)
+        return done
 
     async def rotate(self, call: Call, binding: Binding, new: NewMasterKey) -> Activated | None:
         """See BindingStore."""
@@ -145,10 +149,12 @@ class Store:
                 return None
             version = await ring.activate(connection, tenant_id, new, binding.id)
             lease_id = await ring.issue_lease(connection, tenant_id, version, LeaseReason.ROTATE)
+            done = Activated(version, new.id, lease_id)
             await self._announce(connection, Kind.ROTATED, binding)
+            await _complete(connection, tenant_id, call, done)
             event = _key_event("kms.key.rotated", new, version, rewrap_lease_id=lease_id)
             await audit.append(connection, tenant_id, call, [event])
-        return Activated(version, new.id, lease_id)
+        return done
 
     async def offboard(self, call: Call, new: NewMasterKey) -> Activated | None:
         """See BindingStore."""
@@ -161,10 +167,12 @@ class Store:
             version = await ring.activate(connection, tenant_id, new, None)
             lease_id = await ring.issue_lease(connection, tenant_id, version, LeaseReason.OFFBOARD)
             await draining.begin(connection, tenant_id)
+            done = Activated(version, new.id, lease_id)
             await self._announce(connection, Kind.ROTATED, current)
+            await _complete(connection, tenant_id, call, done)
             event = _key_event("kms.offboarded", new, version, **_of(current, lease_id))
             await audit.append(connection, tenant_id, call, [event])
-        return Activated(version, new.id, lease_id)
+        return done
 
     async def finish_draining(self, call: Call, tenant_id: UUID) -> Binding | None:
         """See BindingStore."""
@@ -253,6 +261,10 @@ class Store:
     ) -> None:
         told = Announcement(kind, binding.tenant_id, binding.id, self._sender, version)
         await connection.execute("select pg_notify(%s, %s)", (CHANNEL, told.encode()))
+
+
+async def _complete(connection: Connection, tenant_id: UUID, call: Call, outcome: object) -> None:
+    await idempotency_store.complete(connection, "kms", tenant_id, [(call, outcome)])
 
 
 def _key_event(action: str, new: NewMasterKey, version: int, **details: object) -> audit.Event:

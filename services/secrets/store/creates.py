@@ -10,16 +10,18 @@ text or bytes and the nil UUID stand for null. Environments and collections are 
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from services.common import audit
-from services.secrets.model import FIELDS, Refused
+from services.common.idempotency import store as idempotency_store
+from services.secrets.model import FIELDS, Refused, SecretRow
 from services.secrets.store.key_ring import hold_active
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from services.common.database import Connection
     from services.secrets.model import NewSecret
@@ -111,11 +113,11 @@ from item left join kept using (id) order by item.n
 
 async def create(
     connection: Connection, tenant_id: UUID, key_version: int, secrets: Sequence[NewSecret]
-) -> list[datetime | Refused]:
+) -> list[SecretRow | Refused]:
     """As `ports.Secrets.create`, in the transaction of `connection`, held to the tenant."""
     await hold_active(connection, tenant_id, key_version)
     room = await _room(connection, tenant_id, len(secrets))
-    outcomes: list[datetime | Refused] = [Refused.PLAN_LIMIT] * len(secrets)
+    outcomes: list[SecretRow | Refused] = [Refused.PLAN_LIMIT] * len(secrets)
     tried = 0
     # More than one turn only where the limit is near and a name of the first ones was taken.
     while tried < len(secrets) and room > 0:
@@ -123,15 +125,18 @@ async def create(
         found = await _insert(connection, tenant_id, key_version, part)
         outcomes[tried : tried + len(part)] = found
         tried += len(part)
-        room -= sum(isinstance(outcome, datetime) for outcome in found)
+        room -= sum(isinstance(outcome, SecretRow) for outcome in found)
     for index in range(tried, len(secrets)):
         outcomes[index] = await _unplaced(connection, tenant_id, secrets[index])
-    entries = [
-        (secret.call, _event(secret))
-        for secret, outcome in zip(secrets, outcomes, strict=True)
-        if isinstance(outcome, datetime)
+    made = [
+        (secret, row)
+        for secret, row in zip(secrets, outcomes, strict=True)
+        if isinstance(row, SecretRow)
     ]
-    if entries:
+    if made:
+        done = [(secret.call, row) for secret, row in made]
+        await idempotency_store.complete(connection, "secrets", tenant_id, done)
+        entries = [(secret.call, _event(secret)) for secret, _ in made]
         await audit.append_each(connection, tenant_id, entries)
     return outcomes
 
@@ -167,21 +172,22 @@ async def _room(connection: Connection, tenant_id: UUID, wanted: int) -> int:
 
 async def _insert(
     connection: Connection, tenant_id: UUID, key_version: int, secrets: Sequence[NewSecret]
-) -> list[datetime | Refused]:
+) -> list[SecretRow | Refused]:
     cursor = connection.cursor(binary=True)
     parameters = _columns(secrets) | {"tenant": tenant_id, "key_version": key_version, "nil": _NIL}
     await cursor.execute(_INSERT, parameters, prepare=True)
-    return [_outcome(*row) for row in await cursor.fetchall()]
+    found = await cursor.fetchall()
+    return [_outcome(secret, *row) for secret, row in zip(secrets, found, strict=True)]
 
 
 def _outcome(
-    has_environment: bool, has_collection: bool, made_at: datetime | None
-) -> datetime | Refused:
+    secret: NewSecret, has_environment: bool, has_collection: bool, made_at: datetime | None
+) -> SecretRow | Refused:
     if not has_environment:
         return Refused.NO_ENVIRONMENT
     if not has_collection:
         return Refused.NO_COLLECTION
-    return Refused.NAME_TAKEN if made_at is None else made_at.astimezone(UTC)
+    return Refused.NAME_TAKEN if made_at is None else secret.row(made_at.astimezone(UTC))
 
 
 def _columns(secrets: Sequence[NewSecret]) -> dict[str, list[Any]]:

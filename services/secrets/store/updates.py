@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from services.common import audit
+from services.common.idempotency import store as idempotency_store
 from services.secrets.model import FIELDS, StaleVersionError, StoredVersion
 from services.secrets.store.key_ring import hold_active
 
@@ -85,6 +86,7 @@ async def put(connection: Connection, tenant_id: UUID, value: NewValue) -> Store
     if version != value.replaces + 1:
         raise StaleVersionError  # undoes the transaction
     stored = StoredVersion(value.secret_id, name, value.environment.name, version)
+    await idempotency_store.complete(connection, "secrets", tenant_id, [(value.call, stored)])
     details = {"name": name, "environment": stored.environment, "value_version": version}
     event = audit.Event("secret.value_updated", "secret", str(value.secret_id), details)
     await audit.append(connection, tenant_id, value.call, [event])
@@ -104,6 +106,7 @@ async def delete(connection: Connection, tenant_id: UUID, secret_id: UUID, call:
         "update secrets.usage set live_secrets = live_secrets - 1 where tenant_id = %(tenant)b",
         parameters,
     )
+    await idempotency_store.complete(connection, "secrets", tenant_id, [(call, None)])
     event = audit.Event("secret.deleted", "secret", str(secret_id), {"name": row[0]})
     await audit.append(connection, tenant_id, call, [event])
     return True

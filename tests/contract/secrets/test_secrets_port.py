@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
 from services.common.database import Database
-from services.secrets.model import Refused, StaleKeyVersionError
+from services.secrets.model import Refused, SecretRow, StaleKeyVersionError
 from services.secrets.store import PostgresSecrets
 from tests.fakes.secrets_ports import MemorySecrets
 from tests.fakes.secrets_values import a_call, new_secret
@@ -65,7 +64,7 @@ async def test_outcomes_come_in_the_order_asked(subject: Subject) -> None:
     await subject.store.create(subject.tenant_id, 1, await subject.secrets("B"))
     secrets = await subject.secrets("A", "B", "C", "A")
     found = await subject.store.create(subject.tenant_id, 1, secrets)
-    assert [isinstance(outcome, datetime) for outcome in found] == [True, False, True, False]
+    assert [isinstance(outcome, SecretRow) for outcome in found] == [True, False, True, False]
     assert found[1] is found[3] is Refused.NAME_TAKEN
 
 
@@ -74,7 +73,7 @@ async def test_a_version_that_is_not_active_writes_nothing(subject: Subject) -> 
     with pytest.raises(StaleKeyVersionError):
         await subject.store.create(subject.tenant_id, 2, secrets)
     found = await subject.store.create(subject.tenant_id, 1, await subject.secrets("A"))
-    assert isinstance(found[0], datetime)
+    assert isinstance(found[0], SecretRow)
 
 
 async def test_a_name_is_taken_in_its_tenant_only(subject: Subject) -> None:
@@ -82,13 +81,13 @@ async def test_a_name_is_taken_in_its_tenant_only(subject: Subject) -> None:
     home = await subject.home(subject.other_tenant_id)
     theirs = new_secret("A", home, call=a_call(subject.other_tenant_id))
     found = await subject.store.create(subject.other_tenant_id, 1, [theirs])
-    assert isinstance(found[0], datetime)
+    assert isinstance(found[0], SecretRow)
 
 
 async def test_times_carry_an_offset(subject: Subject) -> None:
     (made,) = await subject.store.create(subject.tenant_id, 1, await subject.secrets("A"))
-    assert isinstance(made, datetime)
-    assert made.tzinfo is not None
+    assert isinstance(made, SecretRow)
+    assert made.created_at.tzinfo is not None
 
 
 async def test_the_default_environment_is_one_and_the_same(subject: Subject) -> None:
