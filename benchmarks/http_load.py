@@ -1,4 +1,5 @@
-"""Creates secrets over REST from N keep-alive connections, each sending as soon as it has its answer.
+"""Creates secrets over REST, or asks for one path, from N keep-alive connections, each sending as soon as it
+has its answer.
 
 A protocol on uvloop's transports with httptools' parser and prepared request heads, because a general
 HTTP client costs several times what the gateway does: this one takes some 20 us of processor time a
@@ -23,16 +24,18 @@ from benchmarks.timing import Window
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+OK = 200
 CREATED = 201
 
 
 class Connection(asyncio.Protocol):
     """One client. httptools calls the `on_` methods."""
 
-    def __init__(self, window: Window, next_request: Callable[[], bytes]) -> None:
+    def __init__(self, window: Window, next_request: Callable[[], bytes], expected: int) -> None:
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._window = window
         self._next_request = next_request
+        self._expected = expected
         self._parser = httptools.HttpResponseParser(self)
         self._body: list[bytes] = []
         self._began = 0.0
@@ -62,7 +65,7 @@ class Connection(asyncio.Protocol):
         now = time.perf_counter()
         self._waiting = False
         status = self._parser.get_status_code()
-        if status == CREATED:
+        if status == self._expected:
             self._window.done(self._began, now)
         else:
             self._window.failed(f"{status} {b''.join(self._body).decode(errors='replace')}")
@@ -89,17 +92,28 @@ def requests(host: str, api_key: str, prefix: str, value: str) -> Iterator[bytes
         yield f"{head}{len(body)}\r\n\r\n{body}".encode()
 
 
+def looks(host: str, api_key: str, path: str) -> Iterator[bytes]:
+    """The same GET again and again."""
+    head = f"GET {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {api_key}\r\n\r\n"
+    return itertools.repeat(head.encode())
+
+
 async def load(order: dict[str, Any]) -> dict[str, Any]:
-    """Do what was ordered and report."""
+    """Do what was ordered and report: creates, or looks where the order has a path."""
     where = urlsplit(order["base_url"])
-    made = requests(where.netloc, order["api_key"], order["prefix"], order["value"])
+    path = order.get("path")
+    if path is None:
+        made = requests(where.netloc, order["api_key"], order["prefix"], order["value"])
+    else:
+        made = looks(where.netloc, order["api_key"], path)
+    expected = CREATED if path is None else OK
     window = Window(
         seconds=order["seconds"], warm_up=order.get("warm_up", 0.0), count=order.get("count")
     )
     loop = asyncio.get_running_loop()
     opened = [
         await loop.create_connection(
-            lambda: Connection(window, made.__next__), where.hostname, where.port
+            lambda: Connection(window, made.__next__, expected), where.hostname, where.port
         )
         for _ in range(order["clients"])
     ]

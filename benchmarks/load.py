@@ -27,7 +27,8 @@ def http_sample(
 ) -> tuple[Sample, int]:
     """Creates at `clients` connections, and how many there were in all.
 
-    `order` has base_url, api_key and prefix. Raises VoidMeasurementError.
+    `order` has base_url, api_key and prefix; with a path, that is asked for instead. Raises
+    VoidMeasurementError.
     """
     return _sample("http_load", plan, clients, order, families)
 

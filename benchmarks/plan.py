@@ -8,7 +8,8 @@ from typing import Final
 
 CLIENTS: Final = (1, 8, 32)
 SECTIONS: Final = (
-    "creates", "accesses", "rewraps", "keys", "sealing", "neighbours", "certificates", "limits",
+    "creates", "accesses", "rewraps", "keys", "sealing", "neighbours", "certificates", "sizes",
+    "limits",
 )  # fmt: skip
 USUAL: Final = ("creates", "accesses", "rewraps", "keys", "sealing")
 """What is measured when nothing else is asked for."""
@@ -32,6 +33,10 @@ class Plan:
     clients: tuple[int, ...] = CLIENTS
     ttl: float = 15.0
     """COFFER_KMS_CUSTOMER_TTL_SECONDS of the section `sealing`."""
+    big: int = 10_000
+    """Secrets of the one big tenant of the section `sizes`."""
+    tenants: int = 1_000
+    """Small tenants of it, with 10 secrets each."""
     retry: float = 1.5
     """COFFER_KMS_SEALED_RETRY_SECONDS of it: a twentieth of the default, as the TTL."""
 
@@ -47,5 +52,15 @@ class Plan:
 
 
 FULL: Final = Plan()
-QUICK: Final = Plan(runs=1, seconds=0.5, warm_up=0.2, keys=1_000, accessed=100, ttl=2.0, retry=0.2)
+QUICK: Final = Plan(
+    runs=1,
+    seconds=0.5,
+    warm_up=0.2,
+    keys=1_000,
+    accessed=100,
+    big=500,
+    tenants=20,
+    ttl=2.0,
+    retry=0.2,
+)
 """For CI and for a first look: shows that it works, its figures mean little."""

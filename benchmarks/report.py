@@ -28,6 +28,7 @@ LIMITS: Final = {
     "loop": "bare loop/s",
     "sql": "inside SQL, no crypto/s",
     "alone": "alone/s",
+    "empty": "in an empty database/s",
     "bare": "library alone/s",
     "fields": "library and the same facts/s",
 }
