@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_to_bytes
 
 from coffer.type.v1 import policy_pb2
-from google.protobuf import message_factory
+from google.protobuf import field_mask_pb2, message_factory
 
-from gateway.faults import Faults
 from gateway.json_input import MessageReader, read_struct
 from gateway.json_scalars import Misfit, text_reader_of
 from gateway.json_syntax import JsonSyntaxError, parse_object, printable
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import FieldDescriptor
     from google.protobuf.message import Message
 
+    from gateway.faults import Faults
     from gateway.http import Request
     from gateway.routes import Route
 
@@ -34,8 +34,16 @@ if TYPE_CHECKING:
 BODY: Final = "body"
 """Where the faults of a body as a whole are reported."""
 
+UPDATE_MASK: Final = "update_mask"
+"""The field (google.protobuf.FieldMask) that says which members a body has, also those that are null. The
+binding fills it; it is no member itself."""
+
 # RFC 9110 section 8.8.3: an entity tag is quoted; a bare number is what people type.
 _QUOTED: Final = re.compile(r'"([^"]*)"')
+_IF_MATCH: Final = "if-match"
+_NOT_ONE_VERSION: Final = re.compile(r"\*|W/.*|.*,.*", re.DOTALL)
+"""What RFC 9110 section 13.1.1 allows besides one strong tag. A weak tag never matches, and a change that
+is right for any version, or for several, needs no condition: they are mistakes, and better told."""
 
 
 def header_name(field: FieldDescriptor) -> str:
@@ -46,13 +54,16 @@ def header_name(field: FieldDescriptor) -> str:
 class RequestBinder:
     """Makes the request messages of one route. Raises TypeError when the route cannot be served."""
 
-    __slots__ = ("_headers", "_make", "_members", "_path", "_query", "_raw")
+    __slots__ = ("_headers", "_make", "_masked", "_members", "_path", "_query", "_raw")
 
     def __init__(self, route: Route) -> None:
         fields = route.rpc.input_type.fields
         by_name = route.rpc.input_type.fields_by_name
         headers = {field.name: header_name(field) for field in fields if header_name(field)}
+        self._masked = route.takes_body and _is_mask(by_name.get(UPDATE_MASK))
         elsewhere = {*route.path_fields, *headers}
+        if self._masked:
+            elsewhere.add(UPDATE_MASK)
         self._make = message_factory.GetMessageClass(route.rpc.input_type)
         self._path = [(name, text_reader_of(by_name[name])) for name in route.path_fields]
         self._headers = [
@@ -66,11 +77,15 @@ class RequestBinder:
             elsewhere = set(by_name)
         self._members = MessageReader(route.rpc.input_type, without=elsewhere)
 
-    def bind(self, request: Request, path: list[str | None], body: bytes) -> Message:
-        """The message. Raises NotFoundError when the path can name nothing, else ValidationError."""
+    def bind(
+        self, request: Request, path: list[str | None], body: bytes, faults: Faults
+    ) -> Message:
+        """The message. Raises NotFoundError when the path can name nothing, else ValidationError.
+
+        `faults` are those found before, which are reported together with those found here.
+        """
         found = self._path_arguments(path)
         members = _members(body)
-        faults = Faults()
         if self._raw:
             found[self._raw] = read_struct(members)
         else:
@@ -81,6 +96,8 @@ class RequestBinder:
             self._add_headers(request, found, faults)
         if len(faults):
             raise faults.error()
+        if self._masked:
+            found[UPDATE_MASK] = field_mask_pb2.FieldMask(paths=members)
         return self._make(**found)
 
     def empty(self) -> Message:
@@ -88,14 +105,16 @@ class RequestBinder:
         return self._make()
 
     def _path_arguments(self, texts: list[str | None]) -> dict[str, Any]:
-        found = {}
+        found: dict[str, Any] = {}
         for (name, read), text in zip(self._path, texts, strict=True):
             try:
-                found[name] = read(text) if text is not None else None
+                value = read(text) if text is not None else None
             except Misfit:
-                found[name] = None
-            if found[name] is None:
+                value = None
+            # What has a number is numbered from 1.
+            if value is None or (isinstance(value, int) and value < 1):
                 raise NotFoundError("There is nothing of this id.")
+            found[name] = value
         return found
 
     def _add_query(self, query: bytes, found: dict[str, Any], faults: Faults) -> None:
@@ -122,11 +141,22 @@ class RequestBinder:
                 faults.add(header, "given more than once")
             elif values:
                 text = values[0].decode("latin-1").strip()
+                if header == _IF_MATCH and _NOT_ONE_VERSION.fullmatch(text):
+                    faults.add(header, 'give the one version that you read, such as "3"')
+                    continue
                 quoted = _QUOTED.fullmatch(text)
                 try:
                     found[name] = read(quoted[1] if quoted else text)
                 except Misfit as misfit:
                     faults.add(header, str(misfit))
+
+
+def _is_mask(field: FieldDescriptor | None) -> bool:
+    return (
+        field is not None
+        and field.message_type is not None
+        and field.message_type.full_name == field_mask_pb2.FieldMask.DESCRIPTOR.full_name
+    )
 
 
 def _members(body: bytes) -> dict[str, object]:

@@ -19,8 +19,10 @@ _RETRIED: Final = frozenset({429, 503})
 _DEFAULT_RETRY_SECONDS: Final = 1
 
 
-def error_response(error: CofferError, request_id: str) -> Response:
-    """The response that tells a client of `error`."""
+def error_response(
+    error: CofferError, request_id: str, more: tuple[tuple[bytes, bytes], ...] = ()
+) -> Response:
+    """The response that tells a client of `error`; `more` are headers that came along with it."""
     body: dict[str, object] = {
         "type": error.code,
         "message": error.message,
@@ -35,7 +37,7 @@ def error_response(error: CofferError, request_id: str) -> Response:
     text = encode({"error": body})
     # A text with an unpaired surrogate would be a defect; it must not become a second one.
     data = text.encode("utf-8", "replace")
-    return Response(error.http_status, (JSON_TYPE, *_headers(error)), data)
+    return Response(error.http_status, (JSON_TYPE, *_headers(error), *more), data)
 
 
 def _headers(error: CofferError) -> list[tuple[bytes, bytes]]:

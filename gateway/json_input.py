@@ -1,15 +1,16 @@
 """JSON objects to protobuf messages, by a plan made once per message type.
 
-Members are the proto field names. `null` counts as absent. Unknown members, wrong types and values out
-of range are collected, all of them, under their JSON path (`config.region`, `items[2].name`).
-Promises nothing about which members are required or what they mean: that is the service's word.
+Members are the proto field names. `null` counts as absent (PATCH tells the two apart: see `binding`).
+Unknown members, wrong types and values out of range are collected, all of them, under their JSON path
+(`config.region`, `items[2].name`). Promises nothing about which members are required or what they mean:
+that is the service's word.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from google.protobuf import message_factory, struct_pb2
+from google.protobuf import field_mask_pb2, message_factory, struct_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from gateway.json_scalars import Misfit, read_time, reader_of
@@ -96,6 +97,10 @@ def _single(field: FieldDescriptor) -> ReadMember:
         return _scalar(read_time)
     if inner.full_name == struct_pb2.Struct.DESCRIPTOR.full_name:
         return _struct
+    if inner.full_name == field_mask_pb2.FieldMask.DESCRIPTOR.full_name:
+        raise TypeError(
+            f"{field.full_name}: a field mask is not read from JSON, but made of a body"
+        )
     return MessageReader(inner).read
 
 

@@ -18,19 +18,19 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from coffer.type.v1 import page_pb2, policy_pb2
+from coffer.type.v1 import policy_pb2
 from google.protobuf import descriptor_pb2
 
-from gateway.binding import header_name
+from gateway.binding import UPDATE_MASK, header_name
 from gateway.openapi_comments import comments_of
 from gateway.openapi_fixed import ERROR, ID, REQUEST_ID_HEADER, SECURITY_SCHEMES
 from gateway.openapi_schema import Schema, Schemas
 from gateway.pages import OPENAPI_FILE
-from gateway.reply import page_field
+from gateway.reply import meta_fields
 from gateway.wiring import all_routes
 
 if TYPE_CHECKING:
-    from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
+    from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 
     from gateway.routes import Route
 
@@ -116,11 +116,12 @@ def _security(rpc: MethodDescriptor) -> list[dict[str, list[str]]]:
 
 
 def _members(route: Route) -> list[FieldDescriptor]:
-    """The request's fields that neither path nor headers give."""
+    """The request's fields that body or query give."""
+    elsewhere = {*route.path_fields, UPDATE_MASK}
     return [
         field
         for field in route.rpc.input_type.fields
-        if field.name not in route.path_fields and not header_name(field)
+        if field.name not in elsewhere and not header_name(field)
     ]
 
 
@@ -183,19 +184,21 @@ def _reply_schema(route: Route, schemas: Schemas) -> Schema:
         data = schemas.reply(reply)
     if not route.enveloped:
         return data
-    page = page_field(reply)
-    meta: dict[str, Schema] = {"request_id": ID}
-    if page is not None:
-        members = page_pb2.Page.DESCRIPTOR.fields
-        meta |= {field.name: schemas.field(field, reply=True) for field in members}
+    kinds = [_meta(inner, schemas) for inner in meta_fields(reply).values()] or [
+        _meta(None, schemas)
+    ]
     return {
         "type": "object",
         "required": ["data", "meta"],
-        "properties": {
-            "data": data,
-            "meta": {"type": "object", "required": list(meta), "properties": meta},
-        },
+        "properties": {"data": data, "meta": kinds[0] if len(kinds) == 1 else {"oneOf": kinds}},
     }
+
+
+def _meta(page: Descriptor | None, schemas: Schemas) -> Schema:
+    members: dict[str, Schema] = {"request_id": ID}
+    for field in page.fields if page else ():
+        members[field.name] = schemas.field(field, reply=True)
+    return {"type": "object", "required": list(members), "properties": members}
 
 
 def _json(schema: Schema, example: Any = None) -> dict[str, Any]:

@@ -55,7 +55,7 @@ class Schemas:
             schema = {"type": "array", "items": schema}
         elif field.has_presence or (not reply and field.message_type is not None):
             schema = _or_null(schema, leave=_omitted(field))
-        if field.GetOptions().debug_redact:
+        if field.GetOptions().debug_redact and not reply:
             schema["writeOnly"] = True
         comment = self._comments.get(field.full_name)
         return schema | {"description": comment} if comment else schema

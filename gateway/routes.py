@@ -36,6 +36,7 @@ class Route:
     takes_body: bool
     status: int
     location: str
+    etag: str
     response_body: str
     body_oneof: str
     raw_json_body: str
@@ -87,6 +88,7 @@ def _route(rpc: MethodDescriptor) -> Route | None:
         takes_body=bool(rule.body),
         status=reply.status or DEFAULT_STATUS,
         location=reply.location,
+        etag=reply.etag,
         response_body=rule.response_body,
         body_oneof=reply.body_oneof,
         raw_json_body=reply.raw_json_body,

@@ -6,7 +6,9 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from gateway.binding import RequestBinder
-from gateway.faults import refusal
+from gateway.errors import error_response
+from gateway.faults import Faults, refusal
+from gateway.idempotency import KEY, METHODS, idempotency_key
 from gateway.reply import ReplyWriter
 from services.common.errors import CofferError
 
@@ -41,11 +43,12 @@ class RefusalIgnoredError(Exception):
 class Endpoint:
     """One route. Holds plans and nothing of any request."""
 
-    __slots__ = ("_binder", "_call", "_writer", "route")
+    __slots__ = ("_binder", "_call", "_keyed", "_writer", "route")
 
     def __init__(self, route: Route, call: Rpc) -> None:
         self.route = route
         self._call = call
+        self._keyed = route.method in METHODS
         self._binder = RequestBinder(route)
         self._writer = ReplyWriter(route)
 
@@ -56,14 +59,22 @@ class Endpoint:
         and it is not done here.
         """
         metadata, key = _metadata(request)
+        faults = Faults()
+        once = idempotency_key(request, faults) if self._keyed else None
         try:
-            message = self._binder.bind(request, path, body).SerializeToString()
+            message = self._binder.bind(request, path, body, faults).SerializeToString()
         except CofferError as error:
             empty = self._binder.empty().SerializeToString()
-            await self._call(empty, (*metadata, refusal(error)), key)
+            reply = await self._call(empty, (*metadata, refusal(error)), key)
+            if isinstance(reply.outcome, CofferError):
+                return error_response(reply.outcome, request.id, reply.headers)
             raise RefusalIgnoredError from None
+        if once is not None:
+            metadata = (*metadata, (KEY, once))
         reply = await self._call(message, metadata, key)
-        return self._writer.response(reply, request.id)
+        if isinstance(reply.outcome, CofferError):
+            return error_response(reply.outcome, request.id, reply.headers)
+        return self._writer.response(reply.outcome, request.id, reply.headers)
 
 
 def _metadata(request: Request) -> tuple[Metadata, int]:

@@ -7,6 +7,7 @@ be repeated is the client's decision. Batching of waiting calls, when it comes, 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import grpc
@@ -17,8 +18,12 @@ from services.common.errors import DeadlineError
 from services.common.rpc.status import from_rpc_error
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from google.protobuf.descriptor import MethodDescriptor
     from google.protobuf.message import Message
+
+    from services.common.errors import CofferError
 
 _MIB: Final = 1024 * 1024
 BOUNDS: Final = Bounds(
@@ -37,10 +42,29 @@ BOUNDS: Final = Bounds(
 Metadata = tuple[tuple[str, str | bytes], ...]
 
 
-class Rpc(Protocol):
-    """One unary rpc. Raises CofferError and nothing else (but cancellation)."""
+RESPONSE_HEADERS: Final = frozenset(
+    {
+        "idempotent-replayed",
+        "x-ratelimit-limit",
+        "x-ratelimit-remaining",
+        "x-ratelimit-reset",
+    }
+)
+"""Initial metadata of a service that become headers of the response, under the same names; no others do."""
 
-    async def __call__(self, request: bytes, metadata: Metadata, key: int, /) -> Message:
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a service answered: a message or an error, and the headers that go with either."""
+
+    outcome: Message | CofferError
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class Rpc(Protocol):
+    """One unary rpc. Raises CofferError, of calls that got no answer, and nothing else (but cancellation)."""
+
+    async def __call__(self, request: bytes, metadata: Metadata, key: int, /) -> Reply:
         """The reply to a serialized request. `key` says with whom it shares places: see `places`."""
         ...
 
@@ -66,7 +90,7 @@ class Upstream:
         send: Any = self.channel.unary_unary(path, response_deserializer=reply.FromString)
         places = self.places
 
-        async def call(request: bytes, metadata: Metadata, key: int) -> Message:
+        async def call(request: bytes, metadata: Metadata, key: int) -> Reply:
             clock = asyncio.get_running_loop().time
             ends = clock() + self._timeout
             left = self._timeout
@@ -81,11 +105,21 @@ class Upstream:
         return call
 
 
-async def _send(call: Any, request: bytes, metadata: Metadata, seconds: float) -> Message:
+async def _send(begin: Any, request: bytes, metadata: Metadata, seconds: float) -> Reply:
     if seconds <= 0:
         raise DeadlineError
+    call = begin(request, metadata=metadata, timeout=seconds)
     try:
-        reply: Message = await call(request, metadata=metadata, timeout=seconds)
+        message = await call
     except grpc.aio.AioRpcError as error:
-        raise from_rpc_error(error) from None
-    return reply
+        return Reply(from_rpc_error(error), _headers(error.initial_metadata()))
+    # It came before the message: this does not wait.
+    return Reply(message, _headers(await call.initial_metadata()))
+
+
+def _headers(initial: Iterable[tuple[str, str | bytes]] | None) -> tuple[tuple[bytes, bytes], ...]:
+    return tuple(
+        (name.encode("ascii"), value.encode("ascii"))
+        for name, value in initial or ()
+        if name in RESPONSE_HEADERS and isinstance(value, str)
+    )

@@ -64,8 +64,11 @@ class Backend:
     received: list[Received] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     health: list[health.aio.HealthServicer] = field(default_factory=list)
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    """Initial metadata of every answer."""
 
     async def answer(self, rpc: Any, request: Message, context: Any) -> Message:
+        await context.send_initial_metadata(self.headers)
         metadata = dict(context.invocation_metadata())
         if "authorization" not in metadata and "x-api-key" not in metadata:
             await _abort(context, UnauthenticatedError())

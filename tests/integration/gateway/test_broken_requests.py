@@ -225,8 +225,8 @@ async def test_a_wrong_method_is_405_and_names_the_right_ones(stack: Stack) -> N
         ("PATCH", "/v1/secrets", "GET, POST"),
         ("HEAD", "/v1/secrets", "GET, POST"),
         ("OPTIONS", "/v1/secrets", "GET, POST"),
-        ("PUT", "/v1/secrets/certificate", "DELETE, GET, POST"),
-        ("POST", "/v1/secrets/x", "DELETE, GET"),
+        ("PUT", "/v1/secrets/certificate", "DELETE, GET, PATCH, POST"),
+        ("POST", "/v1/secrets/x", "DELETE, GET, PATCH"),
         ("DELETE", "/admin/tenant-kms/rotate", "POST"),
         ("POST", "/healthz", "GET"),
     ):

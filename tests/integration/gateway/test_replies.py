@@ -174,7 +174,7 @@ async def test_if_match_may_be_quoted_and_comes_from_the_header_alone(stack: Sta
         assert answer.status_code == 200
         request = stack.backend.received[-1].request
         assert (request.if_match, request.id, request.value) == (3, SECRET_ID, "x")
-    for value in ('W/"3"', "*", "three", "", '"3', "99999999999999999999"):
+    for value in ('W/"3"', "*", '"3", "4"', "three", "", '"3', "99999999999999999999"):
         answer = await stack.client.put(
             f"/v1/secrets/{SECRET_ID}/value", json={"value": "x"}, headers={"If-Match": value}
         )

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.binding import RequestBinder
-from gateway.faults import refusal
+from gateway.faults import Faults, refusal
 from gateway.http import Request
 from gateway.wiring import all_routes
 from services.common.errors import NotFoundError, ValidationError
@@ -41,7 +41,7 @@ PARAMETERS = st.lists(
 
 def bound(route: Route, query: bytes, body: bytes, ids: list[str | None], etag: bytes) -> Message:
     request = Request("id", route.method, b"/", query, [(b"if-match", etag)], "127.0.0.1")
-    return RequestBinder(route).bind(request, ids[: len(route.path_fields)], body)
+    return RequestBinder(route).bind(request, ids[: len(route.path_fields)], body, Faults())
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=[route.rpc.name for route in ROUTES])
