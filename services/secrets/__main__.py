@@ -10,6 +10,7 @@ from coffer.secrets.v1 import secrets_pb2, secrets_pb2_grpc
 
 from services.common.authentication import Authenticator
 from services.common.database import Database
+from services.common.idempotency.guard import Guard
 from services.common.rpc.channel import open_channel
 from services.common.rpc.server import RpcServer, Served, run, stop_on_signals
 from services.common.telemetry import Metrics
@@ -19,11 +20,18 @@ from services.secrets.creating import Creator
 from services.secrets.data_keys import DataKeyPool
 from services.secrets.kms_client import KmsClient
 from services.secrets.observation import Observation
+from services.secrets.payloads import Payloads
 from services.secrets.rewrap_batch import RewrapBatch
 from services.secrets.rpc import SecretsServicer
 from services.secrets.service import SecretsService
 from services.secrets.settings import Settings
-from services.secrets.store import PostgresAccesses, PostgresSecrets, PostgresStaleKeys
+from services.secrets.store import (
+    PostgresAccesses,
+    PostgresSecrets,
+    PostgresStaleKeys,
+    PostgresValues,
+)
+from services.secrets.writing import Writer, write_places
 
 if TYPE_CHECKING:
     import asyncio
@@ -59,16 +67,11 @@ async def serve(settings: Settings, certificates: Certificates, stop: asyncio.Ev
     pool = DataKeyPool(kms, observation, max_stock=settings.data_key_stock)
     store = PostgresSecrets(database)
     creator = Creator(store, pool, observation)
-    service = SecretsService(
-        store=store,
-        pool=pool,
-        creator=creator,
-        certificates=certificates,
-        certificate_readers=settings.certificate_workers,
-        observer=observation,
-    )
+    payloads = Payloads(certificates, settings.certificate_workers, observation)
+    places = write_places()
     servicer = SecretsServicer(
-        service,
+        SecretsService(store=store, pool=pool, creator=creator, payloads=payloads, places=places),
+        Writer(PostgresValues(database), pool, payloads, places),
         Accessor(PostgresAccesses(database), kms, observation),
         RewrapBatch(PostgresStaleKeys(database), kms, observation),
     )
@@ -86,6 +89,7 @@ async def serve(settings: Settings, certificates: Certificates, stop: asyncio.Ev
         authentication=Authenticator(database),
         ready=ready,
         metrics=metrics,
+        guard=Guard(database, NAME, settings.idempotency_key, count=metrics.copy),
     )
     await database.open()
     try:

@@ -5,13 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
     from services.common.identity import Call
     from services.common.sensitive import SecretBytes
     from services.secrets.certificates import CertificateMaterial
+    from services.secrets.groups import (
+        CollectionListing,
+        CollectionRequest,
+        CollectionRow,
+        EnvironmentChange,
+        EnvironmentDraft,
+        EnvironmentRow,
+        Refusal,
+    )
     from services.secrets.leases import Moved, RewrapOrder, RewrapOutcome, StaleKeys
     from services.secrets.model import (
         DataKey,
@@ -85,8 +94,8 @@ class Secrets(Protocol):
 
     async def create(
         self, tenant_id: UUID, key_version: int, secrets: Sequence[NewSecret]
-    ) -> list[datetime | Refused]:
-        """Write a group in one transaction: for each, when it was made or why it was not.
+    ) -> list[SecretRow | Refused]:
+        """Write a group in one transaction: for each, how it is shown now or why it was not written.
 
         All data keys are wrapped under `key_version`. Raises StaleKeyVersionError.
         """
@@ -102,6 +111,14 @@ class Secrets(Protocol):
         """A page of live secrets."""
         ...
 
+    async def delete(self, tenant_id: UUID, secret_id: UUID, call: Call) -> bool:
+        """Delete softly; False when there is no such live secret."""
+        ...
+
+
+class Values(Protocol):
+    """The store of values. Writes append their audit events; all raise as those of `Secrets`."""
+
     async def standing(
         self, tenant_id: UUID, secret_id: UUID, environment: str | None
     ) -> Standing | None:
@@ -113,10 +130,6 @@ class Secrets(Protocol):
 
         Raises StaleKeyVersionError, and StaleVersionError when another version came first.
         """
-        ...
-
-    async def delete(self, tenant_id: UUID, secret_id: UUID, call: Call) -> bool:
-        """Delete softly; False when there is no such live secret."""
         ...
 
 
@@ -161,6 +174,70 @@ class WorkList(Protocol):
         `passed_over` counts keys that were read and are no work any more. Raises
         StaleKeyVersionError and LeaseRefusedError; then nothing was stored.
         """
+        ...
+
+
+class EnvironmentStore(Protocol):
+    """The store of environments. Raises as `Secrets`. A refusal changed nothing."""
+
+    async def list(self, tenant_id: UUID) -> tuple[EnvironmentRow, ...]:
+        """All of them, by name; the default one is made at the first look."""
+        ...
+
+    async def get(self, tenant_id: UUID, environment_id: UUID) -> EnvironmentRow | None:
+        """One of them."""
+        ...
+
+    async def create(
+        self, tenant_id: UUID, draft: EnvironmentDraft, call: Call
+    ) -> EnvironmentRow | Refusal:
+        """Make one; a new default takes the place of the old one."""
+        ...
+
+    async def update(
+        self, tenant_id: UUID, environment_id: UUID, change: EnvironmentChange, call: Call
+    ) -> EnvironmentRow | Refusal | None:
+        """Change one; None when there is none."""
+        ...
+
+    async def delete(
+        self, tenant_id: UUID, environment_id: UUID, call: Call
+    ) -> bool | Refusal | None:
+        """Delete one with what deleted secrets have there; None when there is none.
+
+        No secret is left whose base environment is gone: it moves to another where it has a value, the
+        default one first, then by name; without one it is purged.
+        """
+        ...
+
+
+class CollectionStore(Protocol):
+    """The store of collections. Raises as `Secrets`. A refusal changed nothing."""
+
+    async def list(
+        self, tenant_id: UUID, listing: CollectionListing
+    ) -> tuple[tuple[CollectionRow, ...], int]:
+        """A page of them, and how many there are in all."""
+        ...
+
+    async def get(self, tenant_id: UUID, collection_id: UUID) -> CollectionRow | None:
+        """One of them."""
+        ...
+
+    async def create(
+        self, tenant_id: UUID, request: CollectionRequest, call: Call
+    ) -> CollectionRow | Refusal:
+        """Make one."""
+        ...
+
+    async def update(
+        self, tenant_id: UUID, collection_id: UUID, members: Mapping[str, str | None], call: Call
+    ) -> CollectionRow | Refusal | None:
+        """Set `members`, of `name` and `description`; None when there is none."""
+        ...
+
+    async def delete(self, tenant_id: UUID, collection_id: UUID, call: Call) -> bool:
+        """Delete one, and take its secrets out of it; False when there is none."""
         ...
 
 

@@ -20,14 +20,11 @@ from services.secrets.model import (
     KeySealed,
     Listing,
     NewSecret,
-    NewValue,
     Page,
     Refused,
     Rewrapped,
     SecretRow,
     StaleKeyVersionError,
-    Standing,
-    StoredVersion,
     WrappedKey,
 )
 
@@ -119,7 +116,7 @@ class MemorySecrets:
 
     async def create(
         self, tenant_id: UUID, key_version: int, secrets: Sequence[NewSecret]
-    ) -> list[datetime | Refused]:
+    ) -> list[SecretRow | Refused]:
         self.groups.append((tenant_id, len(secrets)))
         await self.gate.wait()
         if key_version != self.active:
@@ -128,12 +125,12 @@ class MemorySecrets:
             raise RuntimeError("poison")
         return [self._create_one(tenant_id, secret) for secret in secrets]
 
-    def _create_one(self, tenant_id: UUID, secret: NewSecret) -> datetime | Refused:
+    def _create_one(self, tenant_id: UUID, secret: NewSecret) -> SecretRow | Refused:
         assert secret.value.key.key_version == self.active
         if (tenant_id, secret.draft.name) in self.names:
             return Refused.NAME_TAKEN
         self.names[tenant_id, secret.draft.name] = secret
-        return datetime.now(UTC)
+        return secret.row(datetime.now(UTC))
 
     async def get(
         self, tenant_id: UUID, secret_id: UUID
@@ -142,14 +139,6 @@ class MemorySecrets:
 
     async def list(self, tenant_id: UUID, listing: Listing) -> Page:
         return Page((), 0)
-
-    async def standing(
-        self, tenant_id: UUID, secret_id: UUID, environment: str | None
-    ) -> Standing | None:
-        return None
-
-    async def put(self, tenant_id: UUID, value: NewValue) -> StoredVersion | None:
-        return None
 
     async def delete(self, tenant_id: UUID, secret_id: UUID, call: Call) -> bool:
         return False

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from services.secrets.accessing import Accessor
     from services.secrets.rewrap_batch import RewrapBatch
     from services.secrets.service import SecretsService
+    from services.secrets.writing import Writer
 
 
 class SecretsServicer(
@@ -25,8 +26,12 @@ class SecretsServicer(
     """Who may call is decided before."""
 
     def __init__(
-        self, service: SecretsService, accessor: Accessor, rewrap_batch: RewrapBatch
+        self,
+        service: SecretsService,
+        writer: Writer,
+        accessor: Accessor,
+        rewrap_batch: RewrapBatch,
     ) -> None:
         SecretRpcs.__init__(self, service)
-        ValueRpcs.__init__(self, service)
+        ValueRpcs.__init__(self, writer)
         AccessRpcs.__init__(self, accessor, rewrap_batch)

@@ -3,5 +3,6 @@
 from services.secrets.store.accesses import PostgresAccesses
 from services.secrets.store.data_keys import PostgresStaleKeys
 from services.secrets.store.secrets import PostgresSecrets
+from services.secrets.store.values import PostgresValues
 
-__all__ = ["PostgresAccesses", "PostgresSecrets", "PostgresStaleKeys"]
+__all__ = ["PostgresAccesses", "PostgresSecrets", "PostgresStaleKeys", "PostgresValues"]

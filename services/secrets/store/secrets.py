@@ -8,7 +8,6 @@ from services.secrets.store import creates, reads, updates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
     from uuid import UUID
 
     from services.common.database import Database
@@ -18,12 +17,9 @@ if TYPE_CHECKING:
         EnvironmentValue,
         Listing,
         NewSecret,
-        NewValue,
         Page,
         Refused,
         SecretRow,
-        Standing,
-        StoredVersion,
     )
 
 
@@ -49,7 +45,7 @@ class PostgresSecrets:
 
     async def create(
         self, tenant_id: UUID, key_version: int, secrets: Sequence[NewSecret]
-    ) -> list[datetime | Refused]:
+    ) -> list[SecretRow | Refused]:
         """As `ports.Secrets.create`."""
         async with self._database.tenant(tenant_id) as connection:
             return await creates.create(connection, tenant_id, key_version, secrets)
@@ -65,18 +61,6 @@ class PostgresSecrets:
         """As `ports.Secrets.list`."""
         async with self._database.tenant(tenant_id) as connection:
             return await reads.list_(connection, tenant_id, listing)
-
-    async def standing(
-        self, tenant_id: UUID, secret_id: UUID, environment: str | None
-    ) -> Standing | None:
-        """As `ports.Secrets.standing`."""
-        async with self._database.tenant(tenant_id) as connection:
-            return await reads.standing(connection, tenant_id, secret_id, environment)
-
-    async def put(self, tenant_id: UUID, value: NewValue) -> StoredVersion | None:
-        """As `ports.Secrets.put`."""
-        async with self._database.tenant(tenant_id) as connection:
-            return await updates.put(connection, tenant_id, value)
 
     async def delete(self, tenant_id: UUID, secret_id: UUID, call: Call) -> bool:
         """As `ports.Secrets.delete`."""

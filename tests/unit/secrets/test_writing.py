@@ -20,13 +20,16 @@ from services.secrets.model import (
     Standing,
     StoredVersion,
 )
+from services.secrets.payloads import Payloads
 from services.secrets.service import SecretsService
+from services.secrets.writing import Writer, write_places
 from tests.fakes.secrets_certificates import InlineCertificates
 from tests.fakes.secrets_ports import MemoryKms, MemorySecrets, Watching, settle
 from tests.fakes.secrets_values import a_call
 
 if TYPE_CHECKING:
     from services.common.identity import Call
+    from services.secrets.shares import Shares
 
 BUSY, QUIET = uuid4(), uuid4()
 
@@ -61,16 +64,11 @@ class SlowStore(MemorySecrets):
 async def test_one_tenants_writes_do_not_take_all_of_the_database() -> None:
     store, kms = SlowStore(), MemoryKms()
     pool = DataKeyPool(kms, Watching())
-    service = SecretsService(
-        store=store,
-        pool=pool,
-        creator=Creator(store, pool, Watching()),
-        certificates=InlineCertificates(),
-        certificate_readers=2,
-        observer=Watching(),
-    )
+    payloads, places = Payloads(InlineCertificates(), 2, Watching()), write_places()
+    service = _service(store, pool, payloads, places)
+    writer = Writer(store, pool, payloads, places)
     request = [PutRequest(str(uuid4()), SentPayload(value="v")) for _ in range(30)]
-    puts = [asyncio.create_task(service.put_value(a_call(BUSY), one)) for one in request]
+    puts = [asyncio.create_task(writer.put(a_call(BUSY), one)) for one in request]
     deletes = [asyncio.create_task(service.delete(a_call(BUSY), one.id)) for one in request]
     await settle()
     quiet = asyncio.create_task(service.delete(a_call(QUIET), str(uuid4())))
@@ -83,16 +81,21 @@ async def test_one_tenants_writes_do_not_take_all_of_the_database() -> None:
 
 def creating() -> tuple[MemorySecrets, MemoryKms, SecretsService]:
     store, kms = MemorySecrets(), MemoryKms()
+    payloads = Payloads(InlineCertificates(), 2, Watching())
     pool = DataKeyPool(kms, Watching())
-    service = SecretsService(
+    return store, kms, _service(store, pool, payloads, write_places())
+
+
+def _service(
+    store: MemorySecrets, pool: DataKeyPool, payloads: Payloads, places: Shares
+) -> SecretsService:
+    return SecretsService(
         store=store,
         pool=pool,
         creator=Creator(store, pool, Watching()),
-        certificates=InlineCertificates(),
-        certificate_readers=2,
-        observer=Watching(),
+        payloads=payloads,
+        places=places,
     )
-    return store, kms, service
 
 
 def named(name: str) -> CreateRequest:

@@ -1,0 +1,32 @@
+"""The values of secrets on PostgreSQL: each method is one transaction held to one tenant."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from services.secrets.store import reads, updates
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from services.common.database import Database
+    from services.secrets.model import NewValue, Standing, StoredVersion
+
+
+class PostgresValues:
+    """`ports.Values`: what is promised there holds when a method returns."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def standing(
+        self, tenant_id: UUID, secret_id: UUID, environment: str | None
+    ) -> Standing | None:
+        """As `ports.Values.standing`."""
+        async with self._database.tenant(tenant_id) as connection:
+            return await reads.standing(connection, tenant_id, secret_id, environment)
+
+    async def put(self, tenant_id: UUID, value: NewValue) -> StoredVersion | None:
+        """As `ports.Values.put`."""
+        async with self._database.tenant(tenant_id) as connection:
+            return await updates.put(connection, tenant_id, value)
