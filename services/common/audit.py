@@ -2,14 +2,19 @@
 
 No audit, no change: `append` is the last statement before the commit, and its failure undoes all. The
 chain's bytes are made by `audit.append` in the database; `link` is the same in Python, so that anybody
-can verify a chain without the database.
+can verify a chain without the database (docs/audit.md).
+
+Order. `audit.append` numbers events under the lock of the tenant's head row and holds it until its
+transaction ends. So whoever gets number n + 1 took the lock after the transaction of n had ended: n is
+committed, or it was rolled back, the head with it, and the number is given again. Hence numbers have no gap;
+they become visible in their order; and who sees n sees everything before n, then and for ever, since no
+event is changed or removed. Tenants have a head each and never wait for one another.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import struct
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -24,7 +29,14 @@ if TYPE_CHECKING:
 _FORMAT: Final = b"CAE1"
 GENESIS: Final = hashlib.sha256(_FORMAT).digest()
 """The hash before a tenant's first event."""
+COLUMNS: Final = (
+    "tenant_id, seq, id, action, resource_type, resource_id, actor, details, ip_address, request_id,"
+    " created_at, previous_hash, hash"
+)
+"""Of `audit.event`, in the order of StoredEvent."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_NULL: Final = (-1).to_bytes(4, "big", signed=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +98,6 @@ async def append_each(
 
 def link(event: StoredEvent) -> bytes:
     """The hash that `event` must have: SHA-256 over the format, the previous hash and every field."""
-    microseconds = (event.created_at - _EPOCH) // timedelta(microseconds=1)
     texts = (
         str(event.tenant_id),
         str(event.seq),
@@ -98,9 +109,14 @@ def link(event: StoredEvent) -> bytes:
         event.details,
         event.ip_address,
         event.request_id,
-        str(microseconds),
+        str(microseconds(event.created_at)),
     )
     return hashlib.sha256(_FORMAT + event.previous_hash + b"".join(map(_field, texts))).digest()
+
+
+def microseconds(moment: datetime) -> int:
+    """Since 1970 in UTC, exactly: as a moment stands in the chain."""
+    return (moment - _EPOCH) // _MICROSECOND
 
 
 def first_broken(events: Sequence[StoredEvent]) -> int | None:
@@ -109,16 +125,83 @@ def first_broken(events: Sequence[StoredEvent]) -> int | None:
     `events` is a whole chain from 1, in order. Not promised: that no event was cut from the end; only a
     head kept elsewhere shows that.
     """
-    previous = GENESIS
-    for expected, event in enumerate(events, start=1):
-        if event.seq != expected or event.previous_hash != previous or link(event) != event.hash:
-            return expected
-        previous = event.hash
-    return None
+    walk = ChainWalk()
+    for event in events:
+        if not walk.take(event):
+            break
+    return walk.first_broken
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The last event of a chain: how many events there are, and its hash."""
+
+    seq: int = 0
+    hash: bytes = GENESIS
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """What is found at one moment at the two ends of a walk.
+
+    `head` is the row that says which event is the last, `last` the event that really is. `before` is the
+    stored hash of the event before the first of the walk, None where there is no such event.
+    """
+
+    head: Head
+    last: Head
+    before: bytes | None
+
+    @property
+    def until(self) -> int:
+        """The number of the last event there is, or should be."""
+        return max(self.head.seq, self.last.seq)
+
+
+class ChainWalk:
+    """Goes along a chain, event by event, and says where it breaks.
+
+    Promised: with nothing broken each event taken has the hash that its fields and the one before it make.
+    Not promised: that nobody with a database superuser's rights made all of it anew from some event on;
+    that shows only against a head that was kept elsewhere.
+    """
+
+    def __init__(self, first: int = 1, before: bytes | None = GENESIS) -> None:
+        """`before` is the hash of the event before `first`; None: there is none, which breaks the chain."""
+        self.next = first
+        self.first_broken = None if before is not None else first - 1
+        self.events = 0
+        self._previous = before if before is not None else GENESIS
+
+    def take(self, event: StoredEvent) -> bool:
+        """Look at the next event. False where the chain is broken: then what follows proves nothing."""
+        if self.first_broken is not None:
+            return False
+        self.events += 1
+        if (
+            event.seq != self.next
+            or event.previous_hash != self._previous
+            or link(event) != event.hash
+        ):
+            self.first_broken = self.next
+            return False
+        self.next += 1
+        self._previous = event.hash
+        return True
+
+    def end(self, ends: Ends) -> None:
+        """All were taken: look whether the last of them is the one that the head names."""
+        head, last = ends.head, ends.last
+        if self.first_broken is not None or head == last:
+            return
+        if head.seq == last.seq:
+            self.first_broken = max(1, last.seq)
+        else:
+            self.first_broken = min(head.seq, last.seq) + 1
 
 
 def _field(text: str | None) -> bytes:
     if text is None:
-        return struct.pack(">i", -1)
+        return _NULL
     encoded = text.encode()
-    return struct.pack(">i", len(encoded)) + encoded
+    return len(encoded).to_bytes(4, "big") + encoded

@@ -5,6 +5,7 @@ Any part may run twice; what is there is left as it is. Two runs at once wait fo
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -26,6 +27,7 @@ QUEUE_SCHEMA: Final = "procrastinate"
 LOGIN_ROLES: Final = (
     "coffer_kms",
     "coffer_secrets",
+    "coffer_secrets_purge",
     "coffer_rewrap",
     "coffer_rewrap_dispatch",
     "coffer_queue",
@@ -37,7 +39,7 @@ BOUNDS: Final = (
     "idle_in_transaction_session_timeout = '30s'",
 )
 """For whatever a service forgets to bound itself."""
-PLANNED_ROLES: Final = ("coffer_kms", "coffer_secrets", "coffer_rewrap")
+PLANNED_ROLES: Final = ("coffer_kms", "coffer_secrets", "coffer_secrets_purge", "coffer_rewrap")
 PLANS: Final = (
     "plan_cache_mode = force_generic_plan",
     "enable_seqscan = off",
@@ -50,6 +52,7 @@ anew at each call took ten times as long as reading it, and a plan made for an e
 is full. `off` is a preference: where there is no index, the table is scanned all the same.
 """
 _ONE_AT_A_TIME: Final = 0x434F464652  # "COFFR", the key of the advisory lock that migrations hold
+_TURN_SECONDS: Final = 0.2
 _SERVICES: Final = Path(__file__).resolve().parents[2]
 
 
@@ -63,7 +66,7 @@ def migrate(admin_dsn: str, passwords: Mapping[str, str]) -> list[str]:
     engine = sa.create_engine(sqlalchemy_url(admin_dsn), poolclass=sa.NullPool)
     try:
         with engine.connect() as guard:
-            guard.execute(sa.text("select pg_advisory_lock(:key)"), {"key": _ONE_AT_A_TIME})
+            _take_turn(guard)
             return [
                 *_ensure_roles(engine, passwords),
                 *_ensure_schemas(engine),
@@ -72,6 +75,18 @@ def migrate(admin_dsn: str, passwords: Mapping[str, str]) -> list[str]:
             ]
     finally:
         engine.dispose()
+
+
+def _take_turn(guard: sa.Connection) -> None:
+    """Hold the lock until `guard` is closed.
+
+    Neither waiting nor holding it may keep a snapshot: an index that is made concurrently would wait for
+    that, and we for the index.
+    """
+    guard.execution_options(isolation_level="AUTOCOMMIT")
+    query = sa.text("select pg_try_advisory_lock(:key)")
+    while not guard.execute(query, {"key": _ONE_AT_A_TIME}).scalar():
+        time.sleep(_TURN_SECONDS)
 
 
 def revisions(engine: sa.Engine) -> dict[str, str | None]:
