@@ -16,8 +16,10 @@ from services.common.rpc.server import RpcServer, Served, run, stop_on_signals
 from services.common.telemetry import Metrics
 from services.secrets.accessing import Accessor
 from services.secrets.certificates import CertificateReader
+from services.secrets.collections import Collections
 from services.secrets.creating import Creator
 from services.secrets.data_keys import DataKeyPool
+from services.secrets.environments import Environments
 from services.secrets.kms_client import KmsClient
 from services.secrets.observation import Observation
 from services.secrets.payloads import Payloads
@@ -27,6 +29,8 @@ from services.secrets.service import SecretsService
 from services.secrets.settings import Settings
 from services.secrets.store import (
     PostgresAccesses,
+    PostgresCollections,
+    PostgresEnvironments,
     PostgresSecrets,
     PostgresStaleKeys,
     PostgresValues,
@@ -70,10 +74,14 @@ async def serve(settings: Settings, certificates: Certificates, stop: asyncio.Ev
     payloads = Payloads(certificates, settings.certificate_workers, observation)
     places = write_places()
     servicer = SecretsServicer(
-        SecretsService(store=store, pool=pool, creator=creator, payloads=payloads, places=places),
-        Writer(PostgresValues(database), pool, payloads, places),
-        Accessor(PostgresAccesses(database), kms, observation),
-        RewrapBatch(PostgresStaleKeys(database), kms, observation),
+        service=SecretsService(
+            store=store, pool=pool, creator=creator, payloads=payloads, places=places
+        ),
+        writer=Writer(PostgresValues(database), pool, payloads, places),
+        environments=Environments(PostgresEnvironments(database), places),
+        collections=Collections(PostgresCollections(database), places),
+        accessor=Accessor(PostgresAccesses(database), kms, observation),
+        rewrap_batch=RewrapBatch(PostgresStaleKeys(database), kms, observation),
     )
 
     async def ready() -> bool:

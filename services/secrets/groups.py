@@ -27,6 +27,8 @@ class Refusal(enum.Enum):
     GRANTED = enum.auto()
     """A consumer's grant names the environment by its old or its new name."""
     IS_DEFAULT = enum.auto()
+    NEEDS_DEFAULT = enum.auto()
+    """It would leave the tenant without a default environment."""
     IN_USE = enum.auto()
     """A live secret has a value there."""
 

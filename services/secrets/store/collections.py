@@ -1,0 +1,171 @@
+"""Collections on PostgreSQL. Lock order: usage row, collection, its secrets by id, audit head."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, cast
+from uuid import uuid4
+
+from psycopg.errors import UniqueViolation
+
+from services.common import audit
+from services.common.idempotency import store as idempotency_store
+from services.secrets.groups import CollectionRow, Refusal
+from services.secrets.store.usage import hold_usage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from uuid import UUID
+
+    from services.common.database import Connection, Database
+    from services.common.identity import Call
+    from services.secrets.groups import CollectionListing, CollectionRequest
+
+# Counted by the index secret_by_collection, whatever else the tenant has.
+_ROW: Final = """
+select c.id, c.name, c.description,
+    (select count(*) from secrets.secret s where s.tenant_id = c.tenant_id
+        and s.collection_id = c.id and s.deleted_at is null),
+    c.created_at
+from secrets.collection c
+where c.tenant_id = %(tenant)s
+"""
+_GET: Final = f"{_ROW} and c.id = %(collection)s"
+_COUNT: Final = "select count(*) from secrets.collection c where c.tenant_id = %(tenant)s"
+_ORDERS: Final = {"name": 'c.name collate "C"', "created_at": "c.created_at"}
+_CREATE: Final = """
+insert into secrets.collection (tenant_id, id, name, description)
+values (%(tenant)s, %(collection)s, %(name)s, %(description)s)
+"""
+_UPDATE: Final = """
+update secrets.collection c set name = %(name)s, description = %(description)s
+where c.tenant_id = %(tenant)s and c.id = %(collection)s
+"""
+_LOCK: Final = """
+select c.name, c.description from secrets.collection c
+where c.tenant_id = %(tenant)s and c.id = %(collection)s for update
+"""
+_TAKE_OUT: Final = """
+with held as materialized (
+    select s.id from secrets.secret s
+    where s.tenant_id = %(tenant)s and s.collection_id = %(collection)s
+    order by s.id for update
+)
+update secrets.secret s
+set collection_id = null, updated_at = date_trunc('milliseconds', clock_timestamp())
+from held where s.tenant_id = %(tenant)s and s.id = held.id
+"""
+_DELETE: Final = """
+delete from secrets.collection c where c.tenant_id = %(tenant)s and c.id = %(collection)s
+"""
+
+
+class PostgresCollections:
+    """`ports.CollectionStore`: each method is one transaction held to one tenant."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def list(
+        self, tenant_id: UUID, listing: CollectionListing
+    ) -> tuple[tuple[CollectionRow, ...], int]:
+        """As `ports.CollectionStore.list`."""
+        direction = "desc" if listing.descending else "asc"
+        asked = listing.paging
+        # Constants of this module and two numbers.
+        paging = (
+            f"{_ROW} order by {_ORDERS[listing.sort]} {direction}, c.id {direction}"
+            f" limit {int(asked.per_page)} offset {int(asked.offset)}"
+        )
+        async with self._database.tenant(tenant_id) as connection:
+            parameters = {"tenant": tenant_id}
+            total = await (await connection.execute(_COUNT, parameters, prepare=True)).fetchone()
+            cursor = await connection.execute(cast("Any", paging), parameters, prepare=False)
+            rows = tuple([CollectionRow(*row) async for row in cursor])
+        return rows, total[0] if total else 0
+
+    async def get(self, tenant_id: UUID, collection_id: UUID) -> CollectionRow | None:
+        """As `ports.CollectionStore.get`."""
+        async with self._database.tenant(tenant_id) as connection:
+            return await _get(connection, tenant_id, collection_id)
+
+    async def create(
+        self, tenant_id: UUID, request: CollectionRequest, call: Call
+    ) -> CollectionRow | Refusal:
+        """As `ports.CollectionStore.create`."""
+        collection_id = uuid4()
+        parameters = {
+            "tenant": tenant_id,
+            "collection": collection_id,
+            "name": request.name,
+            "description": request.description,
+        }
+        try:
+            async with self._database.tenant(tenant_id) as connection:
+                await hold_usage(connection, tenant_id)
+                await connection.execute(_CREATE, parameters, prepare=True)
+                return await _finish(connection, tenant_id, collection_id, call, "created")
+        except UniqueViolation:
+            return Refusal.NAME_TAKEN
+
+    async def update(
+        self, tenant_id: UUID, collection_id: UUID, members: Mapping[str, str | None], call: Call
+    ) -> CollectionRow | Refusal | None:
+        """As `ports.CollectionStore.update`."""
+        parameters = {"tenant": tenant_id, "collection": collection_id}
+        try:
+            async with self._database.tenant(tenant_id) as connection:
+                await hold_usage(connection, tenant_id)
+                row = await (await connection.execute(_LOCK, parameters)).fetchone()
+                if row is None:
+                    return None
+                stored = {"name": row[0], "description": row[1]}
+                await connection.execute(_UPDATE, parameters | stored | dict(members))
+                details = {"changed": sorted(members)}
+                return await _finish(
+                    connection, tenant_id, collection_id, call, "updated", details=details
+                )
+        except UniqueViolation:
+            return Refusal.NAME_TAKEN
+
+    async def delete(self, tenant_id: UUID, collection_id: UUID, call: Call) -> bool:
+        """As `ports.CollectionStore.delete`."""
+        parameters = {"tenant": tenant_id, "collection": collection_id}
+        async with self._database.tenant(tenant_id) as connection:
+            await hold_usage(connection, tenant_id)
+            row = await (await connection.execute(_LOCK, parameters)).fetchone()
+            if row is None:
+                return False
+            taken_out = await connection.execute(_TAKE_OUT, parameters)
+            await connection.execute(_DELETE, parameters)
+            await idempotency_store.complete(connection, "secrets", tenant_id, [(call, None)])
+            details = {"name": row[0], "secrets": taken_out.rowcount}
+            event = audit.Event("collection.deleted", "collection", str(collection_id), details)
+            await audit.append(connection, tenant_id, call, [event])
+        return True
+
+
+async def _get(
+    connection: Connection, tenant_id: UUID, collection_id: UUID
+) -> CollectionRow | None:
+    parameters = {"tenant": tenant_id, "collection": collection_id}
+    row = await (await connection.execute(_GET, parameters, prepare=True)).fetchone()
+    return None if row is None else CollectionRow(*row)
+
+
+async def _finish(
+    connection: Connection,
+    tenant_id: UUID,
+    collection_id: UUID,
+    call: Call,
+    done: str,
+    *,
+    details: Mapping[str, object] | None = None,
+) -> CollectionRow:
+    """The row as it is now, kept for the call's idempotency key, and the event."""
+    row = await _get(connection, tenant_id, collection_id)
+    assert row is not None
+    await idempotency_store.complete(connection, "secrets", tenant_id, [(call, row)])
+    shown = {"name": row.name, **(details or {})}
+    event = audit.Event(f"collection.{done}", "collection", str(collection_id), shown)
+    await audit.append(connection, tenant_id, call, [event])
+    return row
