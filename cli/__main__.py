@@ -6,6 +6,7 @@ from cli import apikeys, grants, kms, pki, rewraps, stored, tenants, tokens
 from cli.demo.command import demo
 from cli.migrate import migrate
 from cli.up import up
+from cli.v1 import api_keys, collections, environments
 
 
 def application() -> typer.Typer:
@@ -13,7 +14,7 @@ def application() -> typer.Typer:
     app = typer.Typer(
         name="coffer",
         no_args_is_help=True,
-        add_completion=False,
+        add_completion=True,
         # A traceback with local variables would show keys.
         pretty_exceptions_enable=False,
     )
@@ -28,6 +29,9 @@ def application() -> typer.Typer:
     app.add_typer(kms.application(), name="kms")
     app.add_typer(rewraps.application(), name="rewraps")
     app.add_typer(stored.application(), name="secrets")
+    app.add_typer(collections.application(), name="collections")
+    app.add_typer(environments.application(), name="environments")
+    app.add_typer(api_keys.application(), name="apikeys")
     app.add_typer(pki.application(), name="pki")
     return app
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
@@ -35,6 +36,14 @@ DataDir = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+NoWait = Annotated[
+    bool,
+    typer.Option(
+        "--no-wait",
+        help="Give up at once when the service is busy, sealed or lost, and do not try again.",
+    ),
+]
 OfTenant = Annotated[str, typer.Option("--tenant", help="The tenant, by slug or id.")]
 OtherTenant = Annotated[
     str | None,
@@ -69,6 +78,21 @@ def exit_codes() -> Iterator[None]:
         fail("\n".join(error.lines()), Exit.REFUSED if error.refused else Exit.FAILED)
     except (LocalError, OSError) as error:
         fail(str(error), Exit.FAILED)
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Go on if `yes`, or if a person says so now; else leave with Exit.FAILED."""
+    if yes:
+        return
+    if not interactive():
+        fail("nobody is there to ask: say --yes to go on without a question", Exit.FAILED)
+    if not typer.confirm(question, err=True):
+        fail("not confirmed: nothing was changed", Exit.FAILED)
+
+
+def interactive() -> bool:
+    """Whether standard input is a terminal, so that somebody can answer."""
+    return sys.stdin.isatty()
 
 
 def fail(message: str, code: Exit) -> NoReturn:

@@ -1,36 +1,90 @@
-"""Calls of `/v1/secrets`, and the arguments that several commands have."""
+"""The arguments that several commands of `coffer secrets` have."""
 
 from __future__ import annotations
 
-import uuid
 from pathlib import Path
-from typing import Annotated, Final
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from cli.api import Api, ApiError
-from cli.connection import Stack
+from cli.commands import show_json
+from cli.v1 import completion
+from cli.v1.calls import SECRETS, given
+from cli.v1.naming import collection_id, secret_id
 
-PATH: Final = "/v1/secrets"
+if TYPE_CHECKING:
+    from cli.api import Api
+
 STDIN: Final = Path("-")
-_PER_PAGE: Final = 100
 
-Which = Annotated[str, typer.Argument(metavar="NAME_OR_ID", help="Its name, or its id.")]
+Which = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME_OR_ID", help="Its name, or its id.", autocompletion=completion.secrets
+    ),
+]
 Name = Annotated[str, typer.Argument(help="Its name: letters, digits, _ . -; unique.")]
-Environment = Annotated[str | None, typer.Option(help="Default: the tenant's default.")]
+Environment = Annotated[
+    str | None,
+    typer.Option(help="Default: the tenant's default.", autocompletion=completion.environments),
+]
+ItsEnvironment = Annotated[
+    str | None,
+    typer.Option(
+        help="Default: the secret's base environment.", autocompletion=completion.environments
+    ),
+]
+InEnvironment = Annotated[
+    str | None,
+    typer.Option(
+        help="Only those with a value in this one.", autocompletion=completion.environments
+    ),
+]
 Description = Annotated[str | None, typer.Option(help="For people.")]
+Collection = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME_OR_ID",
+        help="The collection it is in, by name or id.",
+        autocompletion=completion.collections,
+    ),
+]
+ExpiresAt = Annotated[
+    str | None,
+    typer.Option(help="When it expires: RFC 3339, with an offset, as 2027-01-31T00:00:00Z."),
+]
+Strict = Annotated[
+    bool,
+    typer.Option("--strict", "--strict-expiry", help="Give it to nobody once it has expired."),
+]
+IfMatch = Annotated[
+    int | None,
+    typer.Option(min=0, help="Go on only if this is the current version; else status 4."),
+]
 
 
-def v1_api(data_dir: Path | None) -> Api:
-    """The API with the tenant's key. Raises StackNotFoundError."""
-    stack = Stack.locate(data_dir)
-    return Api(stack.base_url(), stack.api_key())
+def path_of(api: Api, secret: str) -> str:
+    """Of a secret given by id or name. Raises ApiError `not_found`, UnreachableError."""
+    return f"{SECRETS}/{secret_id(api, secret)}"
 
 
-def given(**fields: str | bool | None) -> dict[str, str | bool]:
-    """The fields of a body that have a value."""
-    return {name: value for name, value in fields.items() if value is not None}
+def details(
+    api: Api,
+    description: str | None,
+    environment: str | None,
+    collection: str | None,
+    expires_at: str | None,
+    *,
+    strict: bool,
+) -> dict[str, Any]:
+    """What a new secret of any type may have beside its value. Raises ApiError, UnreachableError."""
+    return given(
+        description=description,
+        environment=environment,
+        collection_id=None if collection is None else collection_id(api, collection),
+        expires_at=expires_at,
+        strict_expiry_enforcement=strict or None,
+    )
 
 
 def without_line_end(text: str) -> str:
@@ -38,19 +92,11 @@ def without_line_end(text: str) -> str:
     return text.removesuffix("\n").removesuffix("\r")
 
 
-def find(api: Api, secret: str) -> str:
-    """The id of a secret given by id or name. Raises ApiError `not_found`."""
-    try:
-        return str(uuid.UUID(secret))
-    except ValueError:
-        pass
-    page = 1
-    while True:
-        found = api.get(PATH, search=secret, page=page, per_page=_PER_PAGE)
-        for row in found["data"]:
-            if row["name"] == secret:
-                return quote(str(row["id"]))
-        if page >= found["meta"]["total_pages"]:
-            message = f"there is no secret {secret}"
-            raise ApiError(404, {"type": "not_found", "message": message})
-        page += 1
+def show_value(stored: dict[str, Any], *, as_json: bool) -> None:
+    """What the API says about a new value: where it is, and its version."""
+    if as_json:
+        show_json(stored)
+    else:
+        typer.echo(
+            f"{stored['name']} in {stored['environment']}: version {stored['value_version']}"
+        )

@@ -44,6 +44,14 @@ def read(file: Path, limit: int) -> bytes:
     return data
 
 
+def read_text(file: Path, limit: int) -> str:
+    """The same, unchanged, of what is UTF-8. Leaves as `read` does, and when it is not."""
+    try:
+        return read(file, limit).decode()
+    except UnicodeDecodeError:
+        fail(f"{shown(file)} is not UTF-8 text", Exit.FAILED)
+
+
 def read_passphrase(file: Path) -> str:
     """The text of a file without one line end at its end, and without an editor's byte order mark.
 

@@ -1,102 +1,83 @@
-"""`coffer secrets create` and `set`: values that are text."""
+"""`coffer secrets create`, and where a value that is text comes from."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path  # noqa: TC003 - typer reads the annotations
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cli.commands import AsJson, DataDir, exit_codes, fail, show_json
+from cli.commands import AsJson, DataDir, NoWait, exit_codes, fail, interactive, show_json
 from cli.exits import Exit
 from cli.stored.calls import (
-    PATH,
     STDIN,
+    Collection,
     Description,
     Environment,
+    ExpiresAt,
     Name,
-    Which,
-    find,
-    given,
-    v1_api,
+    Strict,
+    details,
     without_line_end,
 )
+from cli.stored.files import read_text
+from cli.v1.calls import SECRETS, v1_api
+from services.secrets.values import MAX_VALUE_BYTES
+
+ValueFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--from-file",
+        "--value-file",
+        help="Read the value from this file, byte for byte; - is standard input.",
+    ),
+]
 
 
 def create(
     *,
     name: Name,
-    value_file: Annotated[
-        Path | None,
-        typer.Option(help="Read the value from this file, byte for byte; - is standard input."),
-    ] = None,
+    from_file: ValueFile = None,
     description: Description = None,
     environment: Environment = None,
+    collection: Collection = None,
+    expires_at: ExpiresAt = None,
+    strict: Strict = False,
+    no_wait: NoWait = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
     """Store a string. The value comes from a file, from standard input or from a prompt.
 
     Never from the command line, where every process could read it. From standard input one line end
-    at the end is cut, unless --value-file - is given.
+    at the end is cut, unless --from-file - is given. Certificates: `coffer secrets import-certificate`.
 
     Example: pass show db | coffer secrets create DB_PASSWORD
 
-    Exit status: 0 stored, 1 no value, 3 no stack found or reachable, 4 refused.
+    Exit status: 0 stored, 1 no value, 2 something more on the command line, 3 no stack found or
+    reachable, 4 refused.
     """
-    with exit_codes(), v1_api(data_dir) as api:
-        body = {"name": name, "value": _value(value_file)}
-        done = api.post(PATH, body | given(description=description, environment=environment))
-    row = done["data"]
+    with exit_codes(), v1_api(data_dir, no_wait=no_wait) as api:
+        body = {"name": name, "value": value_from(from_file)}
+        body |= details(api, description, environment, collection, expires_at, strict=strict)
+        row = api.post(SECRETS, body)["data"]
     if as_json:
         show_json(row)
     else:
         typer.echo(f"{row['name']} stored in {row['base_environment']}, id {row['id']}")
 
 
-def set_(
-    *,
-    secret: Which,
-    value_file: Annotated[Path | None, typer.Option(help="As for `coffer secrets create`.")] = None,
-    environment: Annotated[
-        str | None, typer.Option(help="Default: the secret's base environment.")
-    ] = None,
-    data_dir: DataDir = None,
-    as_json: AsJson = False,
-) -> None:
-    """Give a string secret a new value, read as by `coffer secrets create`.
+def value_from(file: Path | None) -> str:
+    """The value: of the file, else typed unseen on a terminal, else of standard input.
 
-    Example: coffer secrets set DB_PASSWORD --value-file new-password.txt
-
-    Exit status: 0 stored, 1 no value, 3 no stack found or reachable, 4 refused or no such secret.
+    Leaves with a sentence and Exit.FAILED when there is none, or it is not UTF-8 or too large.
     """
-    with exit_codes(), v1_api(data_dir) as api:
-        path = f"{PATH}/{find(api, secret)}/value"
-        body = {"value": _value(value_file)} | given(environment=environment)
-        done = api.put(path, body)["data"]
-    if as_json:
-        show_json(done)
-    else:
-        typer.echo(f"{done['name']} in {done['environment']}: version {done['value_version']}")
-
-
-def _value(file: Path | None) -> str:
     if file is not None:
-        return _read(file)
-    if sys.stdin.isatty():
+        return read_text(file, MAX_VALUE_BYTES)
+    if interactive():
         value: str = typer.prompt("Value", hide_input=True, confirmation_prompt=True, err=True)
         return value
-    value = without_line_end(_read(STDIN))
+    value = without_line_end(read_text(STDIN, MAX_VALUE_BYTES + len("\r\n")))
     if not value:
         fail("no value: standard input is empty", Exit.FAILED)
     return value
-
-
-def _read(file: Path) -> str:
-    """The text of a file or of standard input, unchanged."""
-    data = sys.stdin.buffer.read() if file == STDIN else file.read_bytes()
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        fail(f"{'standard input' if file == STDIN else file} is not UTF-8 text", Exit.FAILED)

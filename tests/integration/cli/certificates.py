@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from tests.fakes.cli_gateway import Gateway
 
 PASSPHRASE = "schlüssel 1"
+COLLECTION = "5d0ee70c-0a6e-4a5e-8a3d-0f3c3f3f7a10"
 POST = "POST /v1/secrets/certificate"
 METADATA: dict[str, Any] = {
     "subject": "CN=example.com",

@@ -11,7 +11,7 @@ from cryptography import x509
 
 from cli.exits import Exit
 from tests.fakes.cli_gateway import refusal
-from tests.integration.cli.certificates import PASSPHRASE, POST, ROW, body_of, key_der
+from tests.integration.cli.certificates import COLLECTION, PASSPHRASE, POST, ROW, body_of, key_der
 
 if TYPE_CHECKING:
     from tests.fakes.certificates import Chain
@@ -55,7 +55,7 @@ def test_several_files_become_one_chain_in_the_given_order(
 def test_what_is_said_about_the_secret_is_sent_too(storing: Coffer, gateway: Gateway) -> None:
     storing.json(
         "secrets", "import-certificate", "TLS", "leaf.pem", "--type", "pem",
-        "--description", "d", "--environment", "e", "--collection", "c",
+        "--description", "d", "--environment", "e", "--collection", COLLECTION,
         "--expires-at", "2030-01-01T00:00:00Z", "--strict-expiry",
     )  # fmt: skip
     body = body_of(gateway)
@@ -65,7 +65,7 @@ def test_what_is_said_about_the_secret_is_sent_too(storing: Coffer, gateway: Gat
         "certificate_type": "pem",
         "description": "d",
         "environment": "e",
-        "collection_id": "c",
+        "collection_id": COLLECTION,
         "expires_at": "2030-01-01T00:00:00Z",
         "strict_expiry_enforcement": True,
     }

@@ -75,6 +75,7 @@ class Kms:
             "COFFER_KMS_TLS_KEY_FILE": str(tls.key),
             "COFFER_KMS_TLS_CA_FILE": str(tls.ca),
             "COFFER_KMS_DATABASE_URL": self.database.dsn("coffer_kms"),
+            "COFFER_KMS_IDEMPOTENCY_KEY_B64": base64.b64encode(os.urandom(32)).decode(),
             "COFFER_KMS_SIGNING_KEY": signing_key_pem().decode(),
             "COFFER_MASTER_KEY_B64": base64.b64encode(key).decode(),
             "COFFER_ADMIN_JWT_ISSUER": tokens.issuer,

@@ -141,6 +141,6 @@ def test_nobody_there_and_nothing_known_have_an_exit_code_of_their_own(coffer: C
 
 def test_a_failing_server_is_no_refusal(coffer: Coffer, gateway: Gateway) -> None:
     gateway.answers["GET /v1/secrets"] = (503, refusal("tenant_sealed", "Sealed.", retry_after=30))
-    result = coffer("secrets", "list")
+    result = coffer("secrets", "list", "--no-wait")
     assert result.exit_code == Exit.FAILED
     assert "retry_after: 30" in result.stderr

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cli.stored.picture import chain_of, show_picture
+from cli.stored.certificates.picture import chain_of, show_picture
 from services.secrets.certificates import read_certificate
 from tests.fakes.certificates import NOW, chain
 from tests.fakes.odd_certificates import odd, odd_key, odd_pem

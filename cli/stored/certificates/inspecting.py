@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 from cli.commands import AsJson, exit_codes, fail, show_json
 from cli.exits import Exit
-from cli.stored import refusals
-from cli.stored.certificate_files import (
+from cli.stored.certificates import refusals
+from cli.stored.certificates.gathering import (
     CertificateType,
     Files,
     KeyFile,
@@ -15,8 +15,8 @@ from cli.stored.certificate_files import (
     PassphrasePrompt,
     gather,
 )
-from cli.stored.local_reading import read_here
-from cli.stored.picture import chain_of, show_picture
+from cli.stored.certificates.local_reading import read_here
+from cli.stored.certificates.picture import chain_of, show_picture
 from services.secrets.certificates import (
     CertificateReaderFailed,
     CertificateReaderUnavailable,

@@ -10,7 +10,7 @@ from services.secrets.certificates import CertificateReader
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from cli.stored.certificate_files import Given
+    from cli.stored.certificates.gathering import Given
     from services.secrets.certificates import CertificateMaterial
 
 

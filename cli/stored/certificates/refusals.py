@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+from cli.api import ApiError
+from cli.commands import fail
+from cli.exits import Exit
 
-    from cli.api import ApiError
-    from cli.stored.certificate_files import Given
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from cli.stored.certificates.gathering import Given
     from services.secrets.certificates import CertificateRefused
 
 
-def of_the_server(error: ApiError, given: Given) -> str:
+@contextlib.contextmanager
+def with_files(given: Given) -> Iterator[None]:
+    """Leave with the API's refusal of these files, if there is one, told with the files."""
+    try:
+        yield
+    except ApiError as error:
+        fail(_of_the_server(error, given), Exit.REFUSED if error.refused else Exit.FAILED)
+
+
+def _of_the_server(error: ApiError, given: Given) -> str:
     """The answer of the API, with the file for each field that came from one."""
     fields: dict[str, list[str]] = error.error.get("fields") or {}
     if not given.origins.keys() & fields.keys():

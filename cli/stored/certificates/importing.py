@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
 import typer
 
-from cli.api import ApiError
-from cli.commands import AsJson, DataDir, exit_codes, fail, show_json
-from cli.exits import Exit
-from cli.stored import refusals
-from cli.stored.calls import PATH, Description, Environment, Name, given, v1_api
-from cli.stored.certificate_files import (
+from cli.commands import AsJson, DataDir, NoWait, exit_codes, show_json
+from cli.stored.calls import Collection, Description, Environment, ExpiresAt, Name, Strict, details
+from cli.stored.certificates import refusals
+from cli.stored.certificates.gathering import (
     CertificateType,
     Files,
     KeyFile,
@@ -20,8 +18,9 @@ from cli.stored.certificate_files import (
     PassphrasePrompt,
     gather,
 )
-from cli.stored.local_reading import read_here
-from cli.stored.picture import chain_of, show_picture
+from cli.stored.certificates.local_reading import read_here
+from cli.stored.certificates.picture import chain_of, show_picture
+from cli.v1.calls import SECRETS, v1_api
 from services.secrets.certificates import (
     CertificateReaderFailed,
     CertificateReaderUnavailable,
@@ -29,8 +28,8 @@ from services.secrets.certificates import (
 )
 
 if TYPE_CHECKING:
-    from cli.stored.certificate_files import Given
-    from cli.stored.picture import Link
+    from cli.stored.certificates.gathering import Given
+    from cli.stored.certificates.picture import Link
 
 
 def import_certificate(
@@ -43,19 +42,16 @@ def import_certificate(
     certificate_type: CertificateType = None,
     description: Description = None,
     environment: Environment = None,
-    collection: Annotated[str | None, typer.Option(help="Id of the collection it is in.")] = None,
-    expires_at: Annotated[
-        str | None,
-        typer.Option(help="RFC 3339, with an offset. Default: when the certificate expires."),
-    ] = None,
-    strict_expiry: Annotated[
-        bool, typer.Option("--strict-expiry", help="Give it to nobody once it has expired.")
-    ] = False,
+    collection: Collection = None,
+    expires_at: ExpiresAt = None,
+    strict: Strict = False,
+    no_wait: NoWait = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
     """Store a certificate with its chain and, if there is one, its private key and passphrase.
 
+    Without --expires-at it expires when the certificate does. To replace one: `coffer secrets set`.
     The passphrase is never an argument, where the shell's history and every process could read it.
     `coffer secrets inspect` shows beforehand what would be stored. See docs/certificates.md.
 
@@ -68,24 +64,12 @@ def import_certificate(
     Exit status: 0 stored, 1 a file cannot be used, 2 contradicting options, 3 no stack found or
     reachable, 4 refused.
     """
-    with exit_codes(), v1_api(data_dir) as api:
+    with exit_codes(), v1_api(data_dir, no_wait=no_wait) as api:
         sent = gather(files, key, passphrase_file, certificate_type, ask=passphrase_prompt)
-        body: dict[str, Any] = {"name": name, "certificate_content": sent.content}
-        body |= given(
-            certificate_type=sent.certificate_type,
-            private_key=sent.private_key,
-            passphrase=sent.passphrase,
-            description=description,
-            environment=environment,
-            collection_id=collection,
-            expires_at=expires_at,
-            strict_expiry_enforcement=strict_expiry or None,
-        )
-        try:
-            row = api.post(f"{PATH}/certificate", body)["data"]
-        except ApiError as error:
-            code = Exit.REFUSED if error.refused else Exit.FAILED
-            fail(refusals.of_the_server(error, sent), code)
+        body = {"name": name} | sent.fields()
+        body |= details(api, description, environment, collection, expires_at, strict=strict)
+        with refusals.with_files(sent):
+            row = api.post(f"{SECRETS}/certificate", body)["data"]
     if as_json:
         show_json(row)
         return

@@ -38,7 +38,7 @@ Files = Annotated[
 ]
 KeyFile = Annotated[
     Path | None,
-    typer.Option("--key", help="The private key, if it is not in FILE: PEM or DER."),
+    typer.Option("--key", "--key-file", help="The private key, if it is not in FILE: PEM or DER."),
 ]
 PassphraseFile = Annotated[
     Path | None,
@@ -52,6 +52,7 @@ CertificateType = Annotated[
     str | None,
     typer.Option(
         "--type",
+        "--certificate-type",
         metavar="TYPE",
         help=f"What FILE is: {', '.join(sorted(SUPPORTED_TYPES))}. Default: guessed from its content, "
         "never from its name.",
@@ -69,6 +70,16 @@ class Given:
     private_key: str | None = field(repr=False)
     passphrase: str | None = field(repr=False)
     origins: Mapping[str, str]
+
+    def fields(self) -> dict[str, str]:
+        """The members of a body."""
+        members = {
+            "certificate_content": self.content,
+            "certificate_type": self.certificate_type,
+            "private_key": self.private_key,
+            "passphrase": self.passphrase,
+        }
+        return {name: value for name, value in members.items() if value is not None}
 
 
 def gather(

@@ -1,0 +1,1 @@
+"""Certificate files: gathered from what a person has, looked at here, and stored or refused."""
