@@ -41,6 +41,8 @@ password_of postgres | put postgres_password
 openssl rand -base64 32 | put master_key_b64
 # Empty until the platform's key or the signing key is turned: see docs/operations.md and docs/trust.md.
 : | put master_key_previous_b64
+openssl rand -base64 32 | put kms_idempotency_key_b64
+openssl rand -base64 32 | put secrets_idempotency_key_b64
 openssl genpkey -algorithm ed25519 | put signing_key.pem
 : | put previous_signing_keys.pem
 
@@ -58,13 +60,15 @@ chmod 0755 "$folder/clouds"
 url postgres /pki/postgres/ca.crt | put database_url
 url coffer_kms /pki/kms/ca.crt | put kms_database_url
 url coffer_secrets /pki/secrets/ca.crt | put secrets_database_url
+url coffer_secrets_purge /pki/secrets/ca.crt | put secrets_purge_database_url
 url coffer_rewrap /pki/rewrap/ca.crt | put rewrap_database_url
 url coffer_rewrap_dispatch /pki/rewrap/ca.crt | put rewrap_dispatch_database_url
 url coffer_queue /pki/rewrap/ca.crt | put rewrap_queue_database_url
 
 {
   separator='{'
-  for role in coffer_kms coffer_secrets coffer_rewrap coffer_rewrap_dispatch coffer_queue coffer_cli; do
+  for role in coffer_kms coffer_secrets coffer_secrets_purge coffer_rewrap coffer_rewrap_dispatch \
+    coffer_queue coffer_cli; do
     printf '%s"%s": "%s"' "$separator" "$role" "$(password_of "$role")"
     separator=', '
   done

@@ -16,6 +16,8 @@ from cli.local.errors import DataDirectoryError
 from cli.local.files import write_private
 
 MASTER_KEY_BYTES = 32
+IDEMPOTENCY_KEY_BYTES = 32
+IDEMPOTENT_SERVICES = ("kms", "secrets")
 PASSWORD_BYTES = 24
 SUPERUSER_PASSWORD = "postgres_password"  # noqa: S105 - the name of a file
 
@@ -36,6 +38,10 @@ class LocalKeys:
     def signing_key_file(self) -> Path:
         """kms's Ed25519 private key, PEM: COFFER_KMS_SIGNING_KEY_FILE."""
         return self._folder / "signing_key.pem"
+
+    def idempotency_key_file(self, service: str) -> Path:
+        """32 random bytes in base64: COFFER_<SERVICE>_IDEMPOTENCY_KEY_B64_FILE of `service`."""
+        return self._folder / f"{service}_idempotency_key_b64"
 
     @property
     def issuer_key_file(self) -> Path:
@@ -70,6 +76,11 @@ class LocalKeys:
                 "(from a backup), or start with another --data-dir"
             )
         self._make_once(self.master_key_file, _random_base64(MASTER_KEY_BYTES))
+        # Also where a database is: without the old one copies of yesterday's requests are refused, no more.
+        for service in IDEMPOTENT_SERVICES:
+            self._make_once(
+                self.idempotency_key_file(service), _random_base64(IDEMPOTENCY_KEY_BYTES)
+            )
         if not self.signing_key_file.exists():
             write_private(self.signing_key_file, pem_of(ed25519.Ed25519PrivateKey.generate()))
         if not self.issuer_key_file.exists():

@@ -12,7 +12,7 @@ from pathlib import Path
 from cli.local.children import ChildSpec, ReadyFile
 from cli.local.directory import DataDirectory
 from cli.local.issuer import AUDIENCE, ISSUER
-from cli.local.keys import LocalKeys
+from cli.local.keys import IDEMPOTENT_SERVICES, LocalKeys
 from cli.local.pki import Identity
 
 KMS, SECRETS, REWRAP, GATEWAY = "kms", "secrets", "rewrap", "gateway"
@@ -23,7 +23,10 @@ PORT_NAMES = (*SERVICES, *(METRICS.format(name) for name in GRPC_SERVICES))
 
 LOGINS = {
     KMS: {"COFFER_KMS_DATABASE_URL": "coffer_kms"},
-    SECRETS: {"COFFER_SECRETS_DATABASE_URL": "coffer_secrets"},
+    SECRETS: {
+        "COFFER_SECRETS_DATABASE_URL": "coffer_secrets",
+        "COFFER_SECRETS_PURGE_DATABASE_URL": "coffer_secrets_purge",
+    },
     REWRAP: {
         "COFFER_REWRAP_DATABASE_URL": "coffer_rewrap",
         "COFFER_REWRAP_DISPATCH_DATABASE_URL": "coffer_rewrap_dispatch",
@@ -137,6 +140,9 @@ def _composed(name: str, prefix: str, facts: StackFacts) -> dict[str, str]:
         settings["COFFER_ADMIN_JWT_ISSUER"] = ISSUER
         settings["COFFER_ADMIN_JWT_AUDIENCE"] = AUDIENCE
         settings["COFFER_ADMIN_JWKS_FILE"] = str(facts.keys.jwks_file)
+    if name in IDEMPOTENT_SERVICES:
+        key_file = facts.keys.idempotency_key_file(name)
+        settings[f"{prefix}IDEMPOTENCY_KEY_B64_FILE"] = str(key_file)
     if name == KMS:
         settings["COFFER_MASTER_KEY_B64_FILE"] = str(facts.keys.master_key_file)
         settings["COFFER_KMS_SIGNING_KEY_FILE"] = str(facts.keys.signing_key_file)

@@ -192,6 +192,18 @@ class ConflictError(CofferError):
     code = "conflict"
 
 
+class IdempotencyConflictError(CofferError):
+    """The idempotency key was used for another request."""
+
+    code = "idempotency_conflict"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This Idempotency-Key was used for another request in the last 24 hours.",
+            hint="Send a new key with a new request; a repeated request must be the same in every part.",
+        )
+
+
 class InvalidStateError(CofferError):
     """The state of the thing does not allow it."""
 
@@ -255,6 +267,19 @@ class PayloadTooLargeError(CofferError):
     """The request is larger than the limit."""
 
     code = "payload_too_large"
+
+
+class RateLimitedError(CofferError):
+    """The API key has used up its calls of this window."""
+
+    code = "rate_limited"
+
+    def __init__(self, limit: int, retry_after: int) -> None:
+        """`limit` in calls of a window; `retry_after` in seconds, until the next window."""
+        super().__init__(
+            f"The API key has used up its {limit} calls; the next window begins in {retry_after} s.",
+            retry_after=retry_after,
+        )
 
 
 class TenantSealedError(CofferError):

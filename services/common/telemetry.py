@@ -203,6 +203,16 @@ class Metrics:
             buckets=LATENCY_BUCKETS,
             registry=self.registry,
         )
+        self.copies = Counter(
+            "coffer_idempotency_copies_total",
+            "Requests that met their idempotency key: replayed, conflict (another request), taken_over.",
+            ("service", "outcome"),
+            registry=self.registry,
+        )
         self.ready = Gauge(
             "coffer_ready", "1 while the process is ready.", ("service",), registry=self.registry
         )
+
+    def copy(self, outcome: str) -> None:
+        """A request met its idempotency key: see `services.common.idempotency.guard`."""
+        self.copies.labels(self.service, outcome).inc()

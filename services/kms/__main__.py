@@ -14,6 +14,7 @@ from coffer.kms.v1 import kms_pb2, kms_pb2_grpc
 from services.common.authentication import Authenticator
 from services.common.clock import clock
 from services.common.database import Database
+from services.common.idempotency.guard import Guard
 from services.common.notifications import Listener
 from services.common.rpc.server import RpcServer, Served, run, stop_on_signals
 from services.common.telemetry import Metrics
@@ -152,6 +153,7 @@ class Process:
             authentication=Authenticator(self._database, TokenVerifier(settings.tokens)),
             ready=self.ready,
             metrics=metrics,
+            claims=Guard(self._database, NAME, settings.idempotency_key, count=metrics.copy),
         )
 
     async def serve(self, stop: asyncio.Event) -> None:

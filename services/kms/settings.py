@@ -53,6 +53,9 @@ class Settings:
     COFFER_KMS_SIGNING_KEY (_FILE)               PEM            required  Ed25519 private key, PKCS#8: signs
                                                                           receipts
     COFFER_KMS_PREVIOUS_SIGNING_KEYS_FILE        path           none      PEM public keys that signed before
+    COFFER_KMS_IDEMPOTENCY_KEY_B64 (_FILE)       base64         required  32 bytes, the same in all processes:
+                                                                          requests with an Idempotency-Key
+                                                                          are told apart under it
     COFFER_KMS_STEP_UP_ON_REPLACE                flag           false     ask for step-up when a connected
                                                                           key is replaced
     COFFER_KMS_OPERATOR_PROVIDER, ...                           none      see `OperatorKeySettings`
@@ -87,6 +90,7 @@ class Settings:
     signing_key: SecretBytes
     """PEM."""
     previous_signing_keys_file: Path | None
+    idempotency_key: SecretBytes
     step_up_on_replace: bool
     lifetimes: Lifetimes
     sealed_retry_seconds: float
@@ -119,6 +123,7 @@ class Settings:
             previous_master_key=_previous_master_key(reader),
             signing_key=SecretBytes(reader.secret(f"{PREFIX}_SIGNING_KEY").encode()),
             previous_signing_keys_file=reader.optional_path(f"{PREFIX}_PREVIOUS_SIGNING_KEYS_FILE"),
+            idempotency_key=reader.key_bytes(f"{PREFIX}_IDEMPOTENCY_KEY_B64", 32),
             step_up_on_replace=reader.flag(f"{PREFIX}_STEP_UP_ON_REPLACE", default=False),
             lifetimes=_lifetimes(reader),
             sealed_retry_seconds=reader.seconds(

@@ -97,7 +97,7 @@ async def serve(settings: Settings, certificates: Certificates, stop: asyncio.Ev
         authentication=Authenticator(database),
         ready=ready,
         metrics=metrics,
-        guard=Guard(database, NAME, settings.idempotency_key, count=metrics.copy),
+        claims=Guard(database, NAME, settings.idempotency_key, count=metrics.copy),
     )
     await database.open()
     try:

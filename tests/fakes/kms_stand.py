@@ -232,6 +232,7 @@ async def running_kms(
         previous_master_key=None,
         signing_key=SecretBytes(signing_key_pem()),
         previous_signing_keys_file=None,
+        idempotency_key=SecretBytes(bytes(32)),
         step_up_on_replace=False,
         lifetimes=Lifetimes(customer=customer_ttl, platform=platform_ttl),
         sealed_retry_seconds=sealed_retry,

@@ -9,6 +9,6 @@ transaction of them commits.
 This module is pure; `store` holds the statements and `guard` what the interceptor asks.
 """
 
-from services.common.idempotency.claim import Claim, ClaimLostError
+from services.common.idempotency.claim import Claim, ClaimLostError, Kept
 
-__all__ = ["Claim", "ClaimLostError"]
+__all__ = ["Claim", "ClaimLostError", "Kept"]

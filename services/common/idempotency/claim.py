@@ -1,4 +1,4 @@
-"""A request that brought an idempotency key, while it is worked on. Pure."""
+"""A request that brought an idempotency key, while it is worked on and when it has been. Pure."""
 
 from __future__ import annotations
 
@@ -27,3 +27,28 @@ class Claim:
     encode: Callable[[Any], bytes] | None = field(default=None, repr=False)
     completed: bool = False
     """Whether a transaction has been asked to keep the reply. It may still have been undone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the first request came to: the serialized reply, or the serialized status of its refusal."""
+
+    reply: bytes | None = field(repr=False)
+    refusal: bytes | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is stored of a key. `is_same`: of the same request. `kept` is None while it is worked on, and when
+    nobody does any more (`has_lapsed`). `has_expired`: it counts as absent.
+    """
+
+    is_same: bool
+    kept: Kept | None
+    has_lapsed: bool
+    has_expired: bool
+
+    @property
+    def is_free(self) -> bool:
+        """Whether this request may take it over."""
+        return self.has_expired or (self.is_same and self.kept is None and self.has_lapsed)

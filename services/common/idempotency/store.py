@@ -1,18 +1,69 @@
-"""The rows of idempotency keys: `<schema>.idempotency` of the service that does the work."""
+"""The rows of idempotency keys: `<schema>.idempotency` of the service that does the work.
+
+All times are the database's. Each function runs in the caller's transaction, held to the tenant. Only
+`complete` and `take` may wait for a row: for one that a transaction which completes it is about to commit.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from services.common.idempotency.claim import ClaimLostError
+from services.common.idempotency.claim import ClaimLostError, Kept, Standing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from uuid import UUID
 
     from services.common.database import Connection
+    from services.common.idempotency.claim import Claim
     from services.common.identity import Call
 
+KEPT_HOURS: Final = 24
+"""Wire contract, "Idempotency"."""
+_CLEARED: Final = 20
+"""Expired rows of the tenant that go with each new one: so many more than come that none stay for long."""
+
+_EXPIRED: Final = f"created_at <= now() - interval '{KEPT_HOURS} hours'"
+_UNTIL: Final = "clock_timestamp() + make_interval(secs => %(seconds)s)"
+_OURS: Final = """
+i.tenant_id = %(tenant)s and i.key = %(key)s and i.owner = %(owner)s
+    and i.reply is null and i.refusal is null
+"""
+
+# Nothing of these texts but the schema's name is put in by us, and that is a constant of the service.
+_INSERT: Final = f"""
+with cleared as (
+    delete from {{schema}}.idempotency where tenant_id = %(tenant)s and key in (
+        select key from {{schema}}.idempotency
+        where tenant_id = %(tenant)s and key <> %(key)s and {_EXPIRED}
+        order by created_at limit {_CLEARED} for update skip locked)
+)
+insert into {{schema}}.idempotency (tenant_id, key, fingerprint, owner, claimed_until)
+values (%(tenant)s, %(key)s, %(fingerprint)s, %(owner)s, {_UNTIL})
+on conflict do nothing
+returning owner
+"""  # noqa: S608
+_READ: Final = f"""
+select fingerprint = %(fingerprint)s, reply, refusal, claimed_until <= clock_timestamp(), {_EXPIRED}
+from {{schema}}.idempotency where tenant_id = %(tenant)s and key = %(key)s
+"""  # noqa: S608
+_TAKE: Final = f"""
+update {{schema}}.idempotency
+set fingerprint = %(fingerprint)s, owner = %(owner)s, claimed_until = {_UNTIL},
+    created_at = clock_timestamp(), reply = null, refusal = null
+where tenant_id = %(tenant)s and key = %(key)s and ({_EXPIRED} or (fingerprint = %(fingerprint)s
+    and reply is null and refusal is null and claimed_until <= clock_timestamp()))
+returning owner
+"""  # noqa: S608
+_RENEW: Final = f"""
+update {{schema}}.idempotency i set claimed_until = {_UNTIL} where {_OURS} returning owner
+"""  # noqa: S608
+_KEEP: Final = f"""
+update {{schema}}.idempotency i set reply = %(reply)s, refusal = %(refusal)s
+where {_OURS} returning owner
+"""  # noqa: S608
+_RELEASE: Final = f"delete from {{schema}}.idempotency i where {_OURS} returning owner"  # noqa: S608
 _COMPLETE: Final = """
 update {schema}.idempotency i
 set reply = done.reply
@@ -20,6 +71,73 @@ from unnest(%(key)s::text[], %(owner)s::uuid[], %(reply)s::bytea[]) as done (key
 where i.tenant_id = %(tenant)s and i.key = done.key and i.owner = done.owner
   and i.reply is null and i.refusal is null
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The statements of one schema about single claims."""
+
+    schema: str
+
+    async def insert(
+        self, connection: Connection, tenant_id: UUID, claim: Claim, mark: bytes, seconds: float
+    ) -> bool:
+        """Claim a key that is not there, for the request with the fingerprint `mark`; whether it was not.
+
+        Clears some of the tenant's expired rows.
+        """
+        asked = {"fingerprint": mark, "seconds": seconds}
+        return await self._one(connection, _INSERT, tenant_id, claim, asked) is not None
+
+    async def read(
+        self, connection: Connection, tenant_id: UUID, claim: Claim, mark: bytes
+    ) -> Standing | None:
+        """What is stored of the key, seen by a request with the fingerprint `mark`."""
+        row = await self._one(connection, _READ, tenant_id, claim, {"fingerprint": mark})
+        if row is None:
+            return None
+        is_same, reply, refusal, has_lapsed, has_expired = row
+        is_kept = reply is not None or refusal is not None
+        kept = Kept(reply, refusal) if is_kept else None
+        return Standing(is_same, kept, has_lapsed, has_expired)
+
+    async def take(
+        self, connection: Connection, tenant_id: UUID, claim: Claim, mark: bytes, seconds: float
+    ) -> bool:
+        """Claim a key that is free (see `Standing.is_free`); whether it was."""
+        asked = {"fingerprint": mark, "seconds": seconds}
+        return await self._one(connection, _TAKE, tenant_id, claim, asked) is not None
+
+    async def renew(
+        self, connection: Connection, tenant_id: UUID, claim: Claim, seconds: float
+    ) -> bool:
+        """Hold the claim for so long from now; whether it is still there to be held."""
+        found = await self._one(connection, _RENEW, tenant_id, claim, {"seconds": seconds})
+        return found is not None
+
+    async def keep(self, connection: Connection, tenant_id: UUID, claim: Claim, kept: Kept) -> bool:
+        """Keep what the request came to, after the fact; whether the claim was still there."""
+        asked = {"reply": kept.reply, "refusal": kept.refusal}
+        return await self._one(connection, _KEEP, tenant_id, claim, asked) is not None
+
+    async def release(self, connection: Connection, tenant_id: UUID, claim: Claim) -> None:
+        """Forget a claim of which nothing is kept. Work of it that still goes on cannot be completed then."""
+        await self._one(connection, _RELEASE, tenant_id, claim, {})
+
+    async def _one(
+        self,
+        connection: Connection,
+        statement: str,
+        tenant_id: UUID,
+        claim: Claim,
+        asked: Mapping[str, Any],
+    ) -> tuple[Any, ...] | None:
+        cursor = await connection.execute(
+            statement.format(schema=self.schema).encode(),
+            {"tenant": tenant_id, "key": claim.key, "owner": claim.owner, **asked},
+            prepare=True,
+        )
+        return await cursor.fetchone()
 
 
 async def complete(

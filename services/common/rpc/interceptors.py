@@ -1,12 +1,13 @@
 """What every call passes through: request id, policy, refusals of the gateway, errors, log, metrics.
 
 Order (wire contract, "Order of checks"): 401, 403, step-up present and fresh, then the refusal that the
-gateway found in the body, then the servicer.
+gateway found in the body, then what came of a copy of the request, then the servicer.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import random
 import re
@@ -22,13 +23,16 @@ from grpc_status import rpc_status
 from services.common.defects import describe
 from services.common.errors import CofferError, ForbiddenError, InternalError
 from services.common.identity import Call, Peer, enter_call
+from services.common.rpc import responses
 from services.common.rpc.policy import Credentials
+from services.common.rpc.repeats import IDEMPOTENCY_KEY
 from services.common.rpc.status import to_status
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from services.common.rpc.policy import Enforcer
+    from services.common.rpc.repeats import Repeats
     from services.common.telemetry import Metrics
 
 REQUEST_ID: Final = "x-request-id"
@@ -53,10 +57,16 @@ _stdlib_log = logging.getLogger(__name__)
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-ignore]
-    """The one server interceptor. `domain` is such as `coffer.kms`."""
+    """The one server interceptor. `domain` is such as `coffer.kms`.
 
-    def __init__(self, domain: str, enforcer: Enforcer, metrics: Metrics) -> None:
+    Without `repeats` the idempotency keys of calls mean nothing.
+    """
+
+    def __init__(
+        self, domain: str, enforcer: Enforcer, metrics: Metrics, repeats: Repeats | None = None
+    ) -> None:
         self._domain = domain
+        self._repeats = repeats
         self._enforcer = enforcer
         self._metrics = metrics
         self._wrapped: dict[str, Any] = {}
@@ -93,6 +103,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-i
     def _wrap(self, method: str, inner: Callable[..., Awaitable[Any]]) -> Callable[..., Any]:
         rpc = method.rpartition("/")[2]
         note = self._note(rpc)
+        attend = self._attend(method, inner)
 
         async def serve(request: Any, context: Any) -> Any:
             started = time.monotonic()
@@ -101,6 +112,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-i
             call = _new_call(metadata, peer, context, started)
             structlog.contextvars.bind_contextvars(request_id=call.request_id, rpc=rpc)
             code = OK
+            responses.begin()
             try:
                 call = await self._enforcer.admit(method, _credentials(peer, metadata), call)
                 enter_call(call)
@@ -108,7 +120,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-i
                 if refusal is not None:
                     code = "refused"
                     await _refuse(context, peer, refusal)
-                return await inner(request, context)
+                return await attend(call, metadata, request, context)
             except CofferError as error:
                 code = error.code
                 await self._abort(context, error)
@@ -125,6 +137,25 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-i
                 note(code, call, time.monotonic() - started)
 
         return serve
+
+    def _attend(
+        self, method: str, inner: Callable[..., Awaitable[Any]]
+    ) -> Callable[[Call, dict[str, Any], Any, Any], Awaitable[Any]]:
+        """The servicer, or what came of a copy of the request; the headers go before the reply."""
+        repeats = self._repeats
+        covered = repeats is not None and repeats.cover(method)
+
+        async def attend(call: Call, metadata: dict[str, Any], request: Any, context: Any) -> Any:
+            key = metadata.get(IDEMPOTENCY_KEY) if covered else None
+            if key is None or repeats is None or call.tenant_id is None:
+                reply = await inner(request, context)
+            else:
+                work = functools.partial(inner, request, context)
+                reply = await repeats.serve(method, call, key, request, work)
+            await responses.send(context)
+            return reply
+
+        return attend
 
     def _note(self, rpc: str) -> Callable[[str, Call, float], None]:
         """Counts and logs a call that ended. What services ask of each other is told where it failed; where
@@ -149,6 +180,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-i
         return note
 
     async def _abort(self, context: Any, error: CofferError) -> None:
+        await responses.send(context)
         await context.abort_with_status(rpc_status.to_status(to_status(error, self._domain)))
 
 
@@ -189,4 +221,5 @@ async def _refuse(context: Any, peer: Peer, refusal: bytes) -> None:
     """Never goes on to the servicer: what comes with a refusal is an empty request."""
     if peer.service != "gateway":
         raise ForbiddenError("Only the gateway may hand over a refusal.")
+    await responses.send(context)
     await context.abort_with_status(rpc_status.to_status(status_pb2.Status.FromString(refusal)))

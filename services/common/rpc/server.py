@@ -22,6 +22,7 @@ from services.common.defects import describe
 from services.common.rpc.channel import MAX_MESSAGE_BYTES, MAX_METADATA_BYTES
 from services.common.rpc.interceptors import CallInterceptor
 from services.common.rpc.policy import Enforcer, policies
+from services.common.rpc.repeats import Repeats
 from services.common.rpc.sidedoor import SideDoor
 from services.common.settings import SettingsError
 from services.common.telemetry import Metrics, configure_logging
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 
     from google.protobuf.descriptor import ServiceDescriptor
 
-    from services.common.rpc.policy import Authentication
+    from services.common.rpc.policy import Authentication, Metering
+    from services.common.rpc.repeats import Claims
     from services.common.settings import Address, Reader, TlsFiles
 
 DRAIN_SECONDS: Final = 10.0
@@ -97,11 +99,15 @@ class RpcServer:
         authentication: Authentication,
         ready: Callable[[], Awaitable[bool]],
         metrics: Metrics | None = None,
+        metering: Metering | None = None,
+        claims: Claims | None = None,
     ) -> None:
         self._name = name
         self._settings = settings
         self._served = served
         self._authentication = authentication
+        self._metering = metering
+        self._claims = claims
         self._ready = ready
         self._metrics = metrics or Metrics(name)
         self._health = health.aio.HealthServicer()
@@ -133,8 +139,10 @@ class RpcServer:
 
     def _build(self) -> grpc.aio.Server:
         descriptor = self._served.descriptor
-        enforcer = Enforcer(policies([descriptor]), self._authentication)
-        interceptor = CallInterceptor(f"coffer.{self._name}", enforcer, self._metrics)
+        enforcer = Enforcer(policies([descriptor]), self._authentication, self._metering)
+        domain = f"coffer.{self._name}"
+        repeats = Repeats(self._claims, descriptor, domain) if self._claims else None
+        interceptor = CallInterceptor(domain, enforcer, self._metrics, repeats)
         server = grpc.aio.server(interceptors=[interceptor], options=OPTIONS)
         self._served.add(server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)

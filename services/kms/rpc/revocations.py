@@ -9,6 +9,7 @@ from coffer.kms.v1 import kms_pb2
 from google.protobuf import json_format
 
 from services.common.identity import current_call
+from services.common.rpc.answering import answer
 from services.kms.papers import payload_of
 
 if TYPE_CHECKING:
@@ -27,11 +28,13 @@ class RevocationRpcs:
         self, request: kms_pb2.RevokeKeyVersionRequest, context: Any
     ) -> kms_pb2.RevokeKeyVersionResponse:
         """POST /admin/tenant-kms/keys/{version}/revoke."""
-        receipt = await self._revoking.revoke(
-            current_call(), request.version, confirm=request.confirm, force=request.force
-        )
-        return kms_pb2.RevokeKeyVersionResponse(
-            revoked=True, version=request.version, receipt=_receipt(receipt)
+        return await answer(
+            lambda call: self._revoking.revoke(
+                call, request.version, confirm=request.confirm, force=request.force
+            ),
+            lambda receipt: kms_pb2.RevokeKeyVersionResponse(
+                revoked=True, version=request.version, receipt=_receipt(receipt)
+            ),
         )
 
     async def GetRevocationReceipt(

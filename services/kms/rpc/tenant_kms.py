@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 from coffer.kms.v1 import kms_pb2
 
 from services.common.identity import current_call
+from services.common.rpc.answering import answer
 from services.kms.rpc.words import members, time
 from services.kms.validation import CONFIG_FIELDS, issued_external_id
 
 if TYPE_CHECKING:
-    from services.kms.model import KeyReport, TenantKms
+    from services.kms.model import KeyReport, Onboarded, Proof, TenantKms
     from services.kms.service import TenantKmsService
 
 _NOTE: Final = (
@@ -32,16 +33,8 @@ class TenantKmsRpcs:
         self, request: kms_pb2.PutTenantKmsRequest, context: Any
     ) -> kms_pb2.PutTenantKmsResponse:
         """POST /admin/tenant-kms."""
-        done = await self._tenant_kms.put(current_call(), members(request.body))
-        return kms_pb2.PutTenantKmsResponse(
-            ok=True,
-            provider=done.target.provider,
-            kms_key_ref=done.target.kms_key_ref,
-            new_key_version=done.activated.version,
-            new_key_id=str(done.activated.key_id),
-            rewrap_status="enqueued",
-            note=_NOTE,
-        )
+        body = members(request.body)
+        return await answer(lambda call: self._tenant_kms.put(call, body), _onboarded)
 
     async def GetTenantKms(
         self, request: kms_pb2.GetTenantKmsRequest, context: Any
@@ -68,49 +61,64 @@ class TenantKmsRpcs:
         self, request: kms_pb2.VerifyTenantKmsRequest, context: Any
     ) -> kms_pb2.VerifyTenantKmsResponse:
         """POST /admin/tenant-kms/verify."""
-        proof = await self._tenant_kms.verify(current_call(), members(request.body))
-        reply = kms_pb2.VerifyTenantKmsResponse
-        wrapped_by = f" by {proof.key_ref}" if proof.key_ref else ""
-        return reply(
-            ok=True,
-            latency_ms=reply.Latency(
-                wrap=round(proof.wrap_ms, 1), unwrap=round(proof.unwrap_ms, 1)
-            ),
-            checks=[
-                reply.Check(
-                    name="wrap", ok=True, detail=f"32 random bytes were wrapped{wrapped_by}."
-                ),
-                reply.Check(name="unwrap", ok=True, detail="The wrapped bytes were unwrapped."),
-                reply.Check(
-                    name="roundtrip", ok=True, detail="What came back is what was wrapped."
-                ),
-            ],
-        )
+        body = members(request.body)
+        return await answer(lambda call: self._tenant_kms.verify(call, body), _verified)
 
     async def RotateMasterKey(
         self, request: kms_pb2.RotateMasterKeyRequest, context: Any
     ) -> kms_pb2.RotateMasterKeyResponse:
         """POST /admin/tenant-kms/rotate."""
-        done = await self._tenant_kms.rotate(current_call())
-        return kms_pb2.RotateMasterKeyResponse(
-            rotated=True, new_version=done.version, rewrap_lease_id=done.lease_id
+        return await answer(
+            self._tenant_kms.rotate,
+            lambda done: kms_pb2.RotateMasterKeyResponse(
+                rotated=True, new_version=done.version, rewrap_lease_id=done.lease_id
+            ),
         )
 
     async def UnsealTenant(
         self, request: kms_pb2.UnsealTenantRequest, context: Any
     ) -> kms_pb2.UnsealTenantResponse:
         """POST /admin/tenant-kms/unseal."""
-        await self._tenant_kms.unseal(current_call())
-        return kms_pb2.UnsealTenantResponse(unsealed=True)
+        return await answer(
+            self._tenant_kms.unseal, lambda _: kms_pb2.UnsealTenantResponse(unsealed=True)
+        )
 
     async def DeleteTenantKms(
         self, request: kms_pb2.DeleteTenantKmsRequest, context: Any
     ) -> kms_pb2.DeleteTenantKmsResponse:
         """DELETE /admin/tenant-kms."""
-        done = await self._tenant_kms.offboard(current_call())
-        return kms_pb2.DeleteTenantKmsResponse(
-            ok=True, new_key_version=done.version, rewrap_lease_id=done.lease_id
+        return await answer(
+            self._tenant_kms.offboard,
+            lambda done: kms_pb2.DeleteTenantKmsResponse(
+                ok=True, new_key_version=done.version, rewrap_lease_id=done.lease_id
+            ),
         )
+
+
+def _onboarded(done: Onboarded) -> kms_pb2.PutTenantKmsResponse:
+    return kms_pb2.PutTenantKmsResponse(
+        ok=True,
+        provider=done.target.provider,
+        kms_key_ref=done.target.kms_key_ref,
+        new_key_version=done.activated.version,
+        new_key_id=str(done.activated.key_id),
+        rewrap_status="enqueued",
+        note=_NOTE,
+    )
+
+
+def _verified(proof: Proof) -> kms_pb2.VerifyTenantKmsResponse:
+    reply = kms_pb2.VerifyTenantKmsResponse
+    wrapped_by = f" by {proof.key_ref}" if proof.key_ref else ""
+    return reply(
+        ok=True,
+        latency_ms=reply.Latency(wrap=round(proof.wrap_ms, 1), unwrap=round(proof.unwrap_ms, 1)),
+        checks=[
+            reply.Check(name="wrap", ok=True, detail=f"32 random bytes were wrapped{wrapped_by}."),
+            reply.Check(name="unwrap", ok=True, detail="The wrapped bytes were unwrapped."),
+            reply.Check(name="roundtrip", ok=True, detail="What came back is what was wrapped."),
+        ],
+    )
 
 
 def _status(found: TenantKms) -> kms_pb2.GetTenantKmsResponse:

@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 
 from services.common.rpc.server import ServerSettings
+from services.common.sensitive import SecretBytes
 from services.common.settings import Address
 from services.secrets.__main__ import serve
 from services.secrets.settings import Settings
@@ -45,6 +46,7 @@ async def stand(database: TestDatabase, pki: TestPki, tmp_path: Path) -> AsyncIt
         certificate_workers=1,
         data_key_stock=64,
         database_connections=8,
+        idempotency_key=SecretBytes(bytes(32)),
     )
     stop = asyncio.Event()
     serving = asyncio.create_task(serve(settings, InlineCertificates(), stop))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import os
 import signal
 import sys
 from typing import TYPE_CHECKING, Any
@@ -36,6 +38,7 @@ async def started(
         tmp_path,
         pki.tls("secrets"),
         {
+            "COFFER_SECRETS_IDEMPOTENCY_KEY_B64": base64.b64encode(os.urandom(32)).decode(),
             "COFFER_SECRETS_DATABASE_URL": database.dsn("coffer_secrets"),
             "COFFER_SECRETS_KMS_TARGET": f"127.0.0.1:{port}",
             "COFFER_SECRETS_CERTIFICATE_WORKERS": "1",

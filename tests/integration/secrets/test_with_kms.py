@@ -33,6 +33,7 @@ async def processes(
         {
             "COFFER_KMS_DATABASE_URL": database.dsn("coffer_kms"),
             "COFFER_MASTER_KEY_B64": base64.b64encode(os.urandom(32)).decode(),
+            "COFFER_KMS_IDEMPOTENCY_KEY_B64": base64.b64encode(os.urandom(32)).decode(),
             "COFFER_KMS_SIGNING_KEY": signing_key_pem().decode(),
             "COFFER_ADMIN_JWT_ISSUER": tokens.issuer,
             "COFFER_ADMIN_JWT_AUDIENCE": tokens.audience,
@@ -45,6 +46,7 @@ async def processes(
         tmp_path,
         pki.tls("secrets"),
         {
+            "COFFER_SECRETS_IDEMPOTENCY_KEY_B64": base64.b64encode(os.urandom(32)).decode(),
             "COFFER_SECRETS_DATABASE_URL": database.dsn("coffer_secrets"),
             "COFFER_SECRETS_KMS_TARGET": kms_target,
             "COFFER_SECRETS_CERTIFICATE_WORKERS": "1",

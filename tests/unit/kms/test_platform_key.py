@@ -77,6 +77,7 @@ def environ(tmp_path: Path) -> dict[str, str]:
         "COFFER_KMS_TLS_CA_FILE": str(file),
         "COFFER_KMS_DATABASE_URL": "postgresql://u@/db?host=/tmp",
         "COFFER_MASTER_KEY_B64": base64.b64encode(NEW).decode(),
+        "COFFER_KMS_IDEMPOTENCY_KEY_B64": base64.b64encode(bytes(32)).decode(),
         "COFFER_KMS_SIGNING_KEY": "-----BEGIN PRIVATE KEY-----",
         "COFFER_ADMIN_JWT_ISSUER": "i",
         "COFFER_ADMIN_JWT_AUDIENCE": "a",
