@@ -58,6 +58,11 @@ def well_formed(token: str) -> bool:
     return match is not None and checksum(match[2]) == match[3]
 
 
+def mode_of(text: str) -> str:
+    """`live` or `test`, of a key or of its prefix."""
+    return "test" if text.startswith("tk_test_") else "live"
+
+
 def digest(token: str) -> bytes:
     """SHA-256 of the token: what is stored and looked up."""
     return hashlib.sha256(token.encode()).digest()

@@ -12,6 +12,7 @@ from services.common import api_keys
 from services.common.coalescing import Coalescer
 from services.common.errors import StepUpRequiredError
 from services.common.identity import AdminIdentity, ApiKeyIdentity, Tenant
+from services.common.rate_limits import RateLimit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 
 
 _FIND_API_KEYS: Final = """
-    select a.sha256, k.tenant_id, k.key_id, k.scopes
-    from unnest(%s::bytea[]) as a (sha256) cross join lateral tenancy.find_api_key(a.sha256) k
+    select a.sha256, k.tenant_id, k.key_id, k.scopes, k.key_prefix, k.rate_limit, k.rate_window_seconds
+    from unnest(%s::bytea[]) as a (sha256)
+        cross join lateral tenancy.find_api_key_and_limit(a.sha256) k
 """
 _FIND_TENANT: Final = """
     select tenant_id, slug, name, plan, max_secrets from tenancy.tenant(%s) where status = 'active'
@@ -32,11 +34,21 @@ _FIND_TENANT: Final = """
 
 
 class Authenticator:
-    """Authenticates against the registry in `database` and, for admins, with `tokens`."""
+    """Authenticates against the registry in `database` and, for admins, with `tokens`.
 
-    def __init__(self, database: Database, tokens: TokenVerifier | None = None) -> None:
+    `default_limit` holds for API keys that have no setting of their own; None: they have no limit.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        tokens: TokenVerifier | None = None,
+        *,
+        default_limit: RateLimit | None = None,
+    ) -> None:
         self._database = database
         self._tokens = tokens
+        self._default_limit = default_limit
         self._api_keys = Coalescer(self._find_api_keys)
 
     async def api_key(self, token: str) -> ApiKeyIdentity | None:
@@ -48,9 +60,20 @@ class Authenticator:
     async def _find_api_keys(self, digests: Sequence[bytes]) -> dict[bytes, ApiKeyIdentity]:
         rows = await self._database.rows(_FIND_API_KEYS, (list(digests),))
         return {
-            bytes(digest): ApiKeyIdentity(tenant_id, key_id, frozenset(scopes))
-            for digest, tenant_id, key_id, scopes in rows
+            bytes(digest): ApiKeyIdentity(
+                tenant_id,
+                key_id,
+                frozenset(scopes),
+                mode=api_keys.mode_of(prefix),
+                limit=self._limit(calls, seconds),
+            )
+            for digest, tenant_id, key_id, scopes, prefix, calls, seconds in rows
         }
+
+    def _limit(self, calls: int | None, seconds: int) -> RateLimit | None:
+        if calls is None:
+            return self._default_limit
+        return RateLimit(calls, seconds) if calls else None
 
     async def admin(self, token: str) -> AdminIdentity | None:
         """Which administrator this JWT is of."""

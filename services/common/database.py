@@ -118,6 +118,14 @@ class Database:
                 await self._pool.check()
                 return await self._rows(query, parameters)
 
+    async def write(self, query: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
+        """The rows of one writing statement without a tenant, a transaction of its own, in one round trip.
+
+        Sent once: raises UnavailableError where it may or may not have been done. Raises as `transaction`.
+        """
+        with translated():
+            return await self._rows(query, parameters)
+
     async def _rows(self, query: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
         async with self._pool.connection() as connection:
             cursor = await connection.execute(query.encode(), parameters, prepare=True)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from services.common.errors import CofferError
     from services.common.idempotency import Claim
+    from services.common.rate_limits import RateLimit
 
 _SPIFFE: Final = re.compile(
     r"spiffe://coffer/(?:(?P<service>kms|secrets|rewrap|gateway|operator)"
@@ -74,7 +75,7 @@ class Call:
     `actor` is what audit events say: `api_key:<key_id>`, `admin:<sub>`, `service:<name>`,
     `consumer:<name>`. `deadline` is on the clock of `time.monotonic`, in seconds. `step_up` is a good token
     that was asked for, or may be needed; `step_up_fault` says why there is none where one may be. `claim` is
-    that of its idempotency key, if it brought one.
+    that of its idempotency key, if it brought one. `api_key` is the key it was made with, if any.
     """
 
     actor: str
@@ -86,6 +87,7 @@ class Call:
     deadline: float | None = None
     step_up_fault: CofferError | None = None
     claim: Claim | None = None
+    api_key: ApiKeyIdentity | None = None
 
     @classmethod
     def of_service(cls, name: str) -> Call:
@@ -114,11 +116,13 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class ApiKeyIdentity:
-    """What a valid API key says."""
+    """What a valid API key says. `mode` is `live` or `test`; `limit` is the one that holds, if any."""
 
     tenant_id: UUID
     key_id: str
     scopes: frozenset[str]
+    mode: str = "live"
+    limit: RateLimit | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,12 @@ from coffer.type.v1 import policy_pb2
 from services.common.errors import (
     ForbiddenError,
     InsufficientScopeError,
+    RateLimitedError,
     StepUpExpiredError,
     StepUpRequiredError,
     UnauthenticatedError,
 )
+from services.common.rpc import responses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import ServiceDescriptor
 
     from services.common.identity import AdminIdentity, ApiKeyIdentity, Call, Peer, StepUp
+    from services.common.rate_limits import Taken
 
 _ROLE_NAMES: Final = {
     policy_pb2.ADMIN_ROLE_OWNER: "owner",
@@ -42,6 +45,14 @@ class Authentication(Protocol):
 
     async def step_up(self, token: str | None, admin: AdminIdentity, window_seconds: int) -> StepUp:
         """A valid, fresh step-up token of this administrator."""
+        ...
+
+
+class Metering(Protocol):
+    """What counts the calls of API keys."""
+
+    async def take(self, identity: ApiKeyIdentity) -> Taken | None:
+        """Count a call of this key; None: it has no limit."""
         ...
 
 
@@ -73,8 +84,12 @@ class Enforcer:
     """Decides about one call. Knows every rpc of its process."""
 
     def __init__(
-        self, known: Mapping[str, policy_pb2.Policy], authentication: Authentication
+        self,
+        known: Mapping[str, policy_pb2.Policy],
+        authentication: Authentication,
+        metering: Metering | None = None,
     ) -> None:
+        self._metering = metering
         # Read once: looking into a message costs more than the decision.
         self._known = {
             name: (policy.WhichOneof("caller"), policy) for name, policy in known.items()
@@ -87,7 +102,9 @@ class Enforcer:
         self._authentication = authentication
 
     async def admit(self, method: str, credentials: Credentials, call: Call) -> Call:
-        """`call`, completed with who calls. Raises the 401 or 403 of the wire contract."""
+        """`call`, completed with who calls. Raises the 401, 429 or 403 of the wire contract, in that order: a
+        key that hammers at what it may not do is limited as well.
+        """
         peer, names = credentials.peer, self._services.get(method)
         if names is not None and peer.service in names:
             return call.acting(f"service:{peer.service}")
@@ -115,9 +132,26 @@ class Enforcer:
         identity = await self._authentication.api_key(token) if token else None
         if identity is None:
             raise UnauthenticatedError
+        await self._meter(identity)
         if policy.scope and policy.scope not in identity.scopes:
             raise InsufficientScopeError(f"The API key lacks the scope {policy.scope}.")
-        return replace(call, actor=f"api_key:{identity.key_id}", tenant_id=identity.tenant_id)
+        return replace(
+            call,
+            actor=f"api_key:{identity.key_id}",
+            tenant_id=identity.tenant_id,
+            api_key=identity,
+        )
+
+    async def _meter(self, identity: ApiKeyIdentity) -> None:
+        """Count the call. Raises RateLimitedError; UnavailableError where it cannot be counted."""
+        taken = await self._metering.take(identity) if self._metering else None
+        if taken is None:
+            return
+        responses.add("x-ratelimit-limit", str(taken.limit))
+        responses.add("x-ratelimit-remaining", str(taken.remaining))
+        responses.add("x-ratelimit-reset", str(taken.resets_at))
+        if not taken.allowed:
+            raise RateLimitedError(taken.limit, taken.retry_after)
 
     async def _by_admin(
         self, policy: policy_pb2.AdminPolicy, credentials: Credentials, call: Call
