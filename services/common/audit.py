@@ -17,7 +17,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,6 +34,15 @@ COLUMNS: Final = (
     " created_at, previous_hash, hash"
 )
 """Of `audit.event`, in the order of StoredEvent."""
+ENDS: Final = """
+select h.seq, h.hash, l.seq, l.hash, b.hash from (values (%(tenant)s::uuid)) t (id)
+left join audit.head h on h.tenant_id = t.id
+left join lateral (
+    select e.seq, e.hash from audit.event e where e.tenant_id = t.id order by e.seq desc limit 1
+) l on true
+left join audit.event b on b.tenant_id = t.id and b.seq = %(before)s::bigint
+"""
+"""The one row of which `ends_of` makes Ends; `before` is the number before the first of the walk."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _NULL: Final = (-1).to_bytes(4, "big", signed=True)
@@ -158,6 +167,16 @@ class Ends:
         return max(self.head.seq, self.last.seq)
 
 
+def ends_of(row: Sequence[Any] | None, first: int) -> Ends:
+    """From the row of ENDS, for a walk that begins at `first`."""
+    head_seq, head_hash, last_seq, last_hash, before = row or (None,) * 5
+    return Ends(
+        Head() if head_seq is None else Head(head_seq, head_hash),
+        Head() if last_seq is None else Head(last_seq, last_hash),
+        GENESIS if first == 1 else before,
+    )
+
+
 class ChainWalk:
     """Goes along a chain, event by event, and says where it breaks.
 
@@ -188,6 +207,11 @@ class ChainWalk:
         self.next += 1
         self._previous = event.hash
         return True
+
+    def miss(self) -> None:
+        """There is no next event, although there should be."""
+        if self.first_broken is None:
+            self.first_broken = self.next
 
     def end(self, ends: Ends) -> None:
         """All were taken: look whether the last of them is the one that the head names."""
