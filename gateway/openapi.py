@@ -4,7 +4,8 @@
     python -m gateway.openapi --check    exit 1 when the committed file is not what the contract says
 
 Made from the same routes that are served and from the comments of the .proto files; only the examples
-(openapi_examples.json) are written by hand. Needs a checkout and the development requirements; the
+(openapi_examples.json) and the bodies that the gateway hands over unread (openapi_bodies.json) are
+written by hand. Needs a checkout and the development requirements; the
 running gateway serves the committed file and never imports this.
 """
 
@@ -22,24 +23,30 @@ from coffer.type.v1 import policy_pb2
 from google.protobuf import descriptor_pb2
 
 from gateway.binding import UPDATE_MASK, header_name
+from gateway.idempotency import METHODS
 from gateway.openapi_comments import comments_of
-from gateway.openapi_fixed import ERROR, ID, REQUEST_ID_HEADER, SECURITY_SCHEMES
+from gateway.openapi_fixed import ERROR, HEADERS, IDEMPOTENCY_KEY, IF_MATCH, SECURITY_SCHEMES
+from gateway.openapi_responses import error_responses, media, responses
 from gateway.openapi_schema import Schema, Schemas
 from gateway.pages import OPENAPI_FILE
-from gateway.reply import meta_fields
 from gateway.wiring import all_routes
 
 if TYPE_CHECKING:
-    from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
+    from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
 
     from gateway.routes import Route
 
 EXAMPLES_FILE: Final = Path(__file__).with_name("openapi_examples.json")
+BODIES_FILE: Final = Path(__file__).with_name("openapi_bodies.json")
 
 
-def document(comments: dict[str, str], examples: dict[str, Any]) -> dict[str, Any]:
-    """The whole OpenAPI document."""
+def document(
+    comments: dict[str, str], examples: dict[str, Any], bodies: dict[str, Schema]
+) -> dict[str, Any]:
+    """The whole OpenAPI document; `bodies` are component schemas by the rpc whose raw body they are."""
     schemas = Schemas(comments)
+    raw = {route.rpc.name: route.rpc.name + "Body" for route in all_routes() if route.raw_json_body}
+    schemas.components.update({name: bodies[rpc] for rpc, name in raw.items()})
     paths: dict[str, dict[str, Any]] = {}
     for route in sorted(all_routes(), key=lambda route: route.template):
         operation = _operation(route, schemas, comments, examples.get(route.rpc.name, {}))
@@ -59,13 +66,9 @@ def document(comments: dict[str, str], examples: dict[str, Any]) -> dict[str, An
         "components": {
             "schemas": dict(sorted(components.items())),
             "securitySchemes": SECURITY_SCHEMES,
-            "responses": {
-                "Error": {
-                    "description": "Refused or failed; `error.type` says how.",
-                    "headers": REQUEST_ID_HEADER,
-                    "content": _json({"$ref": "#/components/schemas/Error"}),
-                }
-            },
+            "parameters": {"IdempotencyKey": IDEMPOTENCY_KEY},
+            "headers": HEADERS,
+            "responses": error_responses(),
         },
     }
 
@@ -87,14 +90,16 @@ def _operation(
     if route.takes_body and (route.raw_json_body or _members(route)):
         body = _request_schema(route, schemas)
         operation["requestBody"] = {
-            "required": any(field.has_presence is False for field in _members(route)),
-            "content": _json(body, example.get("request")),
+            "required": _is_needed(body, schemas),
+            "content": media(body, example.get("request")),
         }
-    operation["responses"] = {
-        str(route.status): _success(route, schemas, example.get("response")),
-        "default": {"$ref": "#/components/responses/Error"},
-    }
+    operation["responses"] = responses(route, schemas, example.get("response"))
     return operation
+
+
+def _is_needed(body: Schema, schemas: Schemas) -> bool:
+    """An empty body counts as an empty object: it will do where no member is required."""
+    return "required" in schemas.components[body["$ref"].rpartition("/")[2]]
 
 
 def _tag(route: Route) -> str:
@@ -135,14 +140,16 @@ def _parameters(route: Route, schemas: Schemas) -> list[dict[str, Any]]:
     ]
     if not route.takes_body:
         found += [_parameter(field.name, "query", field, schemas) for field in _members(route)]
+    if route.method in METHODS:
+        found.append({"$ref": "#/components/parameters/IdempotencyKey"})
     return found
 
 
 def _parameter(name: str, place: str, field: FieldDescriptor, schemas: Schemas) -> dict[str, Any]:
-    schema = schemas.field(field, reply=False)
+    schema = schemas.field(field, reply=False, nullable=False)
     description = schema.pop("description", "")
-    if isinstance(schema.get("type"), list):
-        schema["type"] = schema["type"][0]
+    if name == "if-match":
+        name, schema = "If-Match", IF_MATCH
     required = place == "path"
     return {
         "name": name,
@@ -155,57 +162,10 @@ def _parameter(name: str, place: str, field: FieldDescriptor, schemas: Schemas) 
 
 def _request_schema(route: Route, schemas: Schemas) -> Schema:
     if route.raw_json_body:
-        field = route.rpc.input_type.fields_by_name[route.raw_json_body]
-        return schemas.field(field, reply=False) | {"type": "object"}
+        return {"$ref": f"#/components/schemas/{route.rpc.name}Body"}
     members = {field.name for field in _members(route)}
     elsewhere = [f.name for f in route.rpc.input_type.fields if f.name not in members]
     return schemas.request(route.rpc.input_type, elsewhere)
-
-
-def _success(route: Route, schemas: Schemas, example: Any) -> dict[str, Any]:
-    headers = dict(REQUEST_ID_HEADER)
-    if route.location:
-        headers["Location"] = {"description": "Where it is now.", "schema": {"type": "string"}}
-    return {
-        "description": "Done.",
-        "headers": headers,
-        "content": _json(_reply_schema(route, schemas), example),
-    }
-
-
-def _reply_schema(route: Route, schemas: Schemas) -> Schema:
-    reply = route.rpc.output_type
-    if route.body_oneof:
-        choice = [field.message_type for field in reply.oneofs_by_name[route.body_oneof].fields]
-        data: Schema = {"oneOf": [schemas.reply(inner) for inner in choice if inner is not None]}
-    elif route.response_body:
-        data = schemas.field(reply.fields_by_name[route.response_body], reply=True)
-    else:
-        data = schemas.reply(reply)
-    if not route.enveloped:
-        return data
-    kinds = [_meta(inner, schemas) for inner in meta_fields(reply).values()] or [
-        _meta(None, schemas)
-    ]
-    return {
-        "type": "object",
-        "required": ["data", "meta"],
-        "properties": {"data": data, "meta": kinds[0] if len(kinds) == 1 else {"oneOf": kinds}},
-    }
-
-
-def _meta(page: Descriptor | None, schemas: Schemas) -> Schema:
-    members: dict[str, Schema] = {"request_id": ID}
-    for field in page.fields if page else ():
-        members[field.name] = schemas.field(field, reply=True)
-    return {"type": "object", "required": list(members), "properties": members}
-
-
-def _json(schema: Schema, example: Any = None) -> dict[str, Any]:
-    media: dict[str, Any] = {"schema": schema}
-    if example is not None:
-        media["example"] = example
-    return {"application/json": media}
 
 
 def generate() -> bytes:
@@ -217,7 +177,8 @@ def generate() -> bytes:
         protos.write_image(target)
         image = descriptor_pb2.FileDescriptorSet.FromString(target.read_bytes())
     examples = json.loads(EXAMPLES_FILE.read_text(encoding="utf-8"))
-    built = document(comments_of(image), examples)
+    bodies = json.loads(BODIES_FILE.read_text(encoding="utf-8"))
+    built = document(comments_of(image), examples, bodies)
     return (json.dumps(built, indent=2, ensure_ascii=False) + "\n").encode("utf-8")
 
 

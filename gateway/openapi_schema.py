@@ -13,6 +13,8 @@ from google.protobuf import struct_pb2
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from gateway.binding import UPDATE_MASK
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
@@ -48,12 +50,12 @@ class Schemas:
         """A reference to the schema of a reply."""
         return self._reference(message, without, reply=True)
 
-    def field(self, field: FieldDescriptor, *, reply: bool) -> Schema:
-        """The schema of one member, its description included."""
+    def field(self, field: FieldDescriptor, *, reply: bool, nullable: bool = True) -> Schema:
+        """The schema of one member, its description included; `nullable`: if it has a null at all."""
         schema = self._single(field, reply=reply)
         if field.is_repeated:
             schema = {"type": "array", "items": schema}
-        elif field.has_presence or (not reply and field.message_type is not None):
+        elif nullable and (field.has_presence or (not reply and field.message_type is not None)):
             schema = _or_null(schema, leave=_omitted(field))
         if field.GetOptions().debug_redact and not reply:
             schema["writeOnly"] = True
@@ -77,6 +79,8 @@ class Schemas:
         }
         if needed:
             schema["required"] = needed
+        if UPDATE_MASK in without:
+            schema["minProperties"] = 1
         if not reply:
             schema["additionalProperties"] = False
         return schema
@@ -93,7 +97,22 @@ class Schemas:
             return {"type": "string", "enum": [value.name for value in field.enum_type.values]}
         if field.type == FieldDescriptor.TYPE_BYTES:
             return {"type": "string", "contentEncoding": "base64"}
-        return dict(_SCALARS[field.cpp_type])
+        return _SCALARS[field.cpp_type] | _limits(field)
+
+
+def _limits(field: FieldDescriptor) -> Schema:
+    """What `json_field` says of a single value."""
+    option = field.GetOptions().Extensions[policy_pb2.json_field]
+    said: Schema = {
+        "format": option.format or None,
+        "pattern": option.pattern or None,
+        "minLength": option.min_length if option.HasField("min_length") else None,
+        "maxLength": option.max_length if option.HasField("max_length") else None,
+        "minimum": option.minimum if option.HasField("minimum") else None,
+        "maximum": option.maximum if option.HasField("maximum") else None,
+        "enum": list(option.one_of) or None,
+    }
+    return {keyword: value for keyword, value in said.items() if value is not None}
 
 
 def _required(field: FieldDescriptor) -> bool:
@@ -108,5 +127,6 @@ def _or_null(schema: Schema, *, leave: bool) -> Schema:
     if leave:
         return schema
     if "type" in schema:
-        return schema | {"type": [schema["type"], "null"]}
+        nothing = {"enum": [*schema["enum"], None]} if "enum" in schema else {}
+        return schema | {"type": [schema["type"], "null"]} | nothing
     return {"anyOf": [schema, {"type": "null"}]}

@@ -85,7 +85,8 @@ def _operation(document: dict[str, Any], path: str, verb: str, operation: dict[s
         f"<p>{_text(operation['description'])}</p>",
         f'<p class="muted">Credential: {_text(" or ".join(schemes) or "none")}</p>',
     ]
-    rows = [(f"{p['name']} ({p['in']})", p) for p in operation.get("parameters", ())]
+    parameters = [_resolved(document, given) for given in operation.get("parameters", ())]
+    rows = [(f"{p['name']} ({p['in']})", p) for p in parameters]
     media = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
     rows += _members(document, media.get("schema", {}))
     if rows:
@@ -97,6 +98,12 @@ def _operation(document: dict[str, Any], path: str, verb: str, operation: dict[s
             text = json.dumps(example, indent=2, ensure_ascii=False)
             parts.append(f"<p>{title}</p><pre>{_text(text)}</pre>")
     return "".join(parts) + "</section>"
+
+
+def _resolved(document: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    name = given.get("$ref", "").rpartition("/")[2]
+    found: dict[str, Any] = document["components"]["parameters"].get(name, given)
+    return found
 
 
 def _members(document: dict[str, Any], schema: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:

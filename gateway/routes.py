@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Final
 from coffer.type.v1 import policy_pb2
 from google.api import annotations_pb2, http_pb2
 
+from services.common.errors import CODES
+
 if TYPE_CHECKING:
     from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
@@ -40,6 +42,7 @@ class Route:
     response_body: str
     body_oneof: str
     raw_json_body: str
+    errors: tuple[str, ...]
 
     @property
     def segments(self) -> tuple[str | None, ...]:
@@ -92,6 +95,7 @@ def _route(rpc: MethodDescriptor) -> Route | None:
         response_body=rule.response_body,
         body_oneof=reply.body_oneof,
         raw_json_body=reply.raw_json_body,
+        errors=tuple(reply.errors),
     )
 
 
@@ -112,6 +116,8 @@ def _refuse_unknown(rpc: MethodDescriptor, rule: http_pb2.HttpRule, verb: str, p
         "its body is neither `*` nor nothing": rule.body not in {"", "*"},
         "it has additional bindings": bool(rule.additional_bindings),
         "it streams": rpc.client_streaming or rpc.server_streaming,
+        "its errors are not all codes of the wire contract": not CODES.keys()
+        >= {*rpc.GetOptions().Extensions[policy_pb2.http_reply].errors},
         "a path segment is not `{field}` of the request": any(
             _is_field(part) and part[1:-1] not in request for part in segments
         ),

@@ -9,6 +9,7 @@ from coffer.type.v1 import policy_pb2
 from google.api import annotations_pb2, http_pb2
 from google.protobuf import descriptor_pb2, descriptor_pool
 
+from gateway.reply import ReplyWriter
 from gateway.routes import routes_of
 
 if TYPE_CHECKING:
@@ -36,6 +37,20 @@ def service(
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return pool.FindServiceByName("t.S")
+
+
+def test_an_error_that_is_not_of_the_contract_is_refused() -> None:
+    rule = http_pb2.HttpRule(get="/v1/things/{id}")
+    assert routes_of(service(rule, policy_pb2.HttpReply(errors=["key_revoked"])))
+    with pytest.raises(TypeError, match="its errors are not all codes"):
+        routes_of(service(rule, policy_pb2.HttpReply(errors=["key_revokd"])))
+
+
+def test_an_entity_tag_must_be_a_member_of_the_body() -> None:
+    rule = http_pb2.HttpRule(get="/v1/things/{id}")
+    (route,) = routes_of(service(rule, policy_pb2.HttpReply(etag="version")))
+    with pytest.raises(TypeError, match="etag names no member"):
+        ReplyWriter(route)
 
 
 def test_an_rpc_without_a_rule_has_no_route() -> None:

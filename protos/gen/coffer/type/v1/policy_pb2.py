@@ -25,15 +25,15 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x63offer/type/v1/policy.proto\x12\x0e\x63offer.type.v1\x1a google/protobuf/descriptor.proto\"\x1d\n\x0c\x41piKeyPolicy\x12\r\n\x05scope\x18\x01 \x01(\t\"\x80\x01\n\x0b\x41\x64minPolicy\x12(\n\x05roles\x18\x01 \x03(\x0e\x32\x19.coffer.type.v1.AdminRole\x12\x1e\n\x16step_up_window_seconds\x18\x02 \x01(\r\x12\'\n\x1foptional_step_up_window_seconds\x18\x03 \x01(\r\"\x1e\n\rServicePolicy\x12\r\n\x05names\x18\x01 \x03(\t\"\x10\n\x0e\x43onsumerPolicy\"\x0c\n\nOpenPolicy\"\x83\x02\n\x06Policy\x12/\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x1c.coffer.type.v1.ApiKeyPolicyH\x00\x12,\n\x05\x61\x64min\x18\x02 \x01(\x0b\x32\x1b.coffer.type.v1.AdminPolicyH\x00\x12\x30\n\x07service\x18\x03 \x01(\x0b\x32\x1d.coffer.type.v1.ServicePolicyH\x00\x12\x32\n\x08\x63onsumer\x18\x04 \x01(\x0b\x32\x1e.coffer.type.v1.ConsumerPolicyH\x00\x12*\n\x04open\x18\x05 \x01(\x0b\x32\x1a.coffer.type.v1.OpenPolicyH\x00\x42\x08\n\x06\x63\x61ller\"f\n\tHttpReply\x12\x0e\n\x06status\x18\x01 \x01(\r\x12\x10\n\x08location\x18\x02 \x01(\t\x12\x12\n\nbody_oneof\x18\x03 \x01(\t\x12\x15\n\rraw_json_body\x18\x04 \x01(\t\x12\x0c\n\x04\x65tag\x18\x05 \x01(\t\"8\n\tJsonField\x12\x16\n\x0eomit_if_absent\x18\x01 \x01(\x08\x12\x13\n\x0bhttp_header\x18\x02 \x01(\t*j\n\tAdminRole\x12\x1a\n\x16\x41\x44MIN_ROLE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x41\x44MIN_ROLE_VIEWER\x10\x01\x12\x14\n\x10\x41\x44MIN_ROLE_ADMIN\x10\x02\x12\x14\n\x10\x41\x44MIN_ROLE_OWNER\x10\x03:H\n\x06policy\x12\x1e.google.protobuf.MethodOptions\x18\xb9\x8e\x03 \x01(\x0b\x32\x16.coffer.type.v1.Policy:O\n\nhttp_reply\x12\x1e.google.protobuf.MethodOptions\x18\xba\x8e\x03 \x01(\x0b\x32\x19.coffer.type.v1.HttpReply:N\n\njson_field\x12\x1d.google.protobuf.FieldOptions\x18\xbb\x8e\x03 \x01(\x0b\x32\x19.coffer.type.v1.JsonFieldb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x63offer/type/v1/policy.proto\x12\x0e\x63offer.type.v1\x1a google/protobuf/descriptor.proto\"\x1d\n\x0c\x41piKeyPolicy\x12\r\n\x05scope\x18\x01 \x01(\t\"\x80\x01\n\x0b\x41\x64minPolicy\x12(\n\x05roles\x18\x01 \x03(\x0e\x32\x19.coffer.type.v1.AdminRole\x12\x1e\n\x16step_up_window_seconds\x18\x02 \x01(\r\x12\'\n\x1foptional_step_up_window_seconds\x18\x03 \x01(\r\"\x1e\n\rServicePolicy\x12\r\n\x05names\x18\x01 \x03(\t\"\x10\n\x0e\x43onsumerPolicy\"\x0c\n\nOpenPolicy\"\x83\x02\n\x06Policy\x12/\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x1c.coffer.type.v1.ApiKeyPolicyH\x00\x12,\n\x05\x61\x64min\x18\x02 \x01(\x0b\x32\x1b.coffer.type.v1.AdminPolicyH\x00\x12\x30\n\x07service\x18\x03 \x01(\x0b\x32\x1d.coffer.type.v1.ServicePolicyH\x00\x12\x32\n\x08\x63onsumer\x18\x04 \x01(\x0b\x32\x1e.coffer.type.v1.ConsumerPolicyH\x00\x12*\n\x04open\x18\x05 \x01(\x0b\x32\x1a.coffer.type.v1.OpenPolicyH\x00\x42\x08\n\x06\x63\x61ller\"v\n\tHttpReply\x12\x0e\n\x06status\x18\x01 \x01(\r\x12\x10\n\x08location\x18\x02 \x01(\t\x12\x12\n\nbody_oneof\x18\x03 \x01(\t\x12\x15\n\rraw_json_body\x18\x04 \x01(\t\x12\x0c\n\x04\x65tag\x18\x05 \x01(\t\x12\x0e\n\x06\x65rrors\x18\x06 \x03(\t\"\xfd\x01\n\tJsonField\x12\x16\n\x0eomit_if_absent\x18\x01 \x01(\x08\x12\x13\n\x0bhttp_header\x18\x02 \x01(\t\x12\x0e\n\x06\x66ormat\x18\x03 \x01(\t\x12\x0f\n\x07pattern\x18\x04 \x01(\t\x12\x17\n\nmin_length\x18\x05 \x01(\rH\x00\x88\x01\x01\x12\x17\n\nmax_length\x18\x06 \x01(\rH\x01\x88\x01\x01\x12\x14\n\x07minimum\x18\x07 \x01(\x03H\x02\x88\x01\x01\x12\x14\n\x07maximum\x18\x08 \x01(\x03H\x03\x88\x01\x01\x12\x0e\n\x06one_of\x18\t \x03(\tB\r\n\x0b_min_lengthB\r\n\x0b_max_lengthB\n\n\x08_minimumB\n\n\x08_maximum*j\n\tAdminRole\x12\x1a\n\x16\x41\x44MIN_ROLE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x41\x44MIN_ROLE_VIEWER\x10\x01\x12\x14\n\x10\x41\x44MIN_ROLE_ADMIN\x10\x02\x12\x14\n\x10\x41\x44MIN_ROLE_OWNER\x10\x03:H\n\x06policy\x12\x1e.google.protobuf.MethodOptions\x18\xb9\x8e\x03 \x01(\x0b\x32\x16.coffer.type.v1.Policy:O\n\nhttp_reply\x12\x1e.google.protobuf.MethodOptions\x18\xba\x8e\x03 \x01(\x0b\x32\x19.coffer.type.v1.HttpReply:N\n\njson_field\x12\x1d.google.protobuf.FieldOptions\x18\xbb\x8e\x03 \x01(\x0b\x32\x19.coffer.type.v1.JsonFieldb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'coffer.type.v1.policy_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ADMINROLE']._serialized_start=731
-  _globals['_ADMINROLE']._serialized_end=837
+  _globals['_ADMINROLE']._serialized_start=945
+  _globals['_ADMINROLE']._serialized_end=1051
   _globals['_APIKEYPOLICY']._serialized_start=81
   _globals['_APIKEYPOLICY']._serialized_end=110
   _globals['_ADMINPOLICY']._serialized_start=113
@@ -47,7 +47,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_POLICY']._serialized_start=308
   _globals['_POLICY']._serialized_end=567
   _globals['_HTTPREPLY']._serialized_start=569
-  _globals['_HTTPREPLY']._serialized_end=671
-  _globals['_JSONFIELD']._serialized_start=673
-  _globals['_JSONFIELD']._serialized_end=729
+  _globals['_HTTPREPLY']._serialized_end=687
+  _globals['_JSONFIELD']._serialized_start=690
+  _globals['_JSONFIELD']._serialized_end=943
 # @@protoc_insertion_point(module_scope)

@@ -226,6 +226,7 @@ class HttpReply(_message.Message):
     BODY_ONEOF_FIELD_NUMBER: _builtins.int
     RAW_JSON_BODY_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    ERRORS_FIELD_NUMBER: _builtins.int
     status: _builtins.int
     """The success status; 0 means 200."""
     location: _builtins.str
@@ -238,6 +239,12 @@ class HttpReply(_message.Message):
     """
     etag: _builtins.str
     """Name of the member of the body that is its entity tag (RFC 9110 section 8.8.3): the header `ETag`."""
+    @_builtins.property
+    def errors(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Error codes of the wire contract that it answers beyond what follows from its method, path, body and
+        policy, such as `no_kms_config`: for openapi.json, which lists every status.
+        """
+
     def __init__(
         self,
         *,
@@ -246,10 +253,11 @@ class HttpReply(_message.Message):
         body_oneof: _builtins.str = ...,
         raw_json_body: _builtins.str = ...,
         etag: _builtins.str = ...,
+        errors: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body_oneof", b"body_oneof", "etag", b"etag", "location", b"location", "raw_json_body", b"raw_json_body", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body_oneof", b"body_oneof", "errors", b"errors", "etag", b"etag", "location", b"location", "raw_json_body", b"raw_json_body", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -263,21 +271,66 @@ class JsonField(_message.Message):
 
     OMIT_IF_ABSENT_FIELD_NUMBER: _builtins.int
     HTTP_HEADER_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    PATTERN_FIELD_NUMBER: _builtins.int
+    MIN_LENGTH_FIELD_NUMBER: _builtins.int
+    MAX_LENGTH_FIELD_NUMBER: _builtins.int
+    MINIMUM_FIELD_NUMBER: _builtins.int
+    MAXIMUM_FIELD_NUMBER: _builtins.int
+    ONE_OF_FIELD_NUMBER: _builtins.int
     omit_if_absent: _builtins.bool
     """Leave the member out when it is absent (it belongs to another kind of row)."""
     http_header: _builtins.str
     """Fill the field from this request header (lower case) and never from the body."""
+    format: _builtins.str
+    """For openapi.json, like all that follow: the service checks it. The form of a text, such as `uuid`."""
+    pattern: _builtins.str
+    """What a text must match: a regular expression of ECMA-262."""
+    min_length: _builtins.int
+    """The least number of characters of a text."""
+    max_length: _builtins.int
+    """The largest number of characters of a text."""
+    minimum: _builtins.int
+    """The least number."""
+    maximum: _builtins.int
+    """The largest number."""
+    @_builtins.property
+    def one_of(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The texts there are."""
+
     def __init__(
         self,
         *,
         omit_if_absent: _builtins.bool = ...,
         http_header: _builtins.str = ...,
+        format: _builtins.str = ...,
+        pattern: _builtins.str = ...,
+        min_length: _builtins.int | None = ...,
+        max_length: _builtins.int | None = ...,
+        minimum: _builtins.int | None = ...,
+        maximum: _builtins.int | None = ...,
+        one_of: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_length", b"_max_length", "_maximum", b"_maximum", "_min_length", b"_min_length", "_minimum", b"_minimum", "max_length", b"max_length", "maximum", b"maximum", "min_length", b"min_length", "minimum", b"minimum"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["http_header", b"http_header", "omit_if_absent", b"omit_if_absent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_length", b"_max_length", "_maximum", b"_maximum", "_min_length", b"_min_length", "_minimum", b"_minimum", "format", b"format", "http_header", b"http_header", "max_length", b"max_length", "maximum", b"maximum", "min_length", b"min_length", "minimum", b"minimum", "omit_if_absent", b"omit_if_absent", "one_of", b"one_of", "pattern", b"pattern"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__max_length: _TypeAlias = _typing.Literal["max_length"]  # noqa: Y015
+    _WhichOneofArgType__max_length: _TypeAlias = _typing.Literal["_max_length", b"_max_length"]  # noqa: Y015
+    _WhichOneofReturnType__maximum: _TypeAlias = _typing.Literal["maximum"]  # noqa: Y015
+    _WhichOneofArgType__maximum: _TypeAlias = _typing.Literal["_maximum", b"_maximum"]  # noqa: Y015
+    _WhichOneofReturnType__min_length: _TypeAlias = _typing.Literal["min_length"]  # noqa: Y015
+    _WhichOneofArgType__min_length: _TypeAlias = _typing.Literal["_min_length", b"_min_length"]  # noqa: Y015
+    _WhichOneofReturnType__minimum: _TypeAlias = _typing.Literal["minimum"]  # noqa: Y015
+    _WhichOneofArgType__minimum: _TypeAlias = _typing.Literal["_minimum", b"_minimum"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_length) -> _WhichOneofReturnType__max_length | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__maximum) -> _WhichOneofReturnType__maximum | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_length) -> _WhichOneofReturnType__min_length | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__minimum) -> _WhichOneofReturnType__minimum | None: ...
 
 Global___JsonField: _TypeAlias = JsonField  # noqa: Y015
 
