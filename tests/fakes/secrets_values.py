@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 from services.common.identity import Call
@@ -16,9 +17,14 @@ from services.secrets.model import (
     WrappedKey,
 )
 
+if TYPE_CHECKING:
+    from services.common.idempotency import Claim
 
-def a_call(tenant_id: UUID | None = None, actor: str = "api_key:test") -> Call:
-    return Call(actor=actor, request_id=str(uuid4()), tenant_id=tenant_id)
+
+def a_call(
+    tenant_id: UUID | None = None, actor: str = "api_key:test", claim: Claim | None = None
+) -> Call:
+    return Call(actor=actor, request_id=str(uuid4()), tenant_id=tenant_id, claim=claim)
 
 
 def an_environment(name: str = "production") -> Environment:
