@@ -26,6 +26,7 @@ from services.kms.keys.master_keys import MasterKeys
 from services.kms.keys.sealing import Seals
 from services.kms.keys.tending import Tending
 from services.kms.lifecycle.draining import Draining
+from services.kms.lifecycle.heads import AuditHeads
 from services.kms.lifecycle.rekeying import Rekeying
 from services.kms.lifecycle.revoking import Revoking
 from services.kms.metrics import KmsMetrics
@@ -41,7 +42,7 @@ from services.kms.providers.platform import PlatformKey
 from services.kms.rpc import KmsServicer
 from services.kms.service import TenantKmsService
 from services.kms.settings import Settings
-from services.kms.store import Counting, PlatformStore, Revocations, Store
+from services.kms.store import AuditHeadStore, Counting, PlatformStore, Revocations, Store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -141,7 +142,8 @@ class Process:
                 self._papers,
             ),
             self._papers,
-            Rekeying(PlatformStore(self._database), wrapping, clock=clock),
+            rekeying=Rekeying(PlatformStore(self._database), wrapping, clock=clock),
+            heads=AuditHeads(AuditHeadStore(self._database), self._papers),
         )
         self.server = RpcServer(
             NAME,

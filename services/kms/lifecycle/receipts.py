@@ -68,9 +68,9 @@ def receipt_statement(erasure: Erasure) -> dict[str, object]:
         "wrap_method": str(erasure.wrap_method),
         "provider": erasure.provider,
         "kms_key_ref": erasure.kms_key_ref,
-        "created_at": _time(erasure.created_at),
-        "retired_at": _time(erasure.retired_at),
-        "revoked_at": _time(erasure.revoked_at),
+        "created_at": time_text(erasure.created_at),
+        "retired_at": time_text(erasure.retired_at),
+        "revoked_at": time_text(erasure.revoked_at),
         "data_keys_lost": erasure.data_keys,
         "forced": erasure.forced,
         "actor": erasure.actor,
@@ -80,7 +80,7 @@ def receipt_statement(erasure: Erasure) -> dict[str, object]:
     }
 
 
-def _time(moment: datetime | None) -> str | None:
+def time_text(moment: datetime | None) -> str | None:
     """RFC 3339 in UTC, cut to milliseconds, as all times of the wire contract."""
     if moment is None:
         return None

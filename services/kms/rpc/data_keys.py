@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
-from uuid import UUID
 
 from coffer.kms.v1 import kms_pb2
 
@@ -12,6 +11,7 @@ from services.common.envelope import DATA_KEY_RECORD_BYTES
 from services.common.errors import ValidationError
 from services.kms.data_keys import MAX_GENERATED, MAX_REWRAPPED, MAX_UNWRAPPED
 from services.kms.model import DataKeyFault
+from services.kms.rpc.words import tenant
 
 if TYPE_CHECKING:
     from services.kms.data_keys import DataKeys
@@ -34,7 +34,7 @@ class DataKeyRpcs:
         self, request: kms_pb2.GenerateDataKeysRequest, context: Any
     ) -> kms_pb2.GenerateDataKeysResponse:
         """New data keys."""
-        tenant_id = _tenant(request.tenant_id)
+        tenant_id = tenant(request.tenant_id)
         _require_count("count", request.count, MAX_GENERATED)
         made = await self._data_keys.generate(tenant_id, request.count)
         reply = kms_pb2.GenerateDataKeysResponse
@@ -51,7 +51,7 @@ class DataKeyRpcs:
         self, request: kms_pb2.UnwrapDataKeysRequest, context: Any
     ) -> kms_pb2.UnwrapDataKeysResponse:
         """Open data keys."""
-        tenant_id = _tenant(request.tenant_id)
+        tenant_id = tenant(request.tenant_id)
         _require_count("items", len(request.items), MAX_UNWRAPPED)
         items = [(item.id, item.wrapped) for item in request.items]
         opened = await self._data_keys.unwrap(tenant_id, items)
@@ -70,7 +70,7 @@ class DataKeyRpcs:
         self, request: kms_pb2.RewrapDataKeysRequest, context: Any
     ) -> kms_pb2.RewrapDataKeysResponse:
         """Move data keys to the active version."""
-        tenant_id = _tenant(request.tenant_id)
+        tenant_id = tenant(request.tenant_id)
         count, rest = divmod(len(request.packed), DATA_KEY_RECORD_BYTES)
         if rest:
             raise ValidationError.of("packed", f"must be records of {DATA_KEY_RECORD_BYTES} bytes")
@@ -84,13 +84,6 @@ class DataKeyRpcs:
                 for index, fault in done.failures
             ],
         )
-
-
-def _tenant(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise ValidationError.of("tenant_id", "must be a UUID") from None
 
 
 def _require_count(field: str, count: int, maximum: int) -> None:

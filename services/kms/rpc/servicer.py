@@ -13,6 +13,7 @@ from services.kms.rpc.tenant_kms import TenantKmsRpcs
 
 if TYPE_CHECKING:
     from services.kms.data_keys import DataKeys
+    from services.kms.lifecycle.heads import AuditHeads
     from services.kms.lifecycle.rekeying import Rekeying
     from services.kms.lifecycle.revoking import Revoking
     from services.kms.papers import Papers
@@ -30,9 +31,11 @@ class KmsServicer(
         data_keys: DataKeys,
         revoking: Revoking,
         papers: Papers,
+        *,
         rekeying: Rekeying,
+        heads: AuditHeads,
     ) -> None:
         TenantKmsRpcs.__init__(self, tenant_kms)
         DataKeyRpcs.__init__(self, data_keys)
         RevocationRpcs.__init__(self, revoking, papers)
-        PlatformRpcs.__init__(self, rekeying)
+        PlatformRpcs.__init__(self, rekeying, heads)

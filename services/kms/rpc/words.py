@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
+
+from services.common.errors import ValidationError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -31,6 +34,14 @@ def _plain(value: Value) -> object:
             return value.bool_value
         case _:
             return None
+
+
+def tenant(text: str) -> UUID:
+    """The tenant that a service's request names. Raises ValidationError."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise ValidationError.of("tenant_id", "must be a UUID") from None
 
 
 def time(moment: datetime | None) -> Timestamp | None:

@@ -4,9 +4,10 @@ Every transaction is held to its tenant. Lock order: key ring, ring row, binding
 A change takes the ring in a statement of its own, so that the next one sees what its last holder committed.
 """
 
+from services.kms.store.audit_heads import AuditHeadStore
 from services.kms.store.counting import Counting
 from services.kms.store.platform_keys import PlatformStore
 from services.kms.store.revocations import Revocations
 from services.kms.store.store import Store
 
-__all__ = ["Counting", "PlatformStore", "Revocations", "Store"]
+__all__ = ["AuditHeadStore", "Counting", "PlatformStore", "Revocations", "Store"]

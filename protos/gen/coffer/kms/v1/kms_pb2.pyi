@@ -1040,6 +1040,97 @@ class RekeyPlatformResponse(_message.Message):
 Global___RekeyPlatformResponse: _TypeAlias = RekeyPlatformResponse  # noqa: Y015
 
 @_typing.final
+class SignAuditHeadRequest(_message.Message):
+    """Whose head."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    """The tenant, a UUID."""
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SignAuditHeadRequest: _TypeAlias = SignAuditHeadRequest  # noqa: Y015
+
+@_typing.final
+class SignAuditHeadResponse(_message.Message):
+    """A signed head of an audit chain. `coffer audit check` verifies it offline."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATEMENT_FIELD_NUMBER: _builtins.int
+    JWS_FIELD_NUMBER: _builtins.int
+    jws: _builtins.str
+    """The statement signed by the platform: JWS Compact Serialization (RFC 7515), EdDSA with Ed25519
+    (RFC 8037), header members `alg`, `kid`, `typ` `coffer-audit-head`. The payload is the JSON of
+    `statement`.
+    """
+    @_builtins.property
+    def statement(self) -> Global___AuditHeadStatement:
+        """The statement, for reading. What counts is the payload of `jws`, which says the same."""
+
+    def __init__(
+        self,
+        *,
+        statement: Global___AuditHeadStatement | None = ...,
+        jws: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["statement", b"statement"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["jws", b"jws", "statement", b"statement"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SignAuditHeadResponse: _TypeAlias = SignAuditHeadResponse  # noqa: Y015
+
+@_typing.final
+class AuditHeadStatement(_message.Message):
+    """Which event was the last of a chain, and when."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORMAT_FIELD_NUMBER: _builtins.int
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    SEQ_FIELD_NUMBER: _builtins.int
+    HASH_FIELD_NUMBER: _builtins.int
+    SIGNED_AT_FIELD_NUMBER: _builtins.int
+    format: _builtins.str
+    """The form of the statement: `coffer/audit-head/1`."""
+    tenant_id: _builtins.str
+    """The tenant, a UUID."""
+    seq: _builtins.int
+    """The number of the last event; 0 for a tenant without any."""
+    hash: _builtins.str
+    """Its hash, 64 lower-case hexadecimal digits; without events that of the empty chain."""
+    signed_at: _builtins.str
+    """When it was read, RFC 3339 in UTC with milliseconds."""
+    def __init__(
+        self,
+        *,
+        format: _builtins.str = ...,
+        tenant_id: _builtins.str = ...,
+        seq: _builtins.int = ...,
+        hash: _builtins.str = ...,
+        signed_at: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "hash", b"hash", "seq", b"seq", "signed_at", b"signed_at", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AuditHeadStatement: _TypeAlias = AuditHeadStatement  # noqa: Y015
+
+@_typing.final
 class GenerateDataKeysRequest(_message.Message):
     """Ask for new data keys."""
 

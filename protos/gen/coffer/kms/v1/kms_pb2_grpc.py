@@ -90,6 +90,11 @@ class KmsServiceStub:
                 request_serializer=coffer_dot_kms_dot_v1_dot_kms__pb2.RekeyPlatformRequest.SerializeToString,
                 response_deserializer=coffer_dot_kms_dot_v1_dot_kms__pb2.RekeyPlatformResponse.FromString,
                 _registered_method=True)
+        self.SignAuditHead = channel.unary_unary(
+                '/coffer.kms.v1.KmsService/SignAuditHead',
+                request_serializer=coffer_dot_kms_dot_v1_dot_kms__pb2.SignAuditHeadRequest.SerializeToString,
+                response_deserializer=coffer_dot_kms_dot_v1_dot_kms__pb2.SignAuditHeadResponse.FromString,
+                _registered_method=True)
         self.GenerateDataKeys = channel.unary_unary(
                 '/coffer.kms.v1.KmsService/GenerateDataKeys',
                 request_serializer=coffer_dot_kms_dot_v1_dot_kms__pb2.GenerateDataKeysRequest.SerializeToString,
@@ -194,6 +199,14 @@ class KmsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SignAuditHead(self, request, context):
+        """Sign the head of a tenant's audit chain, read at that moment: kept elsewhere, it shows later whether
+        anything before it was changed or cut off. Changes nothing, and leaves no event.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GenerateDataKeys(self, request, context):
         """New data keys under the tenant's active master key. The first call of a tenant makes version 1
         under the platform's wrapping key.
@@ -274,6 +287,11 @@ def add_KmsServiceServicer_to_server(servicer, server):
                     servicer.RekeyPlatform,
                     request_deserializer=coffer_dot_kms_dot_v1_dot_kms__pb2.RekeyPlatformRequest.FromString,
                     response_serializer=coffer_dot_kms_dot_v1_dot_kms__pb2.RekeyPlatformResponse.SerializeToString,
+            ),
+            'SignAuditHead': grpc.unary_unary_rpc_method_handler(
+                    servicer.SignAuditHead,
+                    request_deserializer=coffer_dot_kms_dot_v1_dot_kms__pb2.SignAuditHeadRequest.FromString,
+                    response_serializer=coffer_dot_kms_dot_v1_dot_kms__pb2.SignAuditHeadResponse.SerializeToString,
             ),
             'GenerateDataKeys': grpc.unary_unary_rpc_method_handler(
                     servicer.GenerateDataKeys,
@@ -589,6 +607,33 @@ class KmsService:
             '/coffer.kms.v1.KmsService/RekeyPlatform',
             coffer_dot_kms_dot_v1_dot_kms__pb2.RekeyPlatformRequest.SerializeToString,
             coffer_dot_kms_dot_v1_dot_kms__pb2.RekeyPlatformResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SignAuditHead(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/coffer.kms.v1.KmsService/SignAuditHead',
+            coffer_dot_kms_dot_v1_dot_kms__pb2.SignAuditHeadRequest.SerializeToString,
+            coffer_dot_kms_dot_v1_dot_kms__pb2.SignAuditHeadResponse.FromString,
             options,
             channel_credentials,
             insecure,

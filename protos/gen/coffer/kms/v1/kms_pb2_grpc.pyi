@@ -63,6 +63,10 @@ class KmsServiceStub:
     """Wrap master keys that the platform's wrapping key wraps anew, under the one that is configured now,
     a page at a time. May run twice.
     """
+    SignAuditHead: _grpc.UnaryUnaryMultiCallable[_kms_pb2.SignAuditHeadRequest, _kms_pb2.SignAuditHeadResponse]
+    """Sign the head of a tenant's audit chain, read at that moment: kept elsewhere, it shows later whether
+    anything before it was changed or cut off. Changes nothing, and leaves no event.
+    """
     GenerateDataKeys: _grpc.UnaryUnaryMultiCallable[_kms_pb2.GenerateDataKeysRequest, _kms_pb2.GenerateDataKeysResponse]
     """New data keys under the tenant's active master key. The first call of a tenant makes version 1
     under the platform's wrapping key.
@@ -108,6 +112,10 @@ class KmsServiceAsyncStub(KmsServiceStub):
     RekeyPlatform: _aio.UnaryUnaryMultiCallable[_kms_pb2.RekeyPlatformRequest, _kms_pb2.RekeyPlatformResponse]  # type: ignore[assignment]
     """Wrap master keys that the platform's wrapping key wraps anew, under the one that is configured now,
     a page at a time. May run twice.
+    """
+    SignAuditHead: _aio.UnaryUnaryMultiCallable[_kms_pb2.SignAuditHeadRequest, _kms_pb2.SignAuditHeadResponse]  # type: ignore[assignment]
+    """Sign the head of a tenant's audit chain, read at that moment: kept elsewhere, it shows later whether
+    anything before it was changed or cut off. Changes nothing, and leaves no event.
     """
     GenerateDataKeys: _aio.UnaryUnaryMultiCallable[_kms_pb2.GenerateDataKeysRequest, _kms_pb2.GenerateDataKeysResponse]  # type: ignore[assignment]
     """New data keys under the tenant's active master key. The first call of a tenant makes version 1
@@ -217,6 +225,16 @@ class KmsServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_kms_pb2.RekeyPlatformResponse, _abc.Awaitable[_kms_pb2.RekeyPlatformResponse]]:
         """Wrap master keys that the platform's wrapping key wraps anew, under the one that is configured now,
         a page at a time. May run twice.
+        """
+
+    @_abc_1.abstractmethod
+    def SignAuditHead(
+        self,
+        request: _kms_pb2.SignAuditHeadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_kms_pb2.SignAuditHeadResponse, _abc.Awaitable[_kms_pb2.SignAuditHeadResponse]]:
+        """Sign the head of a tenant's audit chain, read at that moment: kept elsewhere, it shows later whether
+        anything before it was changed or cut off. Changes nothing, and leaves no event.
         """
 
     @_abc_1.abstractmethod
