@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
+import os
+import signal
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -16,6 +19,7 @@ from services.secrets.__main__ import serve
 from services.secrets.settings import Settings
 from tests.fakes import secrets_kms
 from tests.fakes.secrets_certificates import InlineCertificates
+from tests.integration.secrets.process import Process
 from tests.integration.secrets.stand import Stand
 
 if TYPE_CHECKING:
@@ -42,6 +46,7 @@ async def stand(database: TestDatabase, pki: TestPki, tmp_path: Path) -> AsyncIt
             log_level="info",
         ),
         database_url=database.dsn("coffer_secrets"),
+        purge_database_url=database.dsn("coffer_secrets_purge"),
         kms_target=Address("127.0.0.1", kms_port),
         certificate_workers=1,
         data_key_stock=64,
@@ -88,3 +93,31 @@ def _listen(ready_file: Path) -> str | None:
         return None
     listen: str = json.loads(ready_file.read_text())["listen"]
     return listen
+
+
+@pytest.fixture
+async def started(
+    database: TestDatabase, pki: TestPki, tmp_path: Path
+) -> AsyncIterator[tuple[Stand, Process]]:
+    """A service as a process of its own, which may be killed and started anew."""
+    kms = secrets_kms.FakeKms(database)  # type: ignore[abstract]
+    server, port = await secrets_kms.start(kms, pki.tls("kms"))
+    process = Process(
+        "secrets",
+        tmp_path,
+        pki.tls("secrets"),
+        {
+            "COFFER_SECRETS_IDEMPOTENCY_KEY_B64": base64.b64encode(os.urandom(32)).decode(),
+            "COFFER_SECRETS_DATABASE_URL": database.dsn("coffer_secrets"),
+            "COFFER_SECRETS_PURGE_DATABASE_URL": database.dsn("coffer_secrets_purge"),
+            "COFFER_SECRETS_KMS_TARGET": f"127.0.0.1:{port}",
+            "COFFER_SECRETS_CERTIFICATE_WORKERS": "1",
+        },
+    )
+    stand = Stand(database, pki, kms, await process.start())
+    try:
+        yield stand, process
+    finally:
+        await stand.aclose()
+        await process.end(signal.SIGKILL)
+        await server.stop(None)

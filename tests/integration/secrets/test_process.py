@@ -3,54 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import os
 import signal
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psutil
 import pytest
 
 from services.common.errors import CofferError
-from tests.fakes import secrets_kms
-from tests.integration.secrets.process import Process
 from tests.integration.secrets.stand import Client, Stand
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from pathlib import Path
-
-    from tests.fixtures.database import TestDatabase
-    from tests.fixtures.pki import TestPki
-
 ENOUGH = 200
-
-
-@pytest.fixture
-async def started(
-    database: TestDatabase, pki: TestPki, tmp_path: Path
-) -> AsyncIterator[tuple[Stand, Process]]:
-    kms = secrets_kms.FakeKms(database)  # type: ignore[abstract]
-    server, port = await secrets_kms.start(kms, pki.tls("kms"))
-    process = Process(
-        "secrets",
-        tmp_path,
-        pki.tls("secrets"),
-        {
-            "COFFER_SECRETS_IDEMPOTENCY_KEY_B64": base64.b64encode(os.urandom(32)).decode(),
-            "COFFER_SECRETS_DATABASE_URL": database.dsn("coffer_secrets"),
-            "COFFER_SECRETS_KMS_TARGET": f"127.0.0.1:{port}",
-            "COFFER_SECRETS_CERTIFICATE_WORKERS": "1",
-        },
-    )
-    stand = Stand(database, pki, kms, await process.start())
-    try:
-        yield stand, process
-    finally:
-        await stand.aclose()
-        await process.end(signal.SIGKILL)
-        await server.stop(None)
 
 
 async def _create_until_it_dies(
