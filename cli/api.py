@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import uuid
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -84,7 +85,7 @@ class Api:
     ) -> None:
         """Does no I/O. `transport` takes the place of the network in tests."""
         self._base_url = base_url
-        self._patience = patience
+        self.patience = patience
         self._client = httpx.Client(
             base_url=base_url,
             headers={"Authorization": f"Bearer {token}", "User-Agent": "coffer-cli"},
@@ -103,6 +104,12 @@ class Api:
         trace: TracebackType | None,
     ) -> None:
         self._client.close()
+
+    def at_once(self) -> Api:
+        """The same credential and connections, giving up at the first trouble."""
+        other = copy.copy(self)
+        other.patience = AT_ONCE
+        return other
 
     def get(self, path: str, **query: str | int | bool | None) -> dict[str, Any]:
         """Raises UnreachableError, ApiError."""
@@ -140,7 +147,7 @@ class Api:
         sent = dict(headers or {})
         if method != "GET":
             sent["Idempotency-Key"] = str(uuid.uuid4())
-        patience = AT_ONCE if _STEP_UP in sent else self._patience
+        patience = AT_ONCE if _STEP_UP in sent else self.patience
         attempt = 0
         while True:
             attempt += 1

@@ -14,6 +14,7 @@ from cli.api import Api, ApiError, UnreachableError
 from cli.commands import (
     AsJson,
     DataDir,
+    NoWait,
     OtherTenant,
     exit_codes,
     fail,
@@ -23,6 +24,7 @@ from cli.commands import (
 )
 from cli.connection import Stack
 from cli.exits import Exit
+from cli.patience import AT_ONCE, PATIENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,6 +50,7 @@ def list_(
     state: Annotated[str | None, typer.Option(help="Only those in this state.")] = None,
     page: Annotated[int, typer.Option(min=1, help="The page, from 1.")] = 1,
     per_page: Annotated[int, typer.Option(min=1, max=100, help="Rows on a page.")] = 20,
+    no_wait: NoWait = False,
     tenant: OtherTenant = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -58,7 +61,7 @@ def list_(
 
     Exit status: 0 listed, 3 no stack found or reachable, 4 refused.
     """
-    with exit_codes(), _api(data_dir, tenant) as api:
+    with exit_codes(), _api(data_dir, tenant, no_wait=no_wait) as api:
         found = api.get(PATH, state=state, page=page, per_page=per_page)
     if as_json:
         show_json(found)
@@ -110,7 +113,7 @@ def follow(
 
     Leaves with Exit.FAILED if it did not complete in time. Raises ApiError, UnreachableError.
     """
-    watching = Watch(api, time.monotonic, time.sleep)
+    watching = Watch(api.at_once(), time.monotonic, time.sleep)
     with Display(console) as display:
         lease = watching.until_the_end(lease_id, timeout, display.show)
     if quiet:
@@ -234,6 +237,7 @@ def _outcome(lease: dict[str, Any]) -> str:
     return f"rewrap {lease['id']} to version {lease['target_version']} {lease['state']}: {counts}{trouble}"
 
 
-def _api(data_dir: Path | None, tenant: str | None) -> Api:
+def _api(data_dir: Path | None, tenant: str | None, *, no_wait: bool = False) -> Api:
     stack = Stack.locate(data_dir)
-    return Api(stack.base_url(), stack.admin_jwt(tenant))
+    patience = AT_ONCE if no_wait else PATIENT
+    return Api(stack.base_url(), stack.admin_jwt(tenant), patience=patience)

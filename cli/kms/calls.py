@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from cli.api import Api, ApiError
+from cli.patience import AT_ONCE, PATIENT
 from cli.rewraps import follow
 
 if TYPE_CHECKING:
@@ -16,12 +17,12 @@ if TYPE_CHECKING:
 PATH: Final = "/admin/tenant-kms"
 
 Watch = Annotated[bool, typer.Option("--watch", help="Show the rewrap until it ends.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
-def admin_api(stack: Stack, tenant: str | None) -> Api:
+def admin_api(stack: Stack, tenant: str | None, *, no_wait: bool = False) -> Api:
     """The API with the administrator's token. Raises StackNotFoundError."""
-    return Api(stack.base_url(), stack.admin_jwt(tenant))
+    patience = AT_ONCE if no_wait else PATIENT
+    return Api(stack.base_url(), stack.admin_jwt(tenant), patience=patience)
 
 
 def with_step_up_if_asked(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from cli.commands import AsJson, DataDir, OtherTenant, exit_codes, show_json
+from cli.commands import AsJson, DataDir, NoWait, OtherTenant, exit_codes, show_json
 from cli.connection import Stack
 from cli.kms import keys
 from cli.kms.calls import PATH, Watch, admin_api, watch_rewrap, with_step_up_if_asked
@@ -41,6 +41,7 @@ def onboard(
     client_id: ClientId = None,
     client_secret_env_var: ClientSecretEnvVar = None,
     watch: Watch = False,
+    no_wait: NoWait = False,
     tenant: OtherTenant = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -70,7 +71,7 @@ def onboard(
     body = keys.body(key, options)
     with exit_codes():
         stack = Stack.locate(data_dir)
-        with admin_api(stack, tenant) as api:
+        with admin_api(stack, tenant, no_wait=no_wait) as api:
             done = with_step_up_if_asked(api, stack, tenant, PATH, body)
             if as_json:
                 show_json(done)
@@ -95,6 +96,7 @@ def verify(
     azure_tenant_id: AzureTenantId = None,
     client_id: ClientId = None,
     client_secret_env_var: ClientSecretEnvVar = None,
+    no_wait: NoWait = False,
     tenant: OtherTenant = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -121,7 +123,7 @@ def verify(
     )
     if key is None and options.said:
         raise typer.BadParameter("these options belong to --key")
-    done = _verified(None if key is None else keys.body(key, options), tenant, data_dir)
+    done = _verified(None if key is None else keys.body(key, options), tenant, data_dir, no_wait)
     if as_json:
         show_json(done)
         return
@@ -132,7 +134,7 @@ def verify(
 
 
 def _verified(
-    body: dict[str, Any] | None, tenant: str | None, data_dir: Path | None
+    body: dict[str, Any] | None, tenant: str | None, data_dir: Path | None, no_wait: bool
 ) -> dict[str, Any]:
-    with exit_codes(), admin_api(Stack.locate(data_dir), tenant) as api:
+    with exit_codes(), admin_api(Stack.locate(data_dir), tenant, no_wait=no_wait) as api:
         return api.post(f"{PATH}/verify", body)

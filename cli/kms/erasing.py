@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.api import Api, ApiError
-from cli.commands import AsJson, DataDir, OtherTenant, exit_codes, show_facts, show_json
+from cli.commands import AsJson, DataDir, NoWait, OtherTenant, exit_codes, show_facts, show_json
 from cli.connection import Stack
 from cli.kms.calls import PATH, admin_api
 
@@ -72,6 +72,7 @@ def receipt(
     version: Version,
     *,
     receipt_file: ReceiptFile = None,
+    no_wait: NoWait = False,
     tenant: OtherTenant = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -83,7 +84,7 @@ def receipt(
     Exit status: 0 shown, 1 it could not be written, 3 no stack found or reachable, 4 refused, also when
     that version was not revoked.
     """
-    with exit_codes(), admin_api(Stack.locate(data_dir), tenant) as api:
+    with exit_codes(), admin_api(Stack.locate(data_dir), tenant, no_wait=no_wait) as api:
         found = api.get(f"{PATH}/keys/{version}/receipt")
         _keep(receipt_file, found)
     if as_json:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from cli.commands import AsJson, DataDir, OtherTenant, exit_codes, show_json
+from cli.commands import AsJson, DataDir, OtherTenant, Yes, confirm, exit_codes, show_json
 from cli.connection import Stack
-from cli.kms.calls import PATH, Watch, Yes, admin_api, watch_rewrap
+from cli.kms.calls import PATH, Watch, admin_api, watch_rewrap
 
 
 def offboard(
@@ -28,12 +28,10 @@ def offboard(
     Exit status: 0 begun (with --watch: completed), 1 not confirmed, or with --watch the rewrap did not
     complete, 3 no stack or token found, or not reachable, 4 refused, also when no key is connected.
     """
-    if not yes:
-        typer.confirm(
-            "This tenant's data goes back under the platform's own key, which then opens it. Go on?",
-            abort=True,
-            err=True,
-        )
+    confirm(
+        "This tenant's data goes back under the platform's own key, which then opens it. Go on?",
+        yes=yes,
+    )
     with exit_codes():
         stack = Stack.locate(data_dir)
         with admin_api(stack, tenant) as api:

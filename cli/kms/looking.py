@@ -9,6 +9,7 @@ import typer
 from cli.commands import (
     AsJson,
     DataDir,
+    NoWait,
     OtherTenant,
     exit_codes,
     show_facts,
@@ -34,7 +35,13 @@ _ADVICE: Final = {
 """What to do about a seal, by its reason."""
 
 
-def status(tenant: OtherTenant = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+def status(
+    *,
+    no_wait: NoWait = False,
+    tenant: OtherTenant = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
     """Show the connected key, whether it can be used, and every master-key version.
 
     `data keys` is the census: how many stored data keys still need that version; at 0 it can be revoked.
@@ -43,7 +50,7 @@ def status(tenant: OtherTenant = None, data_dir: DataDir = None, as_json: AsJson
 
     Exit status: 0 shown, 3 no stack found or reachable, 4 refused, also when no key is connected.
     """
-    with exit_codes(), admin_api(Stack.locate(data_dir), tenant) as api:
+    with exit_codes(), admin_api(Stack.locate(data_dir), tenant, no_wait=no_wait) as api:
         found = api.get(PATH)
     if as_json:
         show_json(found)
@@ -94,14 +101,20 @@ def _state(found: dict[str, Any]) -> str:
     return "; ".join(told)
 
 
-def setup(tenant: OtherTenant = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+def setup(
+    *,
+    no_wait: NoWait = False,
+    tenant: OtherTenant = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
     """Show what the customer needs for its own side: our principal, the external id.
 
     Example: coffer kms setup --json
 
     Exit status: 0 shown, 3 no stack found or reachable, 4 refused.
     """
-    with exit_codes(), admin_api(Stack.locate(data_dir), tenant) as api:
+    with exit_codes(), admin_api(Stack.locate(data_dir), tenant, no_wait=no_wait) as api:
         found = api.get(f"{PATH}/setup")
     if as_json:
         show_json(found)

@@ -169,8 +169,9 @@ def test_a_receipt_shows_what_it_does_not_cover(coffer: Coffer, gateway: Gateway
 
 @pytest.mark.parametrize(("answer", "code"), [("n\n", 1), ("y\n", 0)])
 def test_off_boarding_is_confirmed(
-    coffer: Coffer, gateway: Gateway, answer: str, code: int
+    coffer: Coffer, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, answer: str, code: int
 ) -> None:
+    monkeypatch.setattr("cli.commands.interactive", lambda: True)
     done = {"ok": True, "new_key_version": 3, "rewrap_lease_id": 43}
     gateway.answers[f"DELETE {KMS}"] = (200, done)
     result = coffer("kms", "offboard", stdin=answer)

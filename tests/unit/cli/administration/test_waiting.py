@@ -126,3 +126,10 @@ def test_a_step_up_token_works_once_and_is_sent_once() -> None:
     with pytest.raises(UnreachableError):
         calls.api.post("/admin/x", step_up="token")
     assert len(calls.sent) == 1
+
+
+def test_who_looks_again_anyway_is_not_made_to_wait() -> None:
+    calls = Calls(busy())
+    with pytest.raises(ApiError):
+        calls.api.at_once().get("/v1/x")
+    assert calls.waits == []
