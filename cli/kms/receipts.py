@@ -8,7 +8,7 @@ nothing of the services: whoever holds a receipt can check it long after they ar
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - Typer reads annotations when it runs
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
