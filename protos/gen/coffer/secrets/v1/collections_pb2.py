@@ -23,31 +23,54 @@ _sym_db = _symbol_database.Default()
 
 
 from coffer.type.v1 import page_pb2 as coffer_dot_type_dot_v1_dot_page__pb2
+from coffer.type.v1 import policy_pb2 as coffer_dot_type_dot_v1_dot_policy__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#coffer/secrets/v1/collections.proto\x12\x11\x63offer.secrets.v1\x1a\x19\x63offer/type/v1/page.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x96\x01\n\nCollection\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x18\n\x0b\x64\x65scription\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x14\n\x0csecret_count\x18\x04 \x01(\x03\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x0e\n\x0c_description\"\x92\x01\n\x16ListCollectionsRequest\x12\x11\n\x04page\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\x15\n\x08per_page\x18\x02 \x01(\x03H\x01\x88\x01\x01\x12\x11\n\x04sort\x18\x03 \x01(\tH\x02\x88\x01\x01\x12\x12\n\x05order\x18\x04 \x01(\tH\x03\x88\x01\x01\x42\x07\n\x05_pageB\x0b\n\t_per_pageB\x07\n\x05_sortB\x08\n\x06_order\"q\n\x17ListCollectionsResponse\x12\x32\n\x0b\x63ollections\x18\x01 \x03(\x0b\x32\x1d.coffer.secrets.v1.Collection\x12\"\n\x04page\x18\x02 \x01(\x0b\x32\x14.coffer.type.v1.Page\"\"\n\x14GetCollectionRequest\x12\n\n\x02id\x18\x01 \x01(\t\"Q\n\x17\x43reateCollectionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x18\n\x0b\x64\x65scription\x18\x02 \x01(\tH\x00\x88\x01\x01\x42\x0e\n\x0c_description\"\x9c\x01\n\x17UpdateCollectionRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\x04name\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x18\n\x0b\x64\x65scription\x18\x03 \x01(\tH\x01\x88\x01\x01\x12/\n\x0bupdate_mask\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x07\n\x05_nameB\x0e\n\x0c_description\"%\n\x17\x44\x65leteCollectionRequest\x12\n\n\x02id\x18\x01 \x01(\t\"+\n\x18\x44\x65leteCollectionResponse\x12\x0f\n\x07\x64\x65leted\x18\x01 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#coffer/secrets/v1/collections.proto\x12\x11\x63offer.secrets.v1\x1a\x19\x63offer/type/v1/page.proto\x1a\x1b\x63offer/type/v1/policy.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa2\x01\n\nCollection\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xda\xf3\x18\x06\x1a\x04uuid\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x18\n\x0b\x64\x65scription\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x14\n\x0csecret_count\x18\x04 \x01(\x03\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x0e\n\x0c_description\"\xd3\x01\n\x16ListCollectionsRequest\x12\x1f\n\x04page\x18\x01 \x01(\x03\x42\x0c\xda\xf3\x18\x08\x38\x01@\x80\x94\xeb\xdc\x03H\x00\x88\x01\x01\x12\x1f\n\x08per_page\x18\x02 \x01(\x03\x42\x08\xda\xf3\x18\x04\x38\x01@dH\x01\x88\x01\x01\x12)\n\x04sort\x18\x03 \x01(\tB\x16\xda\xf3\x18\x12J\x04nameJ\ncreated_atH\x02\x88\x01\x01\x12#\n\x05order\x18\x04 \x01(\tB\x0f\xda\xf3\x18\x0bJ\x03\x61scJ\x04\x64\x65scH\x03\x88\x01\x01\x42\x07\n\x05_pageB\x0b\n\t_per_pageB\x07\n\x05_sortB\x08\n\x06_order\"q\n\x17ListCollectionsResponse\x12\x32\n\x0b\x63ollections\x18\x01 \x03(\x0b\x32\x1d.coffer.secrets.v1.Collection\x12\"\n\x04page\x18\x02 \x01(\x0b\x32\x14.coffer.type.v1.Page\".\n\x14GetCollectionRequest\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xda\xf3\x18\x06\x1a\x04uuid\"b\n\x17\x43reateCollectionRequest\x12\x14\n\x04name\x18\x01 \x01(\tB\x06\xda\xf3\x18\x02(\x01\x12!\n\x0b\x64\x65scription\x18\x02 \x01(\tB\x07\xda\xf3\x18\x03\x30\x80\x08H\x00\x88\x01\x01\x42\x0e\n\x0c_description\"\xb0\x01\n\x17UpdateCollectionRequest\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xda\xf3\x18\x06\x1a\x04uuid\x12\x19\n\x04name\x18\x02 \x01(\tB\x06\xda\xf3\x18\x02(\x01H\x00\x88\x01\x01\x12\x18\n\x0b\x64\x65scription\x18\x03 \x01(\tH\x01\x88\x01\x01\x12/\n\x0bupdate_mask\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x07\n\x05_nameB\x0e\n\x0c_description\"1\n\x17\x44\x65leteCollectionRequest\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xda\xf3\x18\x06\x1a\x04uuid\"+\n\x18\x44\x65leteCollectionResponse\x12\x0f\n\x07\x64\x65leted\x18\x01 \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'coffer.secrets.v1.collections_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_COLLECTION']._serialized_start=153
-  _globals['_COLLECTION']._serialized_end=303
-  _globals['_LISTCOLLECTIONSREQUEST']._serialized_start=306
-  _globals['_LISTCOLLECTIONSREQUEST']._serialized_end=452
-  _globals['_LISTCOLLECTIONSRESPONSE']._serialized_start=454
-  _globals['_LISTCOLLECTIONSRESPONSE']._serialized_end=567
-  _globals['_GETCOLLECTIONREQUEST']._serialized_start=569
-  _globals['_GETCOLLECTIONREQUEST']._serialized_end=603
-  _globals['_CREATECOLLECTIONREQUEST']._serialized_start=605
-  _globals['_CREATECOLLECTIONREQUEST']._serialized_end=686
-  _globals['_UPDATECOLLECTIONREQUEST']._serialized_start=689
-  _globals['_UPDATECOLLECTIONREQUEST']._serialized_end=845
-  _globals['_DELETECOLLECTIONREQUEST']._serialized_start=847
-  _globals['_DELETECOLLECTIONREQUEST']._serialized_end=884
-  _globals['_DELETECOLLECTIONRESPONSE']._serialized_start=886
-  _globals['_DELETECOLLECTIONRESPONSE']._serialized_end=929
+  _globals['_COLLECTION'].fields_by_name['id']._loaded_options = None
+  _globals['_COLLECTION'].fields_by_name['id']._serialized_options = b'\332\363\030\006\032\004uuid'
+  _globals['_LISTCOLLECTIONSREQUEST'].fields_by_name['page']._loaded_options = None
+  _globals['_LISTCOLLECTIONSREQUEST'].fields_by_name['page']._serialized_options = b'\332\363\030\0108\001@\200\224\353\334\003'
+  _globals['_LISTCOLLECTIONSREQUEST'].fields_by_name['per_page']._loaded_options = None
+  _globals['_LISTCOLLECTIONSREQUEST'].fields_by_name['per_page']._serialized_options = b'\332\363\030\0048\001@d'
+  _globals['_LISTCOLLECTIONSREQUEST'].fields_by_name['sort']._loaded_options = None
+  _globals['_LISTCOLLECTIONSREQUEST'].fields_by_name['sort']._serialized_options = b'\332\363\030\022J\004nameJ\ncreated_at'
+  _globals['_LISTCOLLECTIONSREQUEST'].fields_by_name['order']._loaded_options = None
+  _globals['_LISTCOLLECTIONSREQUEST'].fields_by_name['order']._serialized_options = b'\332\363\030\013J\003ascJ\004desc'
+  _globals['_GETCOLLECTIONREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_GETCOLLECTIONREQUEST'].fields_by_name['id']._serialized_options = b'\332\363\030\006\032\004uuid'
+  _globals['_CREATECOLLECTIONREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_CREATECOLLECTIONREQUEST'].fields_by_name['name']._serialized_options = b'\332\363\030\002(\001'
+  _globals['_CREATECOLLECTIONREQUEST'].fields_by_name['description']._loaded_options = None
+  _globals['_CREATECOLLECTIONREQUEST'].fields_by_name['description']._serialized_options = b'\332\363\030\0030\200\010'
+  _globals['_UPDATECOLLECTIONREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_UPDATECOLLECTIONREQUEST'].fields_by_name['id']._serialized_options = b'\332\363\030\006\032\004uuid'
+  _globals['_UPDATECOLLECTIONREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_UPDATECOLLECTIONREQUEST'].fields_by_name['name']._serialized_options = b'\332\363\030\002(\001'
+  _globals['_DELETECOLLECTIONREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_DELETECOLLECTIONREQUEST'].fields_by_name['id']._serialized_options = b'\332\363\030\006\032\004uuid'
+  _globals['_COLLECTION']._serialized_start=182
+  _globals['_COLLECTION']._serialized_end=344
+  _globals['_LISTCOLLECTIONSREQUEST']._serialized_start=347
+  _globals['_LISTCOLLECTIONSREQUEST']._serialized_end=558
+  _globals['_LISTCOLLECTIONSRESPONSE']._serialized_start=560
+  _globals['_LISTCOLLECTIONSRESPONSE']._serialized_end=673
+  _globals['_GETCOLLECTIONREQUEST']._serialized_start=675
+  _globals['_GETCOLLECTIONREQUEST']._serialized_end=721
+  _globals['_CREATECOLLECTIONREQUEST']._serialized_start=723
+  _globals['_CREATECOLLECTIONREQUEST']._serialized_end=821
+  _globals['_UPDATECOLLECTIONREQUEST']._serialized_start=824
+  _globals['_UPDATECOLLECTIONREQUEST']._serialized_end=1000
+  _globals['_DELETECOLLECTIONREQUEST']._serialized_start=1002
+  _globals['_DELETECOLLECTIONREQUEST']._serialized_end=1051
+  _globals['_DELETECOLLECTIONRESPONSE']._serialized_start=1053
+  _globals['_DELETECOLLECTIONRESPONSE']._serialized_end=1096
 # @@protoc_insertion_point(module_scope)

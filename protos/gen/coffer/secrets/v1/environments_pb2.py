@@ -22,31 +22,54 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from coffer.type.v1 import policy_pb2 as coffer_dot_type_dot_v1_dot_policy__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$coffer/secrets/v1/environments.proto\x12\x11\x63offer.secrets.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcf\x01\n\x11SecretEnvironment\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x18\n\x0b\x64\x65scription\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\x12\n\x05\x63olor\x18\x05 \x01(\tH\x01\x88\x01\x01\x12\x12\n\nis_default\x18\x06 \x01(\x08\x12.\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x0e\n\x0c_descriptionB\x08\n\x06_color\"\x19\n\x17ListEnvironmentsRequest\"V\n\x18ListEnvironmentsResponse\x12:\n\x0c\x65nvironments\x18\x01 \x03(\x0b\x32$.coffer.secrets.v1.SecretEnvironment\"#\n\x15GetEnvironmentRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\xc4\x01\n\x18\x43reateEnvironmentRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x19\n\x0c\x64isplay_name\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x18\n\x0b\x64\x65scription\x18\x03 \x01(\tH\x01\x88\x01\x01\x12\x12\n\x05\x63olor\x18\x04 \x01(\tH\x02\x88\x01\x01\x12\x17\n\nis_default\x18\x05 \x01(\x08H\x03\x88\x01\x01\x42\x0f\n\r_display_nameB\x0e\n\x0c_descriptionB\x08\n\x06_colorB\r\n\x0b_is_default\"\x8f\x02\n\x18UpdateEnvironmentRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\x04name\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x19\n\x0c\x64isplay_name\x18\x03 \x01(\tH\x01\x88\x01\x01\x12\x18\n\x0b\x64\x65scription\x18\x04 \x01(\tH\x02\x88\x01\x01\x12\x12\n\x05\x63olor\x18\x05 \x01(\tH\x03\x88\x01\x01\x12\x17\n\nis_default\x18\x06 \x01(\x08H\x04\x88\x01\x01\x12/\n\x0bupdate_mask\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x07\n\x05_nameB\x0f\n\r_display_nameB\x0e\n\x0c_descriptionB\x08\n\x06_colorB\r\n\x0b_is_default\"&\n\x18\x44\x65leteEnvironmentRequest\x12\n\n\x02id\x18\x01 \x01(\t\",\n\x19\x44\x65leteEnvironmentResponse\x12\x0f\n\x07\x64\x65leted\x18\x01 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$coffer/secrets/v1/environments.proto\x12\x11\x63offer.secrets.v1\x1a\x1b\x63offer/type/v1/policy.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdb\x01\n\x11SecretEnvironment\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xda\xf3\x18\x06\x1a\x04uuid\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x18\n\x0b\x64\x65scription\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\x12\n\x05\x63olor\x18\x05 \x01(\tH\x01\x88\x01\x01\x12\x12\n\nis_default\x18\x06 \x01(\x08\x12.\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x0e\n\x0c_descriptionB\x08\n\x06_color\"\x19\n\x17ListEnvironmentsRequest\"V\n\x18ListEnvironmentsResponse\x12:\n\x0c\x65nvironments\x18\x01 \x03(\x0b\x32$.coffer.secrets.v1.SecretEnvironment\"/\n\x15GetEnvironmentRequest\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xda\xf3\x18\x06\x1a\x04uuid\"\x88\x02\n\x18\x43reateEnvironmentRequest\x12&\n\x04name\x18\x01 \x01(\tB\x18\xda\xf3\x18\x14\"\x12^[a-z0-9_-]{1,64}$\x12!\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x06\xda\xf3\x18\x02(\x01H\x00\x88\x01\x01\x12!\n\x0b\x64\x65scription\x18\x03 \x01(\tB\x07\xda\xf3\x18\x03\x30\x80\x08H\x01\x88\x01\x01\x12+\n\x05\x63olor\x18\x04 \x01(\tB\x17\xda\xf3\x18\x13\"\x11^#[0-9A-Fa-f]{6}$H\x02\x88\x01\x01\x12\x17\n\nis_default\x18\x05 \x01(\x08H\x03\x88\x01\x01\x42\x0f\n\r_display_nameB\x0e\n\x0c_descriptionB\x08\n\x06_colorB\r\n\x0b_is_default\"\xd6\x02\n\x18UpdateEnvironmentRequest\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xda\xf3\x18\x06\x1a\x04uuid\x12+\n\x04name\x18\x02 \x01(\tB\x18\xda\xf3\x18\x14\"\x12^[a-z0-9_-]{1,64}$H\x00\x88\x01\x01\x12!\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x06\xda\xf3\x18\x02(\x01H\x01\x88\x01\x01\x12\x18\n\x0b\x64\x65scription\x18\x04 \x01(\tH\x02\x88\x01\x01\x12+\n\x05\x63olor\x18\x05 \x01(\tB\x17\xda\xf3\x18\x13\"\x11^#[0-9A-Fa-f]{6}$H\x03\x88\x01\x01\x12\x17\n\nis_default\x18\x06 \x01(\x08H\x04\x88\x01\x01\x12/\n\x0bupdate_mask\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x07\n\x05_nameB\x0f\n\r_display_nameB\x0e\n\x0c_descriptionB\x08\n\x06_colorB\r\n\x0b_is_default\"2\n\x18\x44\x65leteEnvironmentRequest\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xda\xf3\x18\x06\x1a\x04uuid\",\n\x19\x44\x65leteEnvironmentResponse\x12\x0f\n\x07\x64\x65leted\x18\x01 \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'coffer.secrets.v1.environments_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SECRETENVIRONMENT']._serialized_start=127
-  _globals['_SECRETENVIRONMENT']._serialized_end=334
-  _globals['_LISTENVIRONMENTSREQUEST']._serialized_start=336
-  _globals['_LISTENVIRONMENTSREQUEST']._serialized_end=361
-  _globals['_LISTENVIRONMENTSRESPONSE']._serialized_start=363
-  _globals['_LISTENVIRONMENTSRESPONSE']._serialized_end=449
-  _globals['_GETENVIRONMENTREQUEST']._serialized_start=451
-  _globals['_GETENVIRONMENTREQUEST']._serialized_end=486
-  _globals['_CREATEENVIRONMENTREQUEST']._serialized_start=489
-  _globals['_CREATEENVIRONMENTREQUEST']._serialized_end=685
-  _globals['_UPDATEENVIRONMENTREQUEST']._serialized_start=688
-  _globals['_UPDATEENVIRONMENTREQUEST']._serialized_end=959
-  _globals['_DELETEENVIRONMENTREQUEST']._serialized_start=961
-  _globals['_DELETEENVIRONMENTREQUEST']._serialized_end=999
-  _globals['_DELETEENVIRONMENTRESPONSE']._serialized_start=1001
-  _globals['_DELETEENVIRONMENTRESPONSE']._serialized_end=1045
+  _globals['_SECRETENVIRONMENT'].fields_by_name['id']._loaded_options = None
+  _globals['_SECRETENVIRONMENT'].fields_by_name['id']._serialized_options = b'\332\363\030\006\032\004uuid'
+  _globals['_GETENVIRONMENTREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_GETENVIRONMENTREQUEST'].fields_by_name['id']._serialized_options = b'\332\363\030\006\032\004uuid'
+  _globals['_CREATEENVIRONMENTREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_CREATEENVIRONMENTREQUEST'].fields_by_name['name']._serialized_options = b'\332\363\030\024\"\022^[a-z0-9_-]{1,64}$'
+  _globals['_CREATEENVIRONMENTREQUEST'].fields_by_name['display_name']._loaded_options = None
+  _globals['_CREATEENVIRONMENTREQUEST'].fields_by_name['display_name']._serialized_options = b'\332\363\030\002(\001'
+  _globals['_CREATEENVIRONMENTREQUEST'].fields_by_name['description']._loaded_options = None
+  _globals['_CREATEENVIRONMENTREQUEST'].fields_by_name['description']._serialized_options = b'\332\363\030\0030\200\010'
+  _globals['_CREATEENVIRONMENTREQUEST'].fields_by_name['color']._loaded_options = None
+  _globals['_CREATEENVIRONMENTREQUEST'].fields_by_name['color']._serialized_options = b'\332\363\030\023\"\021^#[0-9A-Fa-f]{6}$'
+  _globals['_UPDATEENVIRONMENTREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_UPDATEENVIRONMENTREQUEST'].fields_by_name['id']._serialized_options = b'\332\363\030\006\032\004uuid'
+  _globals['_UPDATEENVIRONMENTREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_UPDATEENVIRONMENTREQUEST'].fields_by_name['name']._serialized_options = b'\332\363\030\024\"\022^[a-z0-9_-]{1,64}$'
+  _globals['_UPDATEENVIRONMENTREQUEST'].fields_by_name['display_name']._loaded_options = None
+  _globals['_UPDATEENVIRONMENTREQUEST'].fields_by_name['display_name']._serialized_options = b'\332\363\030\002(\001'
+  _globals['_UPDATEENVIRONMENTREQUEST'].fields_by_name['color']._loaded_options = None
+  _globals['_UPDATEENVIRONMENTREQUEST'].fields_by_name['color']._serialized_options = b'\332\363\030\023\"\021^#[0-9A-Fa-f]{6}$'
+  _globals['_DELETEENVIRONMENTREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_DELETEENVIRONMENTREQUEST'].fields_by_name['id']._serialized_options = b'\332\363\030\006\032\004uuid'
+  _globals['_SECRETENVIRONMENT']._serialized_start=156
+  _globals['_SECRETENVIRONMENT']._serialized_end=375
+  _globals['_LISTENVIRONMENTSREQUEST']._serialized_start=377
+  _globals['_LISTENVIRONMENTSREQUEST']._serialized_end=402
+  _globals['_LISTENVIRONMENTSRESPONSE']._serialized_start=404
+  _globals['_LISTENVIRONMENTSRESPONSE']._serialized_end=490
+  _globals['_GETENVIRONMENTREQUEST']._serialized_start=492
+  _globals['_GETENVIRONMENTREQUEST']._serialized_end=539
+  _globals['_CREATEENVIRONMENTREQUEST']._serialized_start=542
+  _globals['_CREATEENVIRONMENTREQUEST']._serialized_end=806
+  _globals['_UPDATEENVIRONMENTREQUEST']._serialized_start=809
+  _globals['_UPDATEENVIRONMENTREQUEST']._serialized_end=1151
+  _globals['_DELETEENVIRONMENTREQUEST']._serialized_start=1153
+  _globals['_DELETEENVIRONMENTREQUEST']._serialized_end=1203
+  _globals['_DELETEENVIRONMENTRESPONSE']._serialized_start=1205
+  _globals['_DELETEENVIRONMENTRESPONSE']._serialized_end=1249
 # @@protoc_insertion_point(module_scope)

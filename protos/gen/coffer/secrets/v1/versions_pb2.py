@@ -27,25 +27,35 @@ from coffer.type.v1 import policy_pb2 as coffer_dot_type_dot_v1_dot_policy__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n coffer/secrets/v1/versions.proto\x12\x11\x63offer.secrets.v1\x1a\x19\x63offer/type/v1/page.proto\x1a\x1b\x63offer/type/v1/policy.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x91\x01\n\x19ListSecretVersionsRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x18\n\x0b\x65nvironment\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x11\n\x04page\x18\x03 \x01(\x03H\x01\x88\x01\x01\x12\x15\n\x08per_page\x18\x04 \x01(\x03H\x02\x88\x01\x01\x42\x0e\n\x0c_environmentB\x07\n\x05_pageB\x0b\n\t_per_page\"t\n\x1aListSecretVersionsResponse\x12\x32\n\x08versions\x18\x01 \x03(\x0b\x32 .coffer.secrets.v1.SecretVersion\x12\"\n\x04page\x18\x02 \x01(\x0b\x32\x14.coffer.type.v1.Page\"\xff\x01\n\rSecretVersion\x12\x15\n\rvalue_version\x18\x01 \x01(\x03\x12\x13\n\x0b\x65nvironment\x18\x02 \x01(\t\x12\x12\n\nis_current\x18\x03 \x01(\x08\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12%\n\x10\x63\x65rtificate_type\x18\x05 \x01(\tB\x06\xda\xf3\x18\x02\x08\x01H\x00\x88\x01\x01\x12\x42\n\x16\x63\x65rtificate_expires_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xda\xf3\x18\x02\x08\x01\x42\x13\n\x11_certificate_type\"\x9e\x01\n\x1bRestoreSecretVersionRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x15\n\rvalue_version\x18\x02 \x01(\x03\x12\x18\n\x0b\x65nvironment\x18\x03 \x01(\tH\x00\x88\x01\x01\x12%\n\x08if_match\x18\x04 \x01(\x03\x42\x0e\xda\xf3\x18\n\x12\x08if-matchH\x01\x88\x01\x01\x42\x0e\n\x0c_environmentB\x0b\n\t_if_matchb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n coffer/secrets/v1/versions.proto\x12\x11\x63offer.secrets.v1\x1a\x19\x63offer/type/v1/page.proto\x1a\x1b\x63offer/type/v1/policy.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb5\x01\n\x19ListSecretVersionsRequest\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xda\xf3\x18\x06\x1a\x04uuid\x12\x18\n\x0b\x65nvironment\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x1f\n\x04page\x18\x03 \x01(\x03\x42\x0c\xda\xf3\x18\x08\x38\x01@\x80\x94\xeb\xdc\x03H\x01\x88\x01\x01\x12\x1f\n\x08per_page\x18\x04 \x01(\x03\x42\x08\xda\xf3\x18\x04\x38\x01@dH\x02\x88\x01\x01\x42\x0e\n\x0c_environmentB\x07\n\x05_pageB\x0b\n\t_per_page\"t\n\x1aListSecretVersionsResponse\x12\x32\n\x08versions\x18\x01 \x03(\x0b\x32 .coffer.secrets.v1.SecretVersion\x12\"\n\x04page\x18\x02 \x01(\x0b\x32\x14.coffer.type.v1.Page\"\xff\x01\n\rSecretVersion\x12\x15\n\rvalue_version\x18\x01 \x01(\x03\x12\x13\n\x0b\x65nvironment\x18\x02 \x01(\t\x12\x12\n\nis_current\x18\x03 \x01(\x08\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12%\n\x10\x63\x65rtificate_type\x18\x05 \x01(\tB\x06\xda\xf3\x18\x02\x08\x01H\x00\x88\x01\x01\x12\x42\n\x16\x63\x65rtificate_expires_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xda\xf3\x18\x02\x08\x01\x42\x13\n\x11_certificate_type\"\xb2\x01\n\x1bRestoreSecretVersionRequest\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xda\xf3\x18\x06\x1a\x04uuid\x12\x1d\n\rvalue_version\x18\x02 \x01(\x03\x42\x06\xda\xf3\x18\x02\x38\x01\x12\x18\n\x0b\x65nvironment\x18\x03 \x01(\tH\x00\x88\x01\x01\x12%\n\x08if_match\x18\x04 \x01(\x03\x42\x0e\xda\xf3\x18\n\x12\x08if-matchH\x01\x88\x01\x01\x42\x0e\n\x0c_environmentB\x0b\n\t_if_matchb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'coffer.secrets.v1.versions_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_LISTSECRETVERSIONSREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_LISTSECRETVERSIONSREQUEST'].fields_by_name['id']._serialized_options = b'\332\363\030\006\032\004uuid'
+  _globals['_LISTSECRETVERSIONSREQUEST'].fields_by_name['page']._loaded_options = None
+  _globals['_LISTSECRETVERSIONSREQUEST'].fields_by_name['page']._serialized_options = b'\332\363\030\0108\001@\200\224\353\334\003'
+  _globals['_LISTSECRETVERSIONSREQUEST'].fields_by_name['per_page']._loaded_options = None
+  _globals['_LISTSECRETVERSIONSREQUEST'].fields_by_name['per_page']._serialized_options = b'\332\363\030\0048\001@d'
   _globals['_SECRETVERSION'].fields_by_name['certificate_type']._loaded_options = None
   _globals['_SECRETVERSION'].fields_by_name['certificate_type']._serialized_options = b'\332\363\030\002\010\001'
   _globals['_SECRETVERSION'].fields_by_name['certificate_expires_at']._loaded_options = None
   _globals['_SECRETVERSION'].fields_by_name['certificate_expires_at']._serialized_options = b'\332\363\030\002\010\001'
+  _globals['_RESTORESECRETVERSIONREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_RESTORESECRETVERSIONREQUEST'].fields_by_name['id']._serialized_options = b'\332\363\030\006\032\004uuid'
+  _globals['_RESTORESECRETVERSIONREQUEST'].fields_by_name['value_version']._loaded_options = None
+  _globals['_RESTORESECRETVERSIONREQUEST'].fields_by_name['value_version']._serialized_options = b'\332\363\030\0028\001'
   _globals['_RESTORESECRETVERSIONREQUEST'].fields_by_name['if_match']._loaded_options = None
   _globals['_RESTORESECRETVERSIONREQUEST'].fields_by_name['if_match']._serialized_options = b'\332\363\030\n\022\010if-match'
   _globals['_LISTSECRETVERSIONSREQUEST']._serialized_start=145
-  _globals['_LISTSECRETVERSIONSREQUEST']._serialized_end=290
-  _globals['_LISTSECRETVERSIONSRESPONSE']._serialized_start=292
-  _globals['_LISTSECRETVERSIONSRESPONSE']._serialized_end=408
-  _globals['_SECRETVERSION']._serialized_start=411
-  _globals['_SECRETVERSION']._serialized_end=666
-  _globals['_RESTORESECRETVERSIONREQUEST']._serialized_start=669
-  _globals['_RESTORESECRETVERSIONREQUEST']._serialized_end=827
+  _globals['_LISTSECRETVERSIONSREQUEST']._serialized_end=326
+  _globals['_LISTSECRETVERSIONSRESPONSE']._serialized_start=328
+  _globals['_LISTSECRETVERSIONSRESPONSE']._serialized_end=444
+  _globals['_SECRETVERSION']._serialized_start=447
+  _globals['_SECRETVERSION']._serialized_end=702
+  _globals['_RESTORESECRETVERSIONREQUEST']._serialized_start=705
+  _globals['_RESTORESECRETVERSIONREQUEST']._serialized_end=883
 # @@protoc_insertion_point(module_scope)
