@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -15,22 +17,31 @@ from services.common.rpc.channel import open_channel
 from services.common.rpc.server import RpcServer, Served, run, stop_on_signals
 from services.common.telemetry import Metrics
 from services.secrets.accessing import Accessor
+from services.secrets.audit_logs import AuditLogs
 from services.secrets.certificates import CertificateReader
+from services.secrets.changing import Changer
 from services.secrets.collections import Collections
 from services.secrets.creating import Creator
 from services.secrets.data_keys import DataKeyPool
+from services.secrets.deleting import Deleter
 from services.secrets.environments import Environments
+from services.secrets.history import History
 from services.secrets.kms_client import KmsClient
 from services.secrets.observation import Observation
 from services.secrets.payloads import Payloads
+from services.secrets.purging import Purger
 from services.secrets.rewrap_batch import RewrapBatch
 from services.secrets.rpc import SecretsServicer
 from services.secrets.service import SecretsService
 from services.secrets.settings import Settings
 from services.secrets.store import (
     PostgresAccesses,
+    PostgresAuditLogs,
     PostgresCollections,
     PostgresEnvironments,
+    PostgresOverdue,
+    PostgresPurges,
+    PostgresSecretChanges,
     PostgresSecrets,
     PostgresStaleKeys,
     PostgresValues,
@@ -38,8 +49,6 @@ from services.secrets.store import (
 from services.secrets.writing import Writer, write_places
 
 if TYPE_CHECKING:
-    import asyncio
-
     from services.secrets.ports import Certificates
 
 NAME = "secrets"
@@ -66,6 +75,14 @@ async def serve(settings: Settings, certificates: Certificates, stop: asyncio.Ev
         name=f"coffer {NAME}",
         max_connections=settings.database_connections,
     )
+    purge_database = Database(
+        settings.purge_database_url, name=f"coffer {NAME} purge", max_connections=1
+    )
+    purger = Purger(
+        PostgresOverdue(purge_database),
+        PostgresPurges(database),
+        every_seconds=settings.purge_seconds,
+    )
     channel = open_channel(str(settings.kms_target), settings.server.tls)
     kms = KmsClient(channel)
     pool = DataKeyPool(kms, observation, max_stock=settings.data_key_stock)
@@ -73,13 +90,25 @@ async def serve(settings: Settings, certificates: Certificates, stop: asyncio.Ev
     creator = Creator(store, pool, observation)
     payloads = Payloads(certificates, settings.certificate_workers, observation)
     places = write_places()
+    changes = PostgresSecretChanges(database)
+    stored_values = PostgresValues(database)
+    writer = Writer(stored_values, pool, payloads, places)
     servicer = SecretsServicer(
-        service=SecretsService(
-            store=store, pool=pool, creator=creator, payloads=payloads, places=places
+        service=SecretsService(store=store, pool=pool, creator=creator, payloads=payloads),
+        changer=Changer(changes, places),
+        deleter=Deleter(changes, places),
+        writer=writer,
+        history=History(
+            store=stored_values,
+            kms=kms,
+            payloads=payloads,
+            writer=writer,
+            places=places,
+            observer=observation,
         ),
-        writer=Writer(PostgresValues(database), pool, payloads, places),
         environments=Environments(PostgresEnvironments(database), places),
         collections=Collections(PostgresCollections(database), places),
+        audit_logs=AuditLogs(PostgresAuditLogs(database)),
         accessor=Accessor(PostgresAccesses(database), kms, observation),
         rewrap_batch=RewrapBatch(PostgresStaleKeys(database), kms, observation),
     )
@@ -100,11 +129,17 @@ async def serve(settings: Settings, certificates: Certificates, stop: asyncio.Ev
         claims=Guard(database, NAME, settings.idempotency_key, count=metrics.copy),
     )
     await database.open()
+    await purge_database.open()
+    purging = asyncio.create_task(purger.run(), name="purging")
     try:
         await server.serve(stop)
     finally:
+        purging.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await purging
         await pool.aclose()
         await channel.close()
+        await purge_database.close()
         await database.close()
 
 

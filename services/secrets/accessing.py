@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from services.common.envelope import CannotOpenError
 from services.common.errors import (
     CofferError,
     ForbiddenError,
@@ -15,26 +15,25 @@ from services.common.errors import (
     InvalidStateError,
     KeyRevokedError,
     NotFoundError,
-    TenantSealedError,
+    PayloadTooLargeError,
     UnavailableError,
 )
-from services.secrets import sealing
 from services.secrets.acting import act_for
+from services.secrets.allowance import Allowance
 from services.secrets.grouping import DATABASE_PLACES, Grouping, GroupLimits
 from services.secrets.model import (
     AccessWarning,
     Answer,
-    KeyFault,
-    KeySealed,
     SealedAnswer,
     Withheld,
 )
+from services.secrets.opening import open_value
+from services.secrets.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from uuid import UUID
 
-    from services.common.sensitive import SecretBytes
     from services.secrets.model import FieldName, Question
     from services.secrets.ports import Accesses, Kms, Observer
 
@@ -44,6 +43,11 @@ MAX_ITEMS: Final = 32
 opened."""
 MAX_HELD_BYTES: Final = 256 * 1024 * 1024
 """Sealed values in hand, of all groups: what many tenants with slow keys may keep of our memory."""
+
+MAX_BATCH_BYTES: Final = 12 * 1024 * 1024
+"""Of the stored values in one reply; a message between processes may have 16 MiB."""
+MAX_BATCHES: Final = 32
+"""Of one consumer in one tenant, at work and waiting for their turn."""
 
 
 def _now() -> datetime:
@@ -84,13 +88,50 @@ class Accessor:
         # Never held while kms is asked: one tenant's slow key must not keep others from theirs.
         self._places = asyncio.Semaphore(DATABASE_PLACES)
         self._room = held_bytes
+        self._group_size = (limits or GroupLimits(items=MAX_ITEMS)).items
         self._groups: Grouping[Question, Answer] = Grouping(
             self._serve, limits=limits or GroupLimits(items=MAX_ITEMS)
         )
+        self._turns: Turns[tuple[UUID, str]] = Turns(MAX_BATCHES)
 
     async def access(self, tenant_id: UUID, question: Question) -> Answer:
         """The value in clear, recorded. Raises forbidden, not_found, invalid_state, key_revoked..."""
         return await self._groups.submit(tenant_id, question)
+
+    async def batch(
+        self, tenant_id: UUID, questions: Sequence[Question | CofferError]
+    ) -> list[Answer | BaseException]:
+        """For each question the value in clear, recorded, or the error that `access` would have raised.
+
+        What is an error already stays one. Beyond MAX_BATCH_BYTES in all it is payload_too_large. A batch
+        goes by groups, one after another, and a consumer's batches take turns: other calls of the tenant
+        get in between. Raises unavailable when too many batches of this consumer wait.
+        """
+        allowance = Allowance(MAX_BATCH_BYTES)
+        outcomes: list[Answer | BaseException] = [InternalError()] * len(questions)
+        asked: list[Question] = []
+        for place, question in enumerate(questions):
+            if isinstance(question, CofferError):
+                outcomes[place] = question
+            else:
+                asked.append(replace(question, allowance=allowance, place=place))
+        if not asked:
+            return outcomes
+        held = 0
+        async with self._turns.of((tenant_id, asked[0].consumer)):
+            try:
+                for start in range(0, len(asked), self._group_size):
+                    group = asked[start : start + self._group_size]
+                    answers = await self._groups.submit_all(tenant_id, group)
+                    for question, answer in zip(group, answers, strict=True):
+                        outcomes[question.place] = answer
+                    size = sum(one.sealed.value.size for one in answers if isinstance(one, Answer))
+                    # In hand until the reply is made: so much less for others.
+                    self._room -= size
+                    held += size
+            finally:
+                self._room += held
+        return outcomes
 
     async def drain(self) -> None:
         """Wait for what is under way."""
@@ -132,7 +173,10 @@ class Accessor:
             if refusal is not None:
                 group.outcomes[index] = refusal
             elif isinstance(found, SealedAnswer):
-                granted[index] = found
+                if group.questions[index].allows(found.value.size):
+                    granted[index] = found
+                else:
+                    group.outcomes[index] = _too_large()
         return granted
 
     async def _moved(
@@ -175,42 +219,18 @@ class Accessor:
         )
         for (index, answer), key in zip(granted.items(), keys, strict=True):
             try:
-                opened[index] = self._open_one(group, index, answer, key)
+                call = group.questions[index].call
+                opened[index] = open_value(group.tenant_id, answer, key, self._observer, call)
             except Exception as error:  # noqa: BLE001 - handed to the one caller it belongs to
                 group.outcomes[index] = error
         return opened
-
-    def _open_one(
-        self,
-        group: _Group,
-        index: int,
-        answer: SealedAnswer,
-        key: SecretBytes | KeyFault | KeySealed,
-    ) -> dict[FieldName, bytes]:
-        where = "data key"
-        if isinstance(key, KeySealed):
-            raise TenantSealedError(reason=key.reason)
-        if not isinstance(key, KeyFault):
-            try:
-                return sealing.open_(group.tenant_id, answer, key)
-            except CannotOpenError:
-                key, where = KeyFault.DAMAGED, "value"
-        if key is KeyFault.DAMAGED:
-            self._observer.cannot_open(
-                group.tenant_id, answer.value.key.id, where, call=group.questions[index].call
-            )
-        raise _fault(key) from None
-
-
-def _fault(fault: KeyFault) -> CofferError:
-    if fault is KeyFault.REVOKED:
-        return KeyRevokedError("The key version that protected this value was revoked.")
-    return TenantSealedError() if fault is KeyFault.SEALED else InternalError()
 
 
 def _refusal(found: SealedAnswer | Withheld, now: datetime) -> Exception | None:
     if found is Withheld.NO_GRANT:
         return ForbiddenError("This consumer has no grant for this tenant.")
+    if found is Withheld.DELETED:
+        return NotFoundError("The secret was deleted.", reason="deleted")
     if isinstance(found, Withheld):
         return NotFoundError("There is no such secret, environment or version.")
     if found.strict_expiry_enforcement and _is_past(found.expires_at, now):
@@ -218,6 +238,12 @@ def _refusal(found: SealedAnswer | Withheld, now: datetime) -> Exception | None:
             "The secret has expired, and its expiry is enforced.", reason="expired"
         )
     return None
+
+
+def _too_large() -> PayloadTooLargeError:
+    return PayloadTooLargeError(
+        f"The reply would hold more than {MAX_BATCH_BYTES} bytes. Ask for this secret alone."
+    )
 
 
 def _warnings(answer: SealedAnswer, now: datetime) -> tuple[AccessWarning, ...]:

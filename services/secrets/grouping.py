@@ -82,6 +82,27 @@ class Grouping(Generic[Item, Outcome]):
 
     async def submit(self, tenant_id: UUID, item: Item) -> Outcome:
         """The outcome of `item`. Raises its error, or UnavailableError when too much waits."""
+        outcome = self._join(tenant_id, item)
+        self._start()
+        return await outcome
+
+    async def submit_all(
+        self, tenant_id: UUID, items: Sequence[Item]
+    ) -> list[Outcome | BaseException]:
+        """The outcome of each, or its error. They go together where there is room for that."""
+        outcomes = [self._join_or_refuse(tenant_id, item) for item in items]
+        self._start()
+        return await asyncio.gather(*outcomes, return_exceptions=True)
+
+    def _join_or_refuse(self, tenant_id: UUID, item: Item) -> asyncio.Future[Outcome]:
+        try:
+            return self._join(tenant_id, item)
+        except UnavailableError as error:
+            refused: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+            refused.set_exception(error)
+            return refused
+
+    def _join(self, tenant_id: UUID, item: Item) -> asyncio.Future[Outcome]:
         weight = self._weigh(item)
         limits = self._limits
         queue = self._queues.get(tenant_id)
@@ -98,8 +119,7 @@ class Grouping(Generic[Item, Outcome]):
             queue = self._queues[tenant_id] = deque()
             self._turns.append(tenant_id)
         queue.append(_Waiting(item, weight, outcome))
-        self._start()
-        return await outcome
+        return outcome
 
     async def drain(self) -> None:
         """Wait until nothing is under way or waiting."""

@@ -22,3 +22,8 @@ def path_id(text: str) -> UUID:
 def no_secret() -> NotFoundError:
     """There is none, it is deleted, or it is another tenant's."""
     return NotFoundError("There is no such secret.")
+
+
+def no_version() -> NotFoundError:
+    """There never was one, or the environment's value was removed with its history."""
+    return NotFoundError("The secret has no such version in this environment.")

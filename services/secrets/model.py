@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from services.common.identity import Call
     from services.common.sensitive import SecretBytes
+    from services.secrets.allowance import Allowance
 
 SecretType = Literal["string", "certificate"]
 FieldName = Literal["value", "content", "private_key", "passphrase", "normal_form"]
@@ -84,36 +85,6 @@ class PutRequest:
     payload: SentPayload
     environment: str | None = None
     if_match: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ListRequest:
-    """A page of secrets, as it was asked for; nothing is checked yet."""
-
-    page: int | None = None
-    per_page: int | None = None
-    sort: str | None = None
-    order: str | None = None
-    secret_type: str | None = None
-    collection_id: str | None = None
-    environment: str | None = None
-    search: str | None = None
-    expires_before: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """A checked question for a page."""
-
-    page: int
-    per_page: int
-    sort: Literal["name", "created_at", "base_environment", "expires_at"]
-    descending: bool
-    secret_type: SecretType | None
-    collection_id: UUID | None
-    environment: str | None
-    search: str | None
-    expires_before: datetime | None
 
 
 # What is stored ---------------------------------------------------------------------------------
@@ -243,7 +214,11 @@ class Refused(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class NewValue:
-    """A value version that is ready to be written over version `replaces` (0: the first)."""
+    """A value version that is ready to be written over version `replaces` (0: the first).
+
+    With `only_over_a_value` it is not, when that one has been removed meanwhile. `restores` is the version
+    whose value it has, if that is one of before.
+    """
 
     call: Call
     secret_id: UUID
@@ -251,6 +226,8 @@ class NewValue:
     replaces: int
     value: SealedValue
     certificate: CertificateFacts | None
+    only_over_a_value: bool = False
+    restores: int | None = None
 
 
 # What is shown ----------------------------------------------------------------------------------
@@ -277,6 +254,7 @@ class SecretRow:
     updated_at: datetime
     certificate_type: str | None
     metadata: Metadata | None
+    deleted_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,21 +271,22 @@ class EnvironmentValue:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """Rows, and how many there are in all."""
-
-    rows: tuple[SecretRow, ...]
-    total: int
-
-
-@dataclass(frozen=True, slots=True)
 class Standing:
-    """What a new value must know of the secret it is for. `value_version` is 0 before the first."""
+    """What a new value must know of the secret it is for.
+
+    `value_version` counts on after a value was removed, which `has_value` tells; it is 0 before the first.
+    """
 
     name: str
     secret_type: SecretType
     environment: Environment | None
     value_version: int
+    has_value: bool
+
+    @property
+    def current(self) -> int:
+        """The version of the value that is there; 0 when there is none."""
+        return self.value_version if self.has_value else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,7 +304,7 @@ class StoredVersion:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Which value a consumer asks for: by id or by name."""
+    """Which value a consumer asks for: by id or by name. `place` is that in a reply that holds many."""
 
     call: Call
     consumer: str
@@ -333,6 +312,12 @@ class Question:
     name: str | None
     environment: str | None
     value_version: int | None
+    allowance: Allowance | None = field(default=None, repr=False, compare=False)
+    place: int = 0
+
+    def allows(self, size: int) -> bool:
+        """Whether the reply has room for a value of so many bytes."""
+        return self.allowance is None or self.allowance.covers(self.place, size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,6 +346,9 @@ class Withheld(enum.Enum):
     NO_GRANT = enum.auto()
     """The consumer has no grant at all in this tenant, or there is no such tenant."""
     NOT_FOUND = enum.auto()
+    """There never was one, or no grant reaches it."""
+    DELETED = enum.auto()
+    """A grant would reach it, but it was deleted, and has not been purged yet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from services.common.identity import Call
     from services.common.sensitive import SecretBytes
     from services.secrets.certificates import CertificateMaterial
+    from services.secrets.changing import Change
+    from services.secrets.deleting import NotRestored
     from services.secrets.groups import (
         CollectionListing,
         CollectionRequest,
@@ -22,16 +24,15 @@ if TYPE_CHECKING:
         Refusal,
     )
     from services.secrets.leases import Moved, RewrapOrder, RewrapOutcome, StaleKeys
+    from services.secrets.listing import Listing, Page
     from services.secrets.model import (
         DataKey,
         Environment,
         EnvironmentValue,
         KeyFault,
         KeySealed,
-        Listing,
         NewSecret,
         NewValue,
-        Page,
         Question,
         Refused,
         Rewrapped,
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
         Withheld,
         WrappedKey,
     )
+    from services.secrets.paging import Paging
+    from services.secrets.purging import OverdueSecret, Purged
+    from services.secrets.versions import NotRemoved, PastVersions, StoredValue
 
 
 class Kms(Protocol):
@@ -108,11 +112,50 @@ class Secrets(Protocol):
         ...
 
     async def list(self, tenant_id: UUID, listing: Listing) -> Page:
-        """A page of live secrets."""
+        """A page, or a piece, of live secrets or of those that can be restored."""
+        ...
+
+
+class SecretChanges(Protocol):
+    """The store of secrets that are there already. All raise as those of `Secrets`."""
+
+    async def has_collection(self, tenant_id: UUID, collection_id: UUID) -> bool:
+        """Whether the tenant has this collection."""
+        ...
+
+    async def change(
+        self, tenant_id: UUID, secret_id: UUID, change: Change, call: Call
+    ) -> SecretRow | Refused | None:
+        """The changed secret; NAME_TAKEN or NO_COLLECTION; None when there is no such live secret."""
         ...
 
     async def delete(self, tenant_id: UUID, secret_id: UUID, call: Call) -> bool:
         """Delete softly; False when there is no such live secret."""
+        ...
+
+    async def restore(
+        self, tenant_id: UUID, secret_id: UUID, call: Call
+    ) -> SecretRow | NotRestored:
+        """Undo a deletion of the last `RESTORABLE_DAYS`, by the database's clock."""
+        ...
+
+
+class Overdue(Protocol):
+    """Which secrets of all tenants were deleted too long ago to be restored."""
+
+    async def find(self, after: OverdueSecret | None, limit: int) -> list[OverdueSecret]:
+        """At most `limit`, those deleted first; after `after`, which need not be there any more."""
+        ...
+
+
+class Purges(Protocol):
+    """The store, as it forgets."""
+
+    async def purge(self, tenant_id: UUID, secret_ids: Sequence[UUID], call: Call) -> Purged:
+        """Remove those of them that are overdue, all their values and data keys, in one transaction.
+
+        What another transaction has in hand is passed over. Each has an event `secret.purged`.
+        """
         ...
 
 
@@ -128,7 +171,29 @@ class Values(Protocol):
     async def put(self, tenant_id: UUID, value: NewValue) -> StoredVersion | None:
         """Store a new value version; None when the secret is gone.
 
-        Raises StaleKeyVersionError, and StaleVersionError when another version came first.
+        Raises StaleKeyVersionError, and StaleVersionError when another version came first, the value was
+        removed that must be there, or the environment is gone.
+        """
+        ...
+
+    async def history(
+        self, tenant_id: UUID, secret_id: UUID, environment: Environment, asked: Paging
+    ) -> PastVersions:
+        """A page of the versions of a secret's value in one environment, newest first."""
+        ...
+
+    async def stored(
+        self, tenant_id: UUID, secret_id: UUID, environment_id: UUID, version: int
+    ) -> StoredValue | None:
+        """One version of a live secret's value, as it is stored."""
+        ...
+
+    async def remove(
+        self, tenant_id: UUID, secret_id: UUID, environment: str, call: Call
+    ) -> NotRemoved | None:
+        """Remove a secret's value, with its history and its data keys, from an environment of this name.
+
+        Its versions go on counting where they stood. None when it is gone.
         """
         ...
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from services.common.sensitive import SecretBytes
     from services.secrets.model import DataKey, FieldName, Payload, SealedAnswer
+    from services.secrets.versions import StoredValue
 
 
 def seal(  # noqa: PLR0917 - where the value belongs, in the order of the AAD
@@ -36,20 +37,22 @@ def seal(  # noqa: PLR0917 - where the value belongs, in the order of the AAD
     return SealedValue(WrappedKey(key.id, key.wrapped, key.key_version), fields)
 
 
-def open_(tenant_id: UUID, answer: SealedAnswer, key: SecretBytes) -> dict[FieldName, bytes]:
+def open_(
+    tenant_id: UUID, stored: SealedAnswer | StoredValue, key: SecretBytes
+) -> dict[FieldName, bytes]:
     """Every field in clear; then the data key is wiped. Raises envelope.CannotOpenError."""
     facts = FieldFacts(
         tenant_id,
-        answer.secret_id,
-        answer.environment.id,
-        answer.value_version,
-        answer.value.key.id,
+        stored.secret_id,
+        stored.environment.id,
+        stored.value_version,
+        stored.value.key.id,
     )
     plaintext = key.reveal()
     try:
         return {
             name: envelope.open_(plaintext, facts, name, sealed)
-            for name, sealed in answer.value.fields.items()
+            for name, sealed in stored.value.fields.items()
         }
     finally:
         key.wipe()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from services.common.errors import UnavailableError, ValidationError, VersionMismatchError
 from services.secrets import sealing, values
 from services.secrets.grouping import DATABASE_PLACES
-from services.secrets.missing import no_secret, path_id
+from services.secrets.missing import no_secret, no_version, path_id
 from services.secrets.model import NewValue, StaleKeyVersionError, StaleVersionError
 from services.secrets.shares import Room, Shares
 from services.secrets.turns import Turns
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
     from services.common.identity import Call
     from services.secrets.data_keys import DataKeyPool
-    from services.secrets.model import Payload, PutRequest, Standing, StoredVersion
+    from services.secrets.model import Environment, Payload, PutRequest, Standing, StoredVersion
     from services.secrets.payloads import Payloads
     from services.secrets.ports import Values
 
@@ -38,6 +40,31 @@ def write_places() -> Shares:
         waiting=_WRITES_WAITING,
         all_waiting=_ALL_WRITES_WAITING,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a value is to be stored (None: in the base environment), and over which version if one is named.
+
+    Version 0 says that there must be no value.
+    """
+
+    secret_id: UUID
+    environment: str | None
+    if_match: int | None
+
+    def place(self, standing: Standing | None) -> Environment:
+        """The environment, if all is as it must be. Raises not_found, validation_error, version_mismatch."""
+        if standing is None:
+            raise no_secret()
+        if standing.environment is None:
+            raise ValidationError.of("environment", values.NO_ENVIRONMENT)
+        if self.if_match is not None and self.if_match != standing.current:
+            now = f"version {standing.current}" if standing.current else "no value"
+            raise VersionMismatchError(
+                f"If-Match says {self.if_match}, but there is {now}. Look at it and try again."
+            )
+        return standing.environment
 
 
 class Writer:
@@ -74,49 +101,54 @@ class Writer:
                 faults.add("environment", values.NO_ENVIRONMENT)
         faults.raise_any()
         assert payload is not None
-        async with self._writers.of((call.tenant, secret_id)):
-            return await self._put(call, secret_id, request, payload)
+        target = Target(secret_id, request.environment, request.if_match)
+        return await self.write(call, target, payload)
 
-    async def _put(
-        self, call: Call, secret_id: UUID, request: PutRequest, payload: Payload
+    async def write(
+        self, call: Call, target: Target, payload: Payload, *, restores: int | None = None
     ) -> StoredVersion:
-        """Seal for the version after the current one; begin again when another writer was faster."""
-        for _ in range(_PUT_TRIES):
-            standing = await self._store.standing(call.tenant, secret_id, request.environment)
-            if standing is None:
-                raise no_secret()
-            if request.if_match is not None and request.if_match != standing.value_version:
-                raise VersionMismatchError(
-                    f"The current version is {standing.value_version}, not {request.if_match}."
-                )
-            try:
-                stored = await self._write(call, secret_id, standing, payload)
-            except (StaleVersionError, StaleKeyVersionError):
-                continue
-            if stored is None:
-                raise no_secret()
-            return stored
+        """Store a checked payload, which is that of version `restores` if it is one of before.
+
+        Raises as `put`, and not_found when what it restores was removed meanwhile.
+        """
+        async with self._writers.of((call.tenant, target.secret_id)):
+            for _ in range(_PUT_TRIES):
+                # Another writer may be faster, and a rotation: then it begins again.
+                with contextlib.suppress(StaleVersionError, StaleKeyVersionError):
+                    return await self._try(call, target, payload, restores)
         raise UnavailableError("Too many writers of this value, or rotations, at once.")
 
-    async def _write(
-        self, call: Call, secret_id: UUID, standing: Standing, payload: Payload
-    ) -> StoredVersion | None:
-        if standing.environment is None:
-            raise ValidationError.of("environment", values.NO_ENVIRONMENT)
-        key = await self._pool.take(call.tenant)
+    async def _try(
+        self, call: Call, target: Target, payload: Payload, restores: int | None
+    ) -> StoredVersion:
+        standing = await self._store.standing(call.tenant, target.secret_id, target.environment)
+        environment = target.place(standing)
+        assert standing is not None
+        if restores is not None and not standing.has_value:
+            raise no_version()
         version = standing.value_version + 1
-        environment = standing.environment
+        key = await self._pool.take(call.tenant)
         value = NewValue(
             call=call,
-            secret_id=secret_id,
+            secret_id=target.secret_id,
             environment=environment,
             replaces=standing.value_version,
-            value=sealing.seal(key, call.tenant, secret_id, environment.id, version, payload),
+            value=sealing.seal(
+                key, call.tenant, target.secret_id, environment.id, version, payload
+            ),
             certificate=payload.certificate,
+            only_over_a_value=bool(target.if_match) or restores is not None,
+            restores=restores,
         )
+        return await self._store_it(call, value)
+
+    async def _store_it(self, call: Call, value: NewValue) -> StoredVersion:
         try:
             async with self._places.of(call.tenant):
-                return await self._store.put(call.tenant, value)
+                stored = await self._store.put(call.tenant, value)
         except StaleKeyVersionError:
             self._pool.drop(call.tenant)
             raise
+        if stored is None:
+            raise no_secret()
+        return stored

@@ -5,6 +5,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
+from services.common.defects import describe
+from services.common.errors import CofferError, InternalError
 from services.common.identity import current_call
 from services.secrets.rpc import replies, requests
 
@@ -12,7 +16,10 @@ if TYPE_CHECKING:
     from coffer.secrets.v1 import secrets_pb2
 
     from services.secrets.accessing import Accessor
+    from services.secrets.model import Answer
     from services.secrets.rewrap_batch import RewrapBatch
+
+_log = structlog.get_logger(__name__)
 
 
 class AccessRpcs:
@@ -29,8 +36,24 @@ class AccessRpcs:
         tenant_id, question = requests.access(request, current_call())
         return replies.answer(await self._accessor.access(tenant_id, question))
 
+    async def BatchAccessSecrets(
+        self, request: secrets_pb2.BatchAccessSecretsRequest, _context: Any
+    ) -> secrets_pb2.BatchAccessSecretsResponse:
+        """Values in clear, for a consumer with a grant."""
+        tenant_id, questions = requests.batch_access(request, current_call())
+        outcomes = await self._accessor.batch(tenant_id, questions)
+        return replies.answers(map(_told, outcomes))
+
     async def RewrapBatch(
         self, request: secrets_pb2.RewrapBatchRequest, _context: Any
     ) -> secrets_pb2.RewrapBatchResponse:
         """One batch of a rewrap."""
         return replies.rewrapped(await self._rewrap_batch.run(requests.rewrap(request)))
+
+
+def _told(outcome: Answer | BaseException) -> Answer | CofferError:
+    """What may leave: a fault of ours goes to the log, as that of a call alone would."""
+    if isinstance(outcome, BaseException) and not isinstance(outcome, CofferError):
+        _log.error("call_failed", **describe(outcome))
+        return InternalError()
+    return outcome

@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from coffer.secrets.v1 import secrets_pb2
-from coffer.type.v1 import page_pb2
+from coffer.secrets.v1 import secrets_pb2, versions_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from services.common.errors import CofferError
+from services.common.rpc.status import to_status
 from services.secrets.certificates import normal_form
+from services.secrets.listing import Piece
+from services.secrets.paging import page_of
+from services.secrets.rpc import pages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from uuid import UUID
 
     from services.secrets.leases import RewrapOutcome
+    from services.secrets.listing import Listing, Page
     from services.secrets.model import (
         Answer,
         EnvironmentValue,
-        Listing,
         Metadata,
-        Page,
         SecretRow,
         StoredVersion,
     )
+    from services.secrets.paging import Paging
+    from services.secrets.versions import PastVersions
 
+DOMAIN: Final = "coffer.secrets"
 _METADATA_AS_STORED = (
     "subject",
     "issuer",
@@ -70,7 +76,7 @@ def created_certificate(row: SecretRow) -> secrets_pb2.CreatedCertificate:
 
 def secret(row: SecretRow) -> secrets_pb2.Secret:
     """A row of a list."""
-    return secrets_pb2.Secret(**_row(row))
+    return secrets_pb2.Secret(**_row(row), deleted_at=_time(row.deleted_at))
 
 
 def detail(row: SecretRow, environments: Iterable[EnvironmentValue]) -> secrets_pb2.SecretDetail:
@@ -89,17 +95,16 @@ def detail(row: SecretRow, environments: Iterable[EnvironmentValue]) -> secrets_
     )
 
 
-def listed(page: Page, listing: Listing) -> secrets_pb2.ListSecretsResponse:
-    """A page."""
-    return secrets_pb2.ListSecretsResponse(
-        secrets=[secret(row) for row in page.rows],
-        page=page_pb2.Page(
-            total=page.total,
-            page=listing.page,
-            per_page=listing.per_page,
-            total_pages=-(-page.total // listing.per_page),
-        ),
-    )
+def listed(found: Page, listing: Listing) -> secrets_pb2.ListSecretsResponse:
+    """A page, or a piece."""
+    reply = secrets_pb2.ListSecretsResponse(secrets=[secret(row) for row in found.rows])
+    if isinstance(listing.part, Piece):
+        reply.cursor_page.limit = listing.part.limit
+        if found.has_more:
+            reply.cursor_page.next_cursor = listing.next_cursor(found.rows[-1])
+    else:
+        reply.page.CopyFrom(pages.page(page_of(found.total or 0, listing.part)))
+    return reply
 
 
 def stored(version: StoredVersion) -> secrets_pb2.PutSecretValueResponse:
@@ -110,6 +115,35 @@ def stored(version: StoredVersion) -> secrets_pb2.PutSecretValueResponse:
         environment=version.environment,
         value_version=version.value_version,
     )
+
+
+def history(found: PastVersions, asked: Paging) -> versions_pb2.ListSecretVersionsResponse:
+    """A page of a history."""
+    return versions_pb2.ListSecretVersionsResponse(
+        versions=[
+            versions_pb2.SecretVersion(
+                value_version=row.value_version,
+                environment=row.environment,
+                is_current=row.is_current,
+                created_at=_time(row.created_at),
+                certificate_type=row.certificate_type,
+                certificate_expires_at=_time(row.certificate_expires_at),
+            )
+            for row in found.rows
+        ],
+        page=pages.page(page_of(found.total, asked)),
+    )
+
+
+def answers(outcomes: Iterable[Answer | CofferError]) -> secrets_pb2.BatchAccessSecretsResponse:
+    """A value in clear or a status for each."""
+    reply = secrets_pb2.BatchAccessSecretsResponse()
+    for outcome in outcomes:
+        if isinstance(outcome, CofferError):
+            reply.results.add(error=to_status(outcome, DOMAIN))
+        else:
+            reply.results.add(secret=answer(outcome))
+    return reply
 
 
 def answer(found: Answer) -> secrets_pb2.AccessSecretResponse:

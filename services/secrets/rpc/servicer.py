@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from coffer.secrets.v1 import secrets_pb2_grpc
 
 from services.secrets.rpc.access import AccessRpcs
+from services.secrets.rpc.audit_logs import AuditLogRpcs
 from services.secrets.rpc.collections import CollectionRpcs
 from services.secrets.rpc.environments import EnvironmentRpcs
 from services.secrets.rpc.secrets import SecretRpcs
@@ -14,8 +15,12 @@ from services.secrets.rpc.values import ValueRpcs
 
 if TYPE_CHECKING:
     from services.secrets.accessing import Accessor
+    from services.secrets.audit_logs import AuditLogs
+    from services.secrets.changing import Changer
     from services.secrets.collections import Collections
+    from services.secrets.deleting import Deleter
     from services.secrets.environments import Environments
+    from services.secrets.history import History
     from services.secrets.rewrap_batch import RewrapBatch
     from services.secrets.service import SecretsService
     from services.secrets.writing import Writer
@@ -26,6 +31,7 @@ class SecretsServicer(
     ValueRpcs,
     EnvironmentRpcs,
     CollectionRpcs,
+    AuditLogRpcs,
     AccessRpcs,
     secrets_pb2_grpc.SecretsServiceServicer,
 ):
@@ -35,14 +41,19 @@ class SecretsServicer(
         self,
         *,
         service: SecretsService,
+        changer: Changer,
+        deleter: Deleter,
         writer: Writer,
+        history: History,
         environments: Environments,
         collections: Collections,
+        audit_logs: AuditLogs,
         accessor: Accessor,
         rewrap_batch: RewrapBatch,
     ) -> None:
-        SecretRpcs.__init__(self, service)
-        ValueRpcs.__init__(self, writer)
+        SecretRpcs.__init__(self, service, changer, deleter)
+        ValueRpcs.__init__(self, writer, history)
         EnvironmentRpcs.__init__(self, environments)
         CollectionRpcs.__init__(self, collections)
+        AuditLogRpcs.__init__(self, audit_logs)
         AccessRpcs.__init__(self, accessor, rewrap_batch)

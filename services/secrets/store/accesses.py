@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 _NIL: Final = UUID(int=0)
 
 # Empty text, the nil UUID and version 0 stand for null: arrays have no nulls, as in `creates`. A tenant
-# that is unknown or suspended grants nothing.
+# that is unknown or suspended grants nothing. Of a deleted secret nothing is read but that it was one; by
+# name a live one comes first, then the one that was deleted last.
 #
 # The shape is for the planner. Each step is one look-up by a unique key, and `limit 1` keeps it a step: there
 # is no order of joins to search for, and no plan but this one, on an empty database as on a full one.
@@ -37,7 +38,7 @@ select known.yes and active.yes, s.id, s.name, s.secret_type, e.id, e.name, e.is
     coalesce(c.expires_at_override, s.expires_at, v.certificate_expires_at),
     s.strict_expiry_enforcement, k.id, k.wrapped, k.key_version,
     v.value, v.content, v.private_key, v.passphrase, v.normal_form,
-    allowed.yes
+    allowed.yes, s.deleted_at is not null
 from unnest(%(consumer)b::text[], %(secret_id)b::uuid[], %(name)b::text[],
         %(environment)b::text[], %(version)b::bigint[])
     with ordinality as q (consumer, secret_id, name, environment, version, n)
@@ -48,8 +49,11 @@ left join lateral (select true as yes from tenancy.consumer_grant g
 left join lateral (select * from secrets.secret x
     where x.tenant_id = %(tenant)b and x.id = case
         when q.secret_id <> %(nil)b::uuid then q.secret_id
-        else (select y.id from secrets.secret y where y.tenant_id = %(tenant)b and y.name = q.name
-              and y.deleted_at is null) end limit 1) s on known.yes and s.deleted_at is null
+        else coalesce((select y.id from secrets.secret y where y.tenant_id = %(tenant)b
+                  and y.name = q.name and y.deleted_at is null),
+              (select y.id from secrets.secret y where y.tenant_id = %(tenant)b
+                  and y.name = q.name and y.deleted_at is not null
+              order by y.deleted_at desc limit 1)) end limit 1) s on known.yes
 left join lateral (select x.id, x.name, x.is_default from secrets.environment x
     where x.tenant_id = %(tenant)b and x.id = case
         when q.environment = '' then s.base_environment_id
@@ -62,7 +66,7 @@ left join lateral (select true as yes from tenancy.consumer_grant g
     limit 1) allowed on true
 left join lateral (select x.value_version, x.expires_at_override from secrets.secret_environment x
     where x.tenant_id = %(tenant)b and x.secret_id = s.id and x.environment_id = e.id
-      and x.deleted_at is null limit 1) c on allowed.yes
+      and x.deleted_at is null limit 1) c on allowed.yes and s.deleted_at is null
 left join lateral (select * from secrets.value_version x
     where x.tenant_id = %(tenant)b and x.secret_id = s.id and x.environment_id = e.id
       and x.value_version = case when q.version > 0 then q.version else c.value_version end
@@ -112,8 +116,10 @@ def _answer(granted: bool | None, *row: Any) -> SealedAnswer | Withheld:
     (
         secret_id, name, kind, environment_id, environment, is_default, value_version,
         certificate_type, certificate_expires_at, expires_at, strict, data_key_id, wrapped,
-        key_version, *sealed, allowed,
+        key_version, *sealed, allowed, is_deleted,
     ) = row  # fmt: skip
+    if allowed and is_deleted:
+        return Withheld.DELETED
     if not allowed or data_key_id is None:
         return Withheld.NOT_FOUND
     fields: dict[FieldName, bytes] = {

@@ -1,4 +1,4 @@
-"""New values and deletions. Lock order: key ring, usage row, secret, audit head."""
+"""New values. Lock order: key ring, secret, audit head."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from services.common.database import Connection
-    from services.common.identity import Call
     from services.secrets.model import NewValue
 
-# The counter of an environment outlives its value: a removed one goes on where it stood.
+# The counter of an environment outlives its value: a removed one goes on where it stood. The environment is
+# held before the counter: whoever deletes it then deletes what is left of counters there.
 _PUT: Final = """
-with secret as (
+with place as (
+    select e.id from secrets.environment e
+    where e.tenant_id = %(tenant)b and e.id = %(environment)b for key share
+), secret as (
     update secrets.secret s
     set updated_at = date_trunc('milliseconds', clock_timestamp()),
         certificate_type = case when s.base_environment_id = %(environment)b
@@ -34,11 +37,12 @@ with secret as (
 ), counter as (
     insert into secrets.secret_environment as c (tenant_id, secret_id, environment_id,
         value_version, updated_at)
-    select %(tenant)b, %(secret)b, %(environment)b, 1, secret.updated_at from secret
+    select %(tenant)b, %(secret)b, place.id, 1, secret.updated_at from secret, place
     on conflict (tenant_id, secret_id, environment_id) do update
         set value_version = c.value_version + 1, updated_at = excluded.updated_at,
             deleted_at = null
         where c.value_version = %(replaces)b::bigint
+          and (c.deleted_at is null or not %(only_over_a_value)b::boolean)
     returning c.value_version
 ), key as (
     insert into secrets.data_key (tenant_id, id, key_version, wrapped)
@@ -55,11 +59,6 @@ with secret as (
 )
 select secret.name, (select value_version from counter) from secret
 """
-_DELETE: Final = """
-update secrets.secret s set deleted_at = clock_timestamp()
-where s.tenant_id = %(tenant)b and s.id = %(secret)b and s.deleted_at is null
-returning s.name
-"""
 
 
 async def put(connection: Connection, tenant_id: UUID, value: NewValue) -> StoredVersion | None:
@@ -72,6 +71,7 @@ async def put(connection: Connection, tenant_id: UUID, value: NewValue) -> Store
         "secret": value.secret_id,
         "environment": value.environment.id,
         "replaces": value.replaces,
+        "only_over_a_value": value.only_over_a_value,
         "data_key": key.id,
         "key_version": key.key_version,
         "wrapped": key.wrapped,
@@ -87,26 +87,17 @@ async def put(connection: Connection, tenant_id: UUID, value: NewValue) -> Store
         raise StaleVersionError  # undoes the transaction
     stored = StoredVersion(value.secret_id, name, value.environment.name, version)
     await idempotency_store.complete(connection, "secrets", tenant_id, [(value.call, stored)])
-    details = {"name": name, "environment": stored.environment, "value_version": version}
-    event = audit.Event("secret.value_updated", "secret", str(value.secret_id), details)
+    event = _event(value, stored)
     await audit.append(connection, tenant_id, value.call, [event])
     return stored
 
 
-async def delete(connection: Connection, tenant_id: UUID, secret_id: UUID, call: Call) -> bool:
-    """As `ports.Secrets.delete`, in the transaction of `connection`, held to the tenant."""
-    parameters = {"tenant": tenant_id, "secret": secret_id}
-    await connection.execute(
-        "select from secrets.usage where tenant_id = %(tenant)b for update", parameters
-    )
-    row = await (await connection.execute(_DELETE, parameters)).fetchone()
-    if row is None:
-        return False
-    await connection.execute(
-        "update secrets.usage set live_secrets = live_secrets - 1 where tenant_id = %(tenant)b",
-        parameters,
-    )
-    await idempotency_store.complete(connection, "secrets", tenant_id, [(call, None)])
-    event = audit.Event("secret.deleted", "secret", str(secret_id), {"name": row[0]})
-    await audit.append(connection, tenant_id, call, [event])
-    return True
+def _event(value: NewValue, stored: StoredVersion) -> audit.Event:
+    details: dict[str, str | int] = {"name": stored.name, "environment": stored.environment}
+    if value.restores is None:
+        action = "secret.value_updated"
+        details["value_version"] = stored.value_version
+    else:
+        action = "secret.version_restored"
+        details |= {"from_version": value.restores, "to_version": stored.value_version}
+    return audit.Event(action, "secret", str(value.secret_id), details)

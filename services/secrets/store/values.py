@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from services.secrets.store import reads, updates
+from services.secrets.store import reads, updates, versions
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from services.common.database import Database
-    from services.secrets.model import NewValue, Standing, StoredVersion
+    from services.common.identity import Call
+    from services.secrets.model import Environment, NewValue, Standing, StoredVersion
+    from services.secrets.paging import Paging
+    from services.secrets.versions import NotRemoved, PastVersions, StoredValue
 
 
 class PostgresValues:
@@ -30,3 +33,24 @@ class PostgresValues:
         """As `ports.Values.put`."""
         async with self._database.tenant(tenant_id) as connection:
             return await updates.put(connection, tenant_id, value)
+
+    async def history(
+        self, tenant_id: UUID, secret_id: UUID, environment: Environment, asked: Paging
+    ) -> PastVersions:
+        """As `ports.Values.history`."""
+        async with self._database.tenant(tenant_id) as connection:
+            return await versions.history(connection, tenant_id, secret_id, environment, asked)
+
+    async def stored(
+        self, tenant_id: UUID, secret_id: UUID, environment_id: UUID, version: int
+    ) -> StoredValue | None:
+        """As `ports.Values.stored`."""
+        async with self._database.tenant(tenant_id) as connection:
+            return await versions.stored(connection, tenant_id, secret_id, environment_id, version)
+
+    async def remove(
+        self, tenant_id: UUID, secret_id: UUID, environment: str, call: Call
+    ) -> NotRemoved | None:
+        """As `ports.Values.remove`."""
+        async with self._database.tenant(tenant_id) as connection:
+            return await versions.remove(connection, tenant_id, secret_id, environment, call)

@@ -12,6 +12,7 @@ import pytest
 from services.common.errors import UnavailableError
 from services.secrets.creating import Creator
 from services.secrets.data_keys import DataKeyPool
+from services.secrets.deleting import Deleter, NotRestored
 from services.secrets.model import (
     CreateRequest,
     NewValue,
@@ -24,36 +25,53 @@ from services.secrets.payloads import Payloads
 from services.secrets.service import SecretsService
 from services.secrets.writing import Writer, write_places
 from tests.fakes.secrets_certificates import InlineCertificates
+from tests.fakes.secrets_history import MemoryValues
 from tests.fakes.secrets_ports import MemoryKms, MemorySecrets, Watching, settle
 from tests.fakes.secrets_values import a_call
 
 if TYPE_CHECKING:
     from services.common.identity import Call
-    from services.secrets.shares import Shares
+    from services.secrets.changing import Change
+    from services.secrets.model import Refused, SecretRow
 
 BUSY, QUIET = uuid4(), uuid4()
 
 
-class SlowStore(MemorySecrets):
+class SlowStore(MemoryValues):
     """Has every secret; writes end when `gate` opens."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.gate.clear()
+        self.gate = asyncio.Event()
         self.writing: Counter[UUID] = Counter()
 
     async def standing(
         self, tenant_id: UUID, secret_id: UUID, environment: str | None
     ) -> Standing | None:
-        return Standing("NAME", "string", self.home, 1)
+        return Standing("NAME", "string", self.places["production"], 1, has_value=True)
 
     async def put(self, tenant_id: UUID, value: NewValue) -> StoredVersion | None:
         await self._write(tenant_id)
-        return StoredVersion(value.secret_id, "NAME", self.home.name, value.replaces + 1)
+        return StoredVersion(value.secret_id, "NAME", "production", value.replaces + 1)
+
+    async def has_collection(self, tenant_id: UUID, collection_id: UUID) -> bool:
+        return True
+
+    async def change(
+        self, tenant_id: UUID, secret_id: UUID, change: Change, call: Call
+    ) -> SecretRow | Refused | None:
+        await self._write(tenant_id)
+        return None
 
     async def delete(self, tenant_id: UUID, secret_id: UUID, call: Call) -> bool:
         await self._write(tenant_id)
         return True
+
+    async def restore(
+        self, tenant_id: UUID, secret_id: UUID, call: Call
+    ) -> SecretRow | NotRestored:
+        await self._write(tenant_id)
+        return NotRestored.NO_SECRET
 
     async def _write(self, tenant_id: UUID) -> None:
         self.writing[tenant_id] += 1
@@ -65,13 +83,13 @@ async def test_one_tenants_writes_do_not_take_all_of_the_database() -> None:
     store, kms = SlowStore(), MemoryKms()
     pool = DataKeyPool(kms, Watching())
     payloads, places = Payloads(InlineCertificates(), 2, Watching()), write_places()
-    service = _service(store, pool, payloads, places)
+    deleter = Deleter(store, places)
     writer = Writer(store, pool, payloads, places)
     request = [PutRequest(str(uuid4()), SentPayload(value="v")) for _ in range(30)]
     puts = [asyncio.create_task(writer.put(a_call(BUSY), one)) for one in request]
-    deletes = [asyncio.create_task(service.delete(a_call(BUSY), one.id)) for one in request]
+    deletes = [asyncio.create_task(deleter.delete(a_call(BUSY), one.id)) for one in request]
     await settle()
-    quiet = asyncio.create_task(service.delete(a_call(QUIET), str(uuid4())))
+    quiet = asyncio.create_task(deleter.delete(a_call(QUIET), str(uuid4())))
     await settle()
     assert store.writing == {BUSY: 2, QUIET: 1}
     store.gate.set()
@@ -83,19 +101,8 @@ def creating() -> tuple[MemorySecrets, MemoryKms, SecretsService]:
     store, kms = MemorySecrets(), MemoryKms()
     payloads = Payloads(InlineCertificates(), 2, Watching())
     pool = DataKeyPool(kms, Watching())
-    return store, kms, _service(store, pool, payloads, write_places())
-
-
-def _service(
-    store: MemorySecrets, pool: DataKeyPool, payloads: Payloads, places: Shares
-) -> SecretsService:
-    return SecretsService(
-        store=store,
-        pool=pool,
-        creator=Creator(store, pool, Watching()),
-        payloads=payloads,
-        places=places,
-    )
+    creator = Creator(store, pool, Watching())
+    return store, kms, SecretsService(store=store, pool=pool, creator=creator, payloads=payloads)
 
 
 def named(name: str) -> CreateRequest:
