@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
 
 from services.common.errors import CofferError
-from tests.integration.secrets.stand import Client, Stand
+from tests.integration.secrets.stand import Stand
+
+if TYPE_CHECKING:
+    from tests.integration.secrets.process import Process
+    from tests.integration.secrets.stand import Client
 
 ENOUGH = 200
 
