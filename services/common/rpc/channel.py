@@ -37,6 +37,9 @@ OPTIONS: Final[tuple[tuple[str, Any], ...]] = (
     ("grpc.min_reconnect_backoff_ms", int(CONNECT_SECONDS * 1000)),
     ("grpc.max_reconnect_backoff_ms", 1_000),
     ("grpc.enable_http_proxy", 0),
+    # gRPC itself sends a call again only where the server's code never saw it (gRFC A6, "Transparent
+    # Retries"): harmless, and it saves calls when a server drains. A retry policy could come by DNS alone.
+    ("grpc.service_config_disable_resolution", 1),
 )
 
 
