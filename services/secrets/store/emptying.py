@@ -20,10 +20,12 @@ where v.tenant_id = %(tenant)s and v.environment_id = %(environment)s
   and v.deleted_at is null and s.deleted_at is null
 limit 1
 """
-# Live secrets too: of a removed value the counter is left.
+# Of live secrets only counters of removed values can be there. Who wants to store a value there again waits
+# for the environment, so they need not be held, and must not: such a writer may hold its secret already.
 _HOLD: Final = """
 select s.id from secrets.secret s
-where s.tenant_id = %(tenant)s and (s.base_environment_id = %(environment)s or s.id in (
+where s.tenant_id = %(tenant)s and s.deleted_at is not null
+  and (s.base_environment_id = %(environment)s or s.id in (
     select v.secret_id from secrets.secret_environment v
     where v.tenant_id = %(tenant)s and v.environment_id = %(environment)s))
 order by s.id for update
@@ -106,22 +108,20 @@ async def is_in_use(connection: Connection, tenant_id: UUID, environment_id: UUI
 
 async def empty_environment(
     connection: Connection, tenant_id: UUID, environment_id: UUID
-) -> list[audit.Event] | None:
+) -> list[audit.Event]:
     """Remove all that is stored there, and give the secrets that were made there another base.
 
-    None, and nothing is removed, when a live secret has got a value there meanwhile. Returns the events of
-    the secrets that were purged because they have no value anywhere else. The caller holds the usage row and
-    the environment for update, so that no secret and no counter is added there.
+    Returns the events of the secrets that were purged because they have no value anywhere else. The caller
+    holds the usage row and the environment for update and has found it not in use: so no value is stored
+    there and no secret restored before the transaction ends.
     """
     parameters = {"tenant": tenant_id, "environment": environment_id, "unknown": _UNKNOWN}
     cursor = await connection.execute(_HOLD, parameters)
     held = [secret_id async for (secret_id,) in cursor]
-    # A removed value may have been stored anew before its secret was held.
-    if await is_in_use(connection, tenant_id, environment_id):
-        return None
     await connection.execute(_REBASE, parameters | {"secrets": held})
     cursor = await connection.execute(_WITHOUT_HOME, parameters)
-    events = await purges.purge(connection, tenant_id, [secret_id async for (secret_id,) in cursor])
+    homeless = [secret_id async for (secret_id,) in cursor]
+    events = await purges.purge(connection, tenant_id, homeless)
     await purges.erase_values(connection, tenant_id, held, environment_id)
     await connection.execute(_FORGET, parameters)
     return events

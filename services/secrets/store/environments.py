@@ -1,8 +1,7 @@
 """Environments on PostgreSQL.
 
-Lock order: usage row, environment, secrets by id, data keys by id, audit head. A new value of a secret that
-is there already takes its secret first and then, by its foreign key, the environment: it never waits for
-one of our locks while we wait for one of its.
+Lock order: usage row, environment, deleted secrets by id, data keys by id, audit head. Who stores a value
+of a secret that is there already holds the environment, for key share, before that value's counter.
 """
 
 from __future__ import annotations
@@ -148,8 +147,6 @@ class PostgresEnvironments:
             if await is_in_use(connection, tenant_id, environment_id):
                 return Refusal.IN_USE
             purged = await empty_environment(connection, tenant_id, environment_id)
-            if purged is None:
-                return Refusal.IN_USE
             parameters = {"tenant": tenant_id, "environment": environment_id}
             await connection.execute(_DELETE, parameters)
             await idempotency_store.complete(connection, "secrets", tenant_id, [(call, None)])

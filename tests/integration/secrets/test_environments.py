@@ -1,0 +1,228 @@
+"""Environments: names that grants and clients go by, one default at any time, nothing left behind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pytest
+from coffer.secrets.v1 import secrets_pb2
+
+from services.secrets.groups import DEFAULT_COLOR, MAX_ENVIRONMENTS
+from tests.fakes import certificates
+from tests.integration.secrets.groups import (
+    actions,
+    change_environment,
+    count,
+    delete_environment,
+    environments,
+    make_environment,
+    refused,
+    remove_value,
+)
+
+if TYPE_CHECKING:
+    from tests.integration.secrets.stand import Client, Stand
+
+
+async def test_the_default_is_there_at_the_first_look_and_names_go_by_code_point(
+    stand: Stand,
+) -> None:
+    client = stand.tenant()
+    (first,) = await environments(client)
+    assert (first.name, first.display_name, first.is_default) == ("production", "Production", True)
+    for name in ("b", "_", "a-b", "a_b", "9"):
+        await make_environment(client, name)
+    names = [row.name for row in await environments(client)]
+    assert names == sorted(["production", "b", "_", "a-b", "a_b", "9"])
+
+
+async def test_a_new_environment_says_what_it_was_not_given(stand: Stand) -> None:
+    client = stand.tenant()
+    made = await make_environment(client, "staging")
+    assert (made.display_name, made.color, made.is_default) == ("staging", DEFAULT_COLOR, False)
+    assert not made.HasField("description")
+    with refused("conflict"):
+        await make_environment(client, "staging")
+    with refused("conflict"):
+        await make_environment(client, "production")
+    assert actions(client, "environment.") == ["environment.created"]
+
+
+async def test_all_faults_of_an_environment_are_told_at_once(stand: Stand) -> None:
+    client = stand.tenant()
+    with refused("validation_error") as found:
+        await make_environment(
+            client, "Bad Name", display_name=" ", color="red", description="\x00"
+        )
+    assert set(found.value.fields) == {"name", "display_name", "color", "description"}
+    with refused("validation_error") as found:
+        await change_environment(client, str(uuid4()))
+    assert set(found.value.fields) == {"body"}
+    with refused("validation_error") as found:
+        await change_environment(client, str(uuid4()), ["name", "is_default", "created_at"])
+    assert set(found.value.fields) == {"name", "is_default", "created_at"}
+
+
+async def test_a_new_default_takes_the_place_of_the_old_one_and_new_secrets_go_there(
+    stand: Stand,
+) -> None:
+    client = stand.tenant()
+    await client.create("BEFORE")
+    live = await make_environment(client, "live", is_default=True)
+    assert [row.name for row in await environments(client) if row.is_default] == ["live"]
+    assert (await client.create("AFTER")).base_environment == "live"
+    with refused("validation_error") as found:
+        await change_environment(client, live.id, is_default=False)
+    assert "is_default" in found.value.fields
+    (production,) = [row for row in await environments(client) if row.name == "production"]
+    await change_environment(client, production.id, is_default=True)
+    await change_environment(client, live.id, is_default=False)
+    assert (await client.create("AGAIN")).base_environment == "production"
+
+
+async def test_null_clears_and_what_is_not_named_stays(stand: Stand) -> None:
+    client = stand.tenant()
+    made = await make_environment(
+        client, "staging", display_name="Staging area", description="d", color="#F59E0B"
+    )
+    changed = await change_environment(client, made.id, ["description"])
+    assert not changed.HasField("description")
+    assert (changed.display_name, changed.color) == ("Staging area", "#F59E0B")
+    changed = await change_environment(client, made.id, ["display_name", "color"], name="qa")
+    assert (changed.name, changed.display_name, changed.color) == ("qa", "qa", DEFAULT_COLOR)
+    with refused("conflict"):
+        await change_environment(client, made.id, name="production")
+
+
+async def test_a_renamed_environment_keeps_its_values(client: Client) -> None:
+    staging = next(row for row in await environments(client) if row.name == "staging")
+    await client.create("S", "kept", environment="staging")
+    await change_environment(client, staging.id, name="qa")
+    answer = await client.stand.access(client.tenant_id, name="S", environment="qa")
+    assert answer.value == "kept"
+    with refused("validation_error"):
+        await client.create("OTHER", environment="staging")
+    assert (await client.create("OTHER", environment="qa")).base_environment == "qa"
+
+
+@pytest.mark.parametrize("granted", ["staging", "qa"])
+async def test_a_rename_neither_widens_nor_narrows_a_grant(client: Client, granted: str) -> None:
+    staging = next(row for row in await environments(client) if row.name == "staging")
+    client.stand.database.execute(
+        "insert into tenancy.consumer_grant (tenant_id, id, consumer, environment_names)"
+        " values (%s, %s, 'billing', %s)",
+        (client.tenant_id, uuid4(), ["other", granted]),
+    )
+    with refused("conflict", "grant"):
+        await change_environment(client, staging.id, name="qa")
+    assert (await change_environment(client, staging.id, name="staging")).name == "staging"
+
+
+async def test_an_environment_in_use_or_default_stays(client: Client) -> None:
+    listed = {row.name: row for row in await environments(client)}
+    with refused("conflict", "default"):
+        await delete_environment(client, listed["production"].id)
+    made = await client.create("S")
+    await client.put(made.id, "x", environment="staging")
+    with refused("conflict", "values"):
+        await delete_environment(client, listed["staging"].id)
+    assert actions(client, "environment.") == []
+
+
+async def test_a_deleted_environment_takes_values_of_deleted_secrets_and_counters_along(
+    client: Client,
+) -> None:
+    staging = next(row for row in await environments(client) if row.name == "staging")
+    live = await client.create("LIVE")
+    await client.put(live.id, "x", environment="staging")
+    await remove_value(client, live.id, "staging")
+    both = await client.create("BOTH")
+    await client.put(both.id, "x", environment="staging")
+    await client.put(both.id, "y", environment="staging")
+    await client.delete(both.id)
+    assert (await delete_environment(client, staging.id)).deleted
+    assert [row.name for row in await environments(client)] == ["production"]
+    assert (count(client, "secret_environment"), count(client, "data_key")) == (2, 2)
+    assert count(client, "secret") == 2
+    # The same name again is another environment: versions begin anew.
+    await make_environment(client, "staging")
+    assert (await client.put(live.id, "z", environment="staging")).value_version == 1
+    answer = await client.stand.access(client.tenant_id, name="LIVE", environment="staging")
+    assert answer.value == "z"
+
+
+async def test_deleted_secrets_of_a_deleted_environment_move_or_are_purged(client: Client) -> None:
+    listed = {row.name: row for row in await environments(client)}
+    await make_environment(client, "alpha")
+    await make_environment(client, "zulu")
+    others_of: dict[str, list[str]] = {
+        "ALONE": [],
+        "TWO": ["zulu", "alpha"],
+        "DEF": ["alpha", "production"],
+    }
+    for name, others in others_of.items():
+        made = await client.create(name, environment="staging")
+        for other in others:
+            await client.put(made.id, "x", environment=other)
+        await client.delete(made.id)
+    await delete_environment(client, listed["staging"].id)
+    rows = client.stand.database.rows(
+        "select s.name, e.name from secrets.secret s"
+        " join secrets.environment e on e.id = s.base_environment_id order by 1"
+    )
+    assert rows == [("DEF", "production"), ("TWO", "alpha")]
+    assert actions(client, "secret.purged") == ["secret.purged"]
+    assert count(client, "data_key") == count(client, "value_version") == 4
+    assert client.live_secrets() == 0
+
+
+async def test_a_certificate_that_moves_shows_no_facts_of_the_value_that_went(
+    client: Client,
+) -> None:
+    listed = {row.name: row for row in await environments(client)}
+    first, second = certificates.issue(dns=["old.test"]), certificates.issue(dns=["new.test"])
+    request = secrets_pb2.CreateCertificateRequest(
+        name="TLS", certificate_content=first.pem, environment="staging"
+    )
+    made = await client.call("CreateCertificate", request)
+    put = secrets_pb2.PutSecretValueRequest(
+        id=made.id, certificate_content=second.pem, environment="production"
+    )
+    await client.call("PutSecretValue", put)
+    await client.delete(made.id)
+    await delete_environment(client, listed["staging"].id)
+    client.stand.database.execute("update secrets.secret set deleted_at = null")
+    moved = await client.get(made.id)
+    assert (moved.base_environment, moved.value_version) == ("production", 1)
+    assert moved.metadata.expires_at.ToSeconds() == moved.expires_at.ToSeconds() > 0
+    assert not moved.metadata.dns_names
+    assert not moved.metadata.HasField("subject")
+    assert [warning.code for warning in moved.metadata.warnings] == ["unreadable_field"]
+
+
+async def test_another_tenants_environment_is_not_there(stand: Stand) -> None:
+    mine, theirs = stand.tenant("mine"), stand.tenant("theirs")
+    made = await make_environment(theirs, "staging")
+    for change in (
+        change_environment(mine, made.id, name="x"),
+        delete_environment(mine, made.id),
+        delete_environment(mine, "nonsense"),
+    ):
+        with refused("not_found"):
+            await change
+    assert [row.name for row in await environments(mine)] == ["production"]
+    assert len(await environments(theirs)) == 2
+
+
+async def test_there_is_a_bound_to_what_is_listed_at_once(stand: Stand) -> None:
+    client = stand.tenant()
+    await environments(client)
+    stand.database.execute(
+        "insert into secrets.environment (tenant_id, id, name, display_name)"
+        " select %s, gen_random_uuid(), 'e' || n, 'e' from generate_series(2, %s) n",
+        (client.tenant_id, MAX_ENVIRONMENTS),
+    )
+    with refused("plan_limit"):
+        await make_environment(client, "one-more")
+    assert len(await environments(client)) == MAX_ENVIRONMENTS
