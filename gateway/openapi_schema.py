@@ -55,7 +55,11 @@ class Schemas:
         schema = self._single(field, reply=reply)
         if field.is_repeated:
             schema = {"type": "array", "items": schema}
-        elif nullable and (field.has_presence or (not reply and field.message_type is not None)):
+        elif (
+            nullable
+            and not _never_null(field)
+            and (field.has_presence or (not reply and field.message_type is not None))
+        ):
             schema = _or_null(schema, leave=_omitted(field))
         if field.GetOptions().debug_redact and not reply:
             schema["writeOnly"] = True
@@ -117,6 +121,10 @@ def _limits(field: FieldDescriptor) -> Schema:
 
 def _required(field: FieldDescriptor) -> bool:
     return not (field.has_presence or field.is_repeated)
+
+
+def _never_null(field: FieldDescriptor) -> bool:
+    return bool(field.GetOptions().Extensions[policy_pb2.json_field].not_null)
 
 
 def _omitted(field: FieldDescriptor) -> bool:

@@ -278,6 +278,7 @@ class JsonField(_message.Message):
     MINIMUM_FIELD_NUMBER: _builtins.int
     MAXIMUM_FIELD_NUMBER: _builtins.int
     ONE_OF_FIELD_NUMBER: _builtins.int
+    NOT_NULL_FIELD_NUMBER: _builtins.int
     omit_if_absent: _builtins.bool
     """Leave the member out when it is absent (it belongs to another kind of row)."""
     http_header: _builtins.str
@@ -294,6 +295,8 @@ class JsonField(_message.Message):
     """The least number."""
     maximum: _builtins.int
     """The largest number."""
+    not_null: _builtins.bool
+    """Null is refused: where null clears, and this cannot be cleared."""
     @_builtins.property
     def one_of(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The texts there are."""
@@ -310,10 +313,11 @@ class JsonField(_message.Message):
         minimum: _builtins.int | None = ...,
         maximum: _builtins.int | None = ...,
         one_of: _abc.Iterable[_builtins.str] | None = ...,
+        not_null: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_max_length", b"_max_length", "_maximum", b"_maximum", "_min_length", b"_min_length", "_minimum", b"_minimum", "max_length", b"max_length", "maximum", b"maximum", "min_length", b"min_length", "minimum", b"minimum"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_length", b"_max_length", "_maximum", b"_maximum", "_min_length", b"_min_length", "_minimum", b"_minimum", "format", b"format", "http_header", b"http_header", "max_length", b"max_length", "maximum", b"maximum", "min_length", b"min_length", "minimum", b"minimum", "omit_if_absent", b"omit_if_absent", "one_of", b"one_of", "pattern", b"pattern"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_length", b"_max_length", "_maximum", b"_maximum", "_min_length", b"_min_length", "_minimum", b"_minimum", "format", b"format", "http_header", b"http_header", "max_length", b"max_length", "maximum", b"maximum", "min_length", b"min_length", "minimum", b"minimum", "not_null", b"not_null", "omit_if_absent", b"omit_if_absent", "one_of", b"one_of", "pattern", b"pattern"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_length: _TypeAlias = _typing.Literal["max_length"]  # noqa: Y015
     _WhichOneofArgType__max_length: _TypeAlias = _typing.Literal["_max_length", b"_max_length"]  # noqa: Y015
