@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from services.common.api_uses import UseRecorder
     from services.common.identity import ApiKeyIdentity
-    from services.common.rate_limits import RateLimiter, Taken
+    from services.common.rate_limits import Taken
+    from services.common.rate_windows import RateLimiter
 
 
 class ApiKeyMeter:
@@ -18,7 +19,7 @@ class ApiKeyMeter:
         self._limiter = limiter
 
     async def take(self, identity: ApiKeyIdentity) -> Taken | None:
-        """Note the call, also one that is refused; None: the key has no limit. Raises as `RateLimiter.take`."""
+        """Note the call, also a refused one; None: the key has no limit. Raises as `RateLimiter.take`."""
         self._uses.note(identity.tenant_id, identity.key_id)
         if identity.limit is None:
             return None

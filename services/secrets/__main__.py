@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING
 
 from coffer.secrets.v1 import secrets_pb2, secrets_pb2_grpc
 
+from services.common.api_uses import UseRecorder, recording
 from services.common.authentication import Authenticator
 from services.common.database import Database
 from services.common.idempotency.guard import Guard
+from services.common.metering import ApiKeyMeter
+from services.common.rate_limits import RateLimit
+from services.common.rate_windows import RateLimiter
 from services.common.rpc.channel import open_channel
 from services.common.rpc.server import RpcServer, Served, run, stop_on_signals
 from services.common.telemetry import Metrics
@@ -36,6 +40,8 @@ from services.secrets.service import SecretsService
 from services.secrets.settings import Settings
 from services.secrets.store import (
     PostgresAccesses,
+    PostgresAccounts,
+    PostgresApiKeys,
     PostgresAuditLogs,
     PostgresCollections,
     PostgresEnvironments,
@@ -46,6 +52,8 @@ from services.secrets.store import (
     PostgresStaleKeys,
     PostgresValues,
 )
+from services.secrets.tenancy.account import AccountView
+from services.secrets.tenancy.api_keys import ApiKeyRegistry
 from services.secrets.writing import Writer, write_places
 
 if TYPE_CHECKING:
@@ -90,6 +98,7 @@ async def serve(settings: Settings, certificates: Certificates, stop: asyncio.Ev
     creator = Creator(store, pool, observation)
     payloads = Payloads(certificates, settings.certificate_workers, observation)
     places = write_places()
+    uses = UseRecorder(database)
     changes = PostgresSecretChanges(database)
     stored_values = PostgresValues(database)
     writer = Writer(stored_values, pool, payloads, places)
@@ -108,6 +117,8 @@ async def serve(settings: Settings, certificates: Certificates, stop: asyncio.Ev
         ),
         environments=Environments(PostgresEnvironments(database), places),
         collections=Collections(PostgresCollections(database), places),
+        api_keys=ApiKeyRegistry(PostgresApiKeys(database), places),
+        account=AccountView(PostgresAccounts(database), uses),
         audit_logs=AuditLogs(PostgresAuditLogs(database)),
         accessor=Accessor(PostgresAccesses(database), kms, observation),
         rewrap_batch=RewrapBatch(PostgresStaleKeys(database), kms, observation),
@@ -123,7 +134,8 @@ async def serve(settings: Settings, certificates: Certificates, stop: asyncio.Ev
             secrets_pb2.DESCRIPTOR.services_by_name["SecretsService"],
             lambda to: secrets_pb2_grpc.add_SecretsServiceServicer_to_server(servicer, to),
         ),
-        authentication=Authenticator(database),
+        authentication=Authenticator(database, default_limit=_default_limit(settings)),
+        metering=ApiKeyMeter(uses, RateLimiter(database)),
         ready=ready,
         metrics=metrics,
         claims=Guard(database, NAME, settings.idempotency_key, count=metrics.copy),
@@ -132,7 +144,8 @@ async def serve(settings: Settings, certificates: Certificates, stop: asyncio.Ev
     await purge_database.open()
     purging = asyncio.create_task(purger.run(), name="purging")
     try:
-        await server.serve(stop)
+        async with recording(uses):
+            await server.serve(stop)
     finally:
         purging.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -141,6 +154,11 @@ async def serve(settings: Settings, certificates: Certificates, stop: asyncio.Ev
         await channel.close()
         await purge_database.close()
         await database.close()
+
+
+def _default_limit(settings: Settings) -> RateLimit | None:
+    calls = settings.rate_limit_per_minute
+    return RateLimit(calls) if calls else None
 
 
 if __name__ == "__main__":

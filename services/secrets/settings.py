@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from services.common.rate_limits import MAX_LIMIT
 from services.common.rpc.server import ServerSettings
 from services.common.settings import Reader
 
@@ -42,6 +43,8 @@ class Settings:
                                                                       told apart under it
     COFFER_SECRETS_DATA_KEY_STOCK             data keys     64        unused ones of a busy tenant at most,
                                                                       0 to 128
+    COFFER_SECRETS_RATE_LIMIT_PER_MINUTE      calls         0         of an API key without a limit of its
+                                                                      own, 0 (none) to 1000000
     ========================================= ============= ========= =====================================
     """
 
@@ -54,6 +57,7 @@ class Settings:
     idempotency_key: SecretBytes
     purge_database_url: str
     purge_seconds: float = DEFAULT_PURGE_SECONDS
+    rate_limit_per_minute: int = 0
 
     def __repr__(self) -> str:
         return f"Settings(kms_target={self.kms_target})"
@@ -82,6 +86,9 @@ class Settings:
             purge_database_url=reader.secret(f"{PREFIX}_PURGE_DATABASE_URL"),
             purge_seconds=reader.seconds(
                 f"{PREFIX}_PURGE_SECONDS", DEFAULT_PURGE_SECONDS, minimum=0.1, maximum=3600
+            ),
+            rate_limit_per_minute=reader.integer(
+                f"{PREFIX}_RATE_LIMIT_PER_MINUTE", 0, minimum=0, maximum=MAX_LIMIT
             ),
         )
         reader.finish()

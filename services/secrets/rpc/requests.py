@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
@@ -13,12 +12,12 @@ from services.secrets.changing import ChangeRequest
 from services.secrets.leases import RewrapOrder
 from services.secrets.listing import ListRequest
 from services.secrets.naming import is_environment_name, is_name, normalise, parse_id
+from services.secrets.rpc.members import optional_moment
 from services.secrets.versions import HistoryRequest, RestoreRequest
 
 if TYPE_CHECKING:
     from coffer.secrets.v1 import secrets_pb2, versions_pb2
     from google.protobuf.message import Message
-    from google.protobuf.timestamp_pb2 import Timestamp
 
     from services.common.errors import CofferError
     from services.common.identity import Call
@@ -80,7 +79,7 @@ def list_secrets(request: secrets_pb2.ListSecretsRequest) -> ListRequest:
         collection_id=_optional(request, "collection_id"),
         environment=_optional(request, "environment"),
         search=_optional(request, "search"),
-        expires_before=_time(request, "expires_before"),
+        expires_before=optional_moment(request, "expires_before"),
         cursor=_optional(request, "cursor"),
         limit=_optional(request, "limit"),
         deleted=request.deleted,
@@ -95,7 +94,7 @@ def update_secret(request: secrets_pb2.UpdateSecretRequest) -> ChangeRequest:
         name=_optional(request, "name"),
         description=_optional(request, "description"),
         collection_id=_optional(request, "collection_id"),
-        expires_at=_time(request, "expires_at"),
+        expires_at=optional_moment(request, "expires_at"),
         strict_expiry_enforcement=_optional(request, "strict_expiry_enforcement"),
     )
 
@@ -224,21 +223,10 @@ def _create(request: Any, payload: model.SentPayload) -> model.CreateRequest:
         description=_optional(request, "description"),
         environment=_optional(request, "environment"),
         collection_id=_optional(request, "collection_id"),
-        expires_at=_time(request, "expires_at"),
+        expires_at=optional_moment(request, "expires_at"),
         strict_expiry_enforcement=request.strict_expiry_enforcement,
     )
 
 
 def _optional(request: Message, field: str) -> Any:
     return getattr(request, field) if request.HasField(field) else None
-
-
-def _time(request: Message, field: str) -> datetime | None:
-    """A moment of the years 1 to 9999, which is what RFC 3339 can say."""
-    if not request.HasField(field):
-        return None
-    sent: Timestamp = getattr(request, field)
-    try:
-        return sent.ToDatetime(UTC)
-    except (ValueError, OverflowError):
-        raise ValidationError.of(field, "Must be a date and time of the years 1 to 9999.") from None

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from coffer.secrets.v1 import secrets_pb2_grpc
 
 from services.secrets.rpc.access import AccessRpcs
+from services.secrets.rpc.account import AccountRpcs
+from services.secrets.rpc.api_keys import ApiKeyRpcs
 from services.secrets.rpc.audit_logs import AuditLogRpcs
 from services.secrets.rpc.collections import CollectionRpcs
 from services.secrets.rpc.environments import EnvironmentRpcs
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from services.secrets.history import History
     from services.secrets.rewrap_batch import RewrapBatch
     from services.secrets.service import SecretsService
+    from services.secrets.tenancy.account import AccountView
+    from services.secrets.tenancy.api_keys import ApiKeyRegistry
     from services.secrets.writing import Writer
 
 
@@ -31,6 +35,8 @@ class SecretsServicer(
     ValueRpcs,
     EnvironmentRpcs,
     CollectionRpcs,
+    ApiKeyRpcs,
+    AccountRpcs,
     AuditLogRpcs,
     AccessRpcs,
     secrets_pb2_grpc.SecretsServiceServicer,
@@ -47,6 +53,8 @@ class SecretsServicer(
         history: History,
         environments: Environments,
         collections: Collections,
+        api_keys: ApiKeyRegistry,
+        account: AccountView,
         audit_logs: AuditLogs,
         accessor: Accessor,
         rewrap_batch: RewrapBatch,
@@ -55,5 +63,7 @@ class SecretsServicer(
         ValueRpcs.__init__(self, writer, history)
         EnvironmentRpcs.__init__(self, environments)
         CollectionRpcs.__init__(self, collections)
+        ApiKeyRpcs.__init__(self, api_keys)
+        AccountRpcs.__init__(self, account)
         AuditLogRpcs.__init__(self, audit_logs)
         AccessRpcs.__init__(self, accessor, rewrap_batch)

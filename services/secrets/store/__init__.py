@@ -1,16 +1,27 @@
 """The store on PostgreSQL: constant, prepared statements through psycopg, array-shaped where hot."""
 
 from services.secrets.store.accesses import PostgresAccesses
+from services.secrets.store.account import PostgresAccounts
+from services.secrets.store.api_keys import PostgresApiKeys
+from services.secrets.store.audit_logs import PostgresAuditLogs
+from services.secrets.store.changes import PostgresSecretChanges
 from services.secrets.store.collections import PostgresCollections
 from services.secrets.store.data_keys import PostgresStaleKeys
 from services.secrets.store.environments import PostgresEnvironments
+from services.secrets.store.overdue import PostgresOverdue, PostgresPurges
 from services.secrets.store.secrets import PostgresSecrets
 from services.secrets.store.values import PostgresValues
 
 __all__ = [
     "PostgresAccesses",
+    "PostgresAccounts",
+    "PostgresApiKeys",
+    "PostgresAuditLogs",
     "PostgresCollections",
     "PostgresEnvironments",
+    "PostgresOverdue",
+    "PostgresPurges",
+    "PostgresSecretChanges",
     "PostgresSecrets",
     "PostgresStaleKeys",
     "PostgresValues",

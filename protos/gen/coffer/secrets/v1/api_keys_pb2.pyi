@@ -6,6 +6,7 @@ API keys of a tenant."""
 from coffer.type.v1 import page_pb2 as _page_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -34,6 +35,10 @@ class ApiKey(_message.Message):
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     LAST_USED_AT_FIELD_NUMBER: _builtins.int
+    ACTIVE_FIELD_NUMBER: _builtins.int
+    KEY_TYPE_FIELD_NUMBER: _builtins.int
+    RATE_LIMIT_REQUESTS_FIELD_NUMBER: _builtins.int
+    RATE_LIMIT_WINDOW_SEC_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Its id, a UUID."""
     key_id: _builtins.str
@@ -42,6 +47,14 @@ class ApiKey(_message.Message):
     """Its first characters, to tell keys apart."""
     name: _builtins.str
     """What it is for."""
+    active: _builtins.bool
+    """Whether it can be used now: it is not revoked and has not ended."""
+    key_type: _builtins.str
+    """`test` for keys that begin with `tk_test_`, else `standard`."""
+    rate_limit_requests: _builtins.int
+    """Its own limit, in calls of a window; 0: it is never limited; null: the operator's setting holds."""
+    rate_limit_window_sec: _builtins.int
+    """The window of its own limit in seconds, null where it has none."""
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What it may do."""
@@ -69,12 +82,23 @@ class ApiKey(_message.Message):
         expires_at: _timestamp_pb2.Timestamp | None = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
         last_used_at: _timestamp_pb2.Timestamp | None = ...,
+        active: _builtins.bool = ...,
+        key_type: _builtins.str = ...,
+        rate_limit_requests: _builtins.int | None = ...,
+        rate_limit_window_sec: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "expires_at", b"expires_at", "last_used_at", b"last_used_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_rate_limit_requests", b"_rate_limit_requests", "_rate_limit_window_sec", b"_rate_limit_window_sec", "created_at", b"created_at", "expires_at", b"expires_at", "last_used_at", b"last_used_at", "rate_limit_requests", b"rate_limit_requests", "rate_limit_window_sec", b"rate_limit_window_sec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "expires_at", b"expires_at", "id", b"id", "key_id", b"key_id", "key_prefix", b"key_prefix", "last_used_at", b"last_used_at", "name", b"name", "scopes", b"scopes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rate_limit_requests", b"_rate_limit_requests", "_rate_limit_window_sec", b"_rate_limit_window_sec", "active", b"active", "created_at", b"created_at", "expires_at", b"expires_at", "id", b"id", "key_id", b"key_id", "key_prefix", b"key_prefix", "key_type", b"key_type", "last_used_at", b"last_used_at", "name", b"name", "rate_limit_requests", b"rate_limit_requests", "rate_limit_window_sec", b"rate_limit_window_sec", "scopes", b"scopes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__rate_limit_requests: _TypeAlias = _typing.Literal["rate_limit_requests"]  # noqa: Y015
+    _WhichOneofArgType__rate_limit_requests: _TypeAlias = _typing.Literal["_rate_limit_requests", b"_rate_limit_requests"]  # noqa: Y015
+    _WhichOneofReturnType__rate_limit_window_sec: _TypeAlias = _typing.Literal["rate_limit_window_sec"]  # noqa: Y015
+    _WhichOneofArgType__rate_limit_window_sec: _TypeAlias = _typing.Literal["_rate_limit_window_sec", b"_rate_limit_window_sec"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rate_limit_requests) -> _WhichOneofReturnType__rate_limit_requests | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rate_limit_window_sec) -> _WhichOneofReturnType__rate_limit_window_sec | None: ...
 
 Global___ApiKey: _TypeAlias = ApiKey  # noqa: Y015
 
@@ -92,6 +116,11 @@ class CreatedApiKey(_message.Message):
     SCOPES_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
+    ACTIVE_FIELD_NUMBER: _builtins.int
+    KEY_TYPE_FIELD_NUMBER: _builtins.int
+    RATE_LIMIT_REQUESTS_FIELD_NUMBER: _builtins.int
+    RATE_LIMIT_WINDOW_SEC_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Its id, a UUID."""
     key_id: _builtins.str
@@ -102,6 +131,16 @@ class CreatedApiKey(_message.Message):
     """The key: shown this once. Null where the reply of an earlier request is replayed."""
     name: _builtins.str
     """What it is for."""
+    active: _builtins.bool
+    """Whether it can be used now: it is not revoked and has not ended."""
+    key_type: _builtins.str
+    """`test` for keys that begin with `tk_test_`, else `standard`."""
+    rate_limit_requests: _builtins.int
+    """Its own limit, in calls of a window; 0: it is never limited; null: the operator's setting holds."""
+    rate_limit_window_sec: _builtins.int
+    """The window of its own limit in seconds, null where it has none."""
+    message: _builtins.str
+    """What to do with the key, in a sentence."""
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What it may do."""
@@ -125,14 +164,28 @@ class CreatedApiKey(_message.Message):
         scopes: _abc.Iterable[_builtins.str] | None = ...,
         expires_at: _timestamp_pb2.Timestamp | None = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
+        active: _builtins.bool = ...,
+        key_type: _builtins.str = ...,
+        rate_limit_requests: _builtins.int | None = ...,
+        rate_limit_window_sec: _builtins.int | None = ...,
+        message: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "api_key", b"api_key", "created_at", b"created_at", "expires_at", b"expires_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_rate_limit_requests", b"_rate_limit_requests", "_rate_limit_window_sec", b"_rate_limit_window_sec", "api_key", b"api_key", "created_at", b"created_at", "expires_at", b"expires_at", "rate_limit_requests", b"rate_limit_requests", "rate_limit_window_sec", b"rate_limit_window_sec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "api_key", b"api_key", "created_at", b"created_at", "expires_at", b"expires_at", "id", b"id", "key_id", b"key_id", "key_prefix", b"key_prefix", "name", b"name", "scopes", b"scopes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_rate_limit_requests", b"_rate_limit_requests", "_rate_limit_window_sec", b"_rate_limit_window_sec", "active", b"active", "api_key", b"api_key", "created_at", b"created_at", "expires_at", b"expires_at", "id", b"id", "key_id", b"key_id", "key_prefix", b"key_prefix", "key_type", b"key_type", "message", b"message", "name", b"name", "rate_limit_requests", b"rate_limit_requests", "rate_limit_window_sec", b"rate_limit_window_sec", "scopes", b"scopes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__api_key: _TypeAlias = _typing.Literal["api_key"]  # noqa: Y015
     _WhichOneofArgType__api_key: _TypeAlias = _typing.Literal["_api_key", b"_api_key"]  # noqa: Y015
+    _WhichOneofReturnType__rate_limit_requests: _TypeAlias = _typing.Literal["rate_limit_requests"]  # noqa: Y015
+    _WhichOneofArgType__rate_limit_requests: _TypeAlias = _typing.Literal["_rate_limit_requests", b"_rate_limit_requests"]  # noqa: Y015
+    _WhichOneofReturnType__rate_limit_window_sec: _TypeAlias = _typing.Literal["rate_limit_window_sec"]  # noqa: Y015
+    _WhichOneofArgType__rate_limit_window_sec: _TypeAlias = _typing.Literal["_rate_limit_window_sec", b"_rate_limit_window_sec"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__api_key) -> _WhichOneofReturnType__api_key | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rate_limit_requests) -> _WhichOneofReturnType__rate_limit_requests | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rate_limit_window_sec) -> _WhichOneofReturnType__rate_limit_window_sec | None: ...
 
 Global___CreatedApiKey: _TypeAlias = CreatedApiKey  # noqa: Y015
 
@@ -171,7 +224,7 @@ Global___ListApiKeysRequest: _TypeAlias = ListApiKeysRequest  # noqa: Y015
 
 @_typing.final
 class ListApiKeysResponse(_message.Message):
-    """A page of API keys; revoked ones are not in it."""
+    """A page of API keys, newest first. Revoked ones are not in it; those that have ended are."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -207,7 +260,7 @@ class GetApiKeyRequest(_message.Message):
 
     KEY_ID_FIELD_NUMBER: _builtins.int
     key_id: _builtins.str
-    """Its `key_id`."""
+    """Its `key_id`, or its `id`."""
     def __init__(
         self,
         *,
@@ -223,7 +276,9 @@ Global___GetApiKeyRequest: _TypeAlias = GetApiKeyRequest  # noqa: Y015
 
 @_typing.final
 class CreateApiKeyRequest(_message.Message):
-    """A new API key. Of the three that say when it ends at most one may be given; none: in 90 days."""
+    """A new API key. Of the three that say when it ends at most one may be given; none: in 90 days. It may
+    outlive the key that makes it, and is of the same kind, `live` or `test`.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -232,19 +287,34 @@ class CreateApiKeyRequest(_message.Message):
     EXPIRES_IN_DAYS_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     NEVER_EXPIRES_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    RATE_LIMIT_REQUESTS_FIELD_NUMBER: _builtins.int
+    RATE_LIMIT_WINDOW_SEC_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """What it is for, 1 to 200 characters."""
     expires_in_days: _builtins.int
     """It ends in so many days, 1 to 3,650."""
     never_expires: _builtins.bool
     """It never ends."""
+    rate_limit_requests: _builtins.int
+    """Its own limit in calls of a window, 1 to 1,000,000; no laxer than the caller's. Not given: the caller's
+    setting is its own too.
+    """
+    rate_limit_window_sec: _builtins.int
+    """The window of that limit in seconds, 1 to 86,400 (default 60)."""
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What it may do: none that the caller may not. Not given: all that the caller may."""
+        """What it may do: nothing that the caller may not, and one scope at least. Not given: all that the caller
+        may.
+        """
 
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
         """It ends at this time, which must be to come."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """The members that the body has, which tells `scopes: []` from no scopes. Filled by the gateway."""
 
     def __init__(
         self,
@@ -254,19 +324,30 @@ class CreateApiKeyRequest(_message.Message):
         expires_in_days: _builtins.int | None = ...,
         expires_at: _timestamp_pb2.Timestamp | None = ...,
         never_expires: _builtins.bool | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        rate_limit_requests: _builtins.int | None = ...,
+        rate_limit_window_sec: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_expires_in_days", b"_expires_in_days", "_never_expires", b"_never_expires", "expires_at", b"expires_at", "expires_in_days", b"expires_in_days", "never_expires", b"never_expires"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expires_in_days", b"_expires_in_days", "_never_expires", b"_never_expires", "_rate_limit_requests", b"_rate_limit_requests", "_rate_limit_window_sec", b"_rate_limit_window_sec", "expires_at", b"expires_at", "expires_in_days", b"expires_in_days", "never_expires", b"never_expires", "rate_limit_requests", b"rate_limit_requests", "rate_limit_window_sec", b"rate_limit_window_sec", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expires_in_days", b"_expires_in_days", "_never_expires", b"_never_expires", "expires_at", b"expires_at", "expires_in_days", b"expires_in_days", "name", b"name", "never_expires", b"never_expires", "scopes", b"scopes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expires_in_days", b"_expires_in_days", "_never_expires", b"_never_expires", "_rate_limit_requests", b"_rate_limit_requests", "_rate_limit_window_sec", b"_rate_limit_window_sec", "expires_at", b"expires_at", "expires_in_days", b"expires_in_days", "name", b"name", "never_expires", b"never_expires", "rate_limit_requests", b"rate_limit_requests", "rate_limit_window_sec", b"rate_limit_window_sec", "scopes", b"scopes", "update_mask", b"update_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__expires_in_days: _TypeAlias = _typing.Literal["expires_in_days"]  # noqa: Y015
     _WhichOneofArgType__expires_in_days: _TypeAlias = _typing.Literal["_expires_in_days", b"_expires_in_days"]  # noqa: Y015
     _WhichOneofReturnType__never_expires: _TypeAlias = _typing.Literal["never_expires"]  # noqa: Y015
     _WhichOneofArgType__never_expires: _TypeAlias = _typing.Literal["_never_expires", b"_never_expires"]  # noqa: Y015
+    _WhichOneofReturnType__rate_limit_requests: _TypeAlias = _typing.Literal["rate_limit_requests"]  # noqa: Y015
+    _WhichOneofArgType__rate_limit_requests: _TypeAlias = _typing.Literal["_rate_limit_requests", b"_rate_limit_requests"]  # noqa: Y015
+    _WhichOneofReturnType__rate_limit_window_sec: _TypeAlias = _typing.Literal["rate_limit_window_sec"]  # noqa: Y015
+    _WhichOneofArgType__rate_limit_window_sec: _TypeAlias = _typing.Literal["_rate_limit_window_sec", b"_rate_limit_window_sec"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__expires_in_days) -> _WhichOneofReturnType__expires_in_days | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__never_expires) -> _WhichOneofReturnType__never_expires | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rate_limit_requests) -> _WhichOneofReturnType__rate_limit_requests | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rate_limit_window_sec) -> _WhichOneofReturnType__rate_limit_window_sec | None: ...
 
 Global___CreateApiKeyRequest: _TypeAlias = CreateApiKeyRequest  # noqa: Y015
 
@@ -278,7 +359,7 @@ class RevokeApiKeyRequest(_message.Message):
 
     KEY_ID_FIELD_NUMBER: _builtins.int
     key_id: _builtins.str
-    """Its `key_id`."""
+    """Its `key_id`, or its `id`. It may be the caller's own."""
     def __init__(
         self,
         *,

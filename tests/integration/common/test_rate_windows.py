@@ -12,7 +12,8 @@ import pytest
 
 from services.common.database import Database
 from services.common.errors import UnavailableError
-from services.common.rate_limits import RateLimit, RateLimiter
+from services.common.rate_limits import RateLimit
+from services.common.rate_windows import RateLimiter
 from tests.fixtures.database import fresh_database
 
 if TYPE_CHECKING:

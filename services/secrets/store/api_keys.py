@@ -1,0 +1,155 @@
+"""API keys on PostgreSQL. Lock order: tenant (by the foreign key), key, audit head, as the command line's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
+
+from services.common import audit
+from services.common.idempotency import store as idempotency_store
+from services.secrets.tenancy.model import ApiKeyRow, MadeApiKey
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
+    from services.common import api_keys
+    from services.common.database import Connection, Database
+    from services.common.identity import Call
+    from services.secrets.paging import Paging
+    from services.secrets.tenancy.model import NewApiKey
+
+_ROW: Final = """
+select k.id, k.key_id, k.key_prefix, k.name, k.scopes, k.expires_at, k.created_at, k.last_used_at,
+    k.expires_at is null or k.expires_at > clock_timestamp(), k.rate_limit,
+    case when k.rate_limit > 0 then k.rate_window_seconds end
+from tenancy.api_key k
+where k.tenant_id = %(tenant)s and k.revoked_at is null
+"""
+_LIST: Final = f"""
+{_ROW} order by k.created_at desc, k.id desc limit %(per_page)s offset %(offset)s
+"""
+_COUNT: Final = """
+select count(*) from tenancy.api_key k where k.tenant_id = %(tenant)s and k.revoked_at is null
+"""
+_GET: Final = f"{_ROW} and (k.key_id = %(name)s or k.id::text = %(name)s)"
+# The maker's setting is the new key's where it has none of its own.
+_CREATE: Final = """
+insert into tenancy.api_key (tenant_id, id, key_id, key_prefix, sha256, name, scopes, expires_at,
+    rate_limit, rate_window_seconds)
+select %(tenant)s, %(id)s, %(key_id)s, %(prefix)s, %(sha256)s, %(name)s, %(scopes)s,
+    %(expires_at)s::timestamptz, coalesce(%(calls)s::integer, maker.rate_limit),
+    coalesce(%(seconds)s::integer, maker.rate_window_seconds)
+from tenancy.api_key maker
+where maker.tenant_id = %(tenant)s and maker.key_id = %(maker)s
+"""
+# After the insert, which locked the tenant: so no circle with the command line, which locks it first.
+_STILL_VALID: Final = """
+select from tenancy.api_key maker
+where maker.tenant_id = %(tenant)s and maker.key_id = %(maker)s and maker.revoked_at is null
+    and (maker.expires_at is null or maker.expires_at > clock_timestamp())
+for share
+"""
+_REVOKE: Final = """
+update tenancy.api_key k set revoked_at = clock_timestamp()
+where k.tenant_id = %(tenant)s and (k.key_id = %(name)s or k.id::text = %(name)s)
+    and k.revoked_at is null
+returning k.key_id, k.name
+"""
+
+
+class _MakerGoneError(Exception):
+    """Undoes the transaction."""
+
+
+class PostgresApiKeys:
+    """`tenancy.ports.ApiKeys`: each method is one transaction held to one tenant."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def list(self, tenant_id: UUID, asked: Paging) -> tuple[Sequence[ApiKeyRow], int]:
+        """As `ports.ApiKeys.list`."""
+        parameters = {"tenant": tenant_id, "per_page": asked.per_page, "offset": asked.offset}
+        async with self._database.tenant(tenant_id) as connection:
+            total = await (await connection.execute(_COUNT, parameters, prepare=True)).fetchone()
+            cursor = await connection.execute(_LIST, parameters, prepare=True)
+            rows = [_row(row) async for row in cursor]
+        return rows, total[0] if total else 0
+
+    async def get(self, tenant_id: UUID, name: str) -> ApiKeyRow | None:
+        """As `ports.ApiKeys.get`."""
+        async with self._database.tenant(tenant_id) as connection:
+            return await _get(connection, tenant_id, name)
+
+    async def create(
+        self, tenant_id: UUID, new: NewApiKey, key: api_keys.NewApiKey, call: Call
+    ) -> MadeApiKey | None:
+        """As `ports.ApiKeys.create`."""
+        parameters = _parameters(tenant_id, new, key, call)
+        try:
+            async with self._database.tenant(tenant_id) as connection:
+                await connection.execute(_CREATE, parameters, prepare=True)
+                if not (await connection.execute(_STILL_VALID, parameters, prepare=True)).rowcount:
+                    raise _MakerGoneError
+                row = await _get(connection, tenant_id, key.key_id)
+                if row is None:
+                    raise _MakerGoneError
+                made = MadeApiKey(row, key.token)
+                await idempotency_store.complete(connection, "secrets", tenant_id, [(call, made)])
+                event = audit.Event("api_key.created", "api_key", row.key_id, _details(new))
+                await audit.append(connection, tenant_id, call, [event])
+        except _MakerGoneError:
+            return None
+        return made
+
+    async def revoke(self, tenant_id: UUID, name: str, call: Call) -> bool:
+        """As `ports.ApiKeys.revoke`."""
+        parameters = {"tenant": tenant_id, "name": name}
+        async with self._database.tenant(tenant_id) as connection:
+            row = await (await connection.execute(_REVOKE, parameters, prepare=True)).fetchone()
+            if row is None:
+                return False
+            await idempotency_store.complete(connection, "secrets", tenant_id, [(call, True)])
+            event = audit.Event("api_key.revoked", "api_key", row[0], {"name": row[1]})
+            await audit.append(connection, tenant_id, call, [event])
+        return True
+
+
+def _parameters(
+    tenant_id: UUID, new: NewApiKey, key: api_keys.NewApiKey, call: Call
+) -> dict[str, object]:
+    limit = new.rate_limit
+    return {
+        "tenant": tenant_id,
+        "id": uuid4(),
+        "key_id": key.key_id,
+        "prefix": key.prefix,
+        "sha256": key.sha256,
+        "name": new.name,
+        "scopes": list(new.scopes),
+        "expires_at": new.expires_at,
+        "calls": limit.calls if limit else None,
+        "seconds": limit.seconds if limit else None,
+        "maker": call.api_key.key_id if call.api_key else None,
+    }
+
+
+def _details(new: NewApiKey) -> dict[str, object]:
+    ends = new.expires_at
+    return {
+        "name": new.name,
+        "scopes": list(new.scopes),
+        "expires_at": None if ends is None else ends.isoformat(timespec="milliseconds"),
+    }
+
+
+async def _get(connection: Connection, tenant_id: UUID, name: str) -> ApiKeyRow | None:
+    parameters = {"tenant": tenant_id, "name": name}
+    row = await (await connection.execute(_GET, parameters, prepare=True)).fetchone()
+    return None if row is None else _row(row)
+
+
+def _row(row: tuple[Any, ...]) -> ApiKeyRow:
+    found, key_id, prefix, name, scopes, *rest = row
+    return ApiKeyRow(found, key_id, prefix, name, tuple(scopes), *rest)
