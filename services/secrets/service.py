@@ -1,4 +1,4 @@
-"""The use cases of the secrets service."""
+"""Creating secrets, and looking at them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from services.common.errors import (
 )
 from services.secrets import sealing, values
 from services.secrets.environments import KnownEnvironments
+from services.secrets.listing import listing
 from services.secrets.missing import no_secret, path_id
 from services.secrets.model import NewSecret, Refused
 from services.secrets.values import Faults
@@ -25,29 +26,28 @@ if TYPE_CHECKING:
     from services.common.identity import Call
     from services.secrets.creating import Creator
     from services.secrets.data_keys import DataKeyPool
+    from services.secrets.listing import Listing, ListRequest, Page
     from services.secrets.model import (
         CreateRequest,
         Draft,
         Environment,
         EnvironmentValue,
-        Listing,
-        ListRequest,
-        Page,
         Payload,
         SecretRow,
     )
     from services.secrets.payloads import Payloads
     from services.secrets.ports import Secrets
-    from services.secrets.shares import Shares
 
 _KEY_TRIES: Final = 8
 """How often a rotation may come first before we give up."""
+_PLACE_TRIES: Final = 8
+"""How often the environment may be renamed, deleted or not be the default any more."""
 _KEY_PAUSE_SECONDS: Final = 0.02
 """One kms process hears of a rotation in another a moment later; each further try waits so much longer."""
 
 
 class SecretsService:
-    """What a tenant's client may do with its secrets. Every method acts for the call's tenant."""
+    """Creates, lists and shows. Every method acts for the call's tenant."""
 
     def __init__(
         self,
@@ -56,13 +56,11 @@ class SecretsService:
         pool: DataKeyPool,
         creator: Creator,
         payloads: Payloads,
-        places: Shares,
     ) -> None:
         self._store = store
         self._pool = pool
         self._creator = creator
         self._payloads = payloads
-        self._places = places
         self._environments = KnownEnvironments(store)
 
     async def create(self, call: Call, request: CreateRequest) -> SecretRow:
@@ -85,9 +83,9 @@ class SecretsService:
         return made
 
     async def list(self, call: Call, request: ListRequest) -> tuple[Page, Listing]:
-        """A page, and the checked question it answers. Raises validation_error."""
-        listing = values.listing(request)
-        return await self._store.list(call.tenant, listing), listing
+        """A page or a piece, and the checked question it answers. Raises validation_error."""
+        asked = listing(request)
+        return await self._store.list(call.tenant, asked), asked
 
     async def get(
         self, call: Call, secret_id: str
@@ -97,14 +95,6 @@ class SecretsService:
         if found is None:
             raise no_secret()
         return found
-
-    async def delete(self, call: Call, secret_id: str) -> None:
-        """Delete softly; the name is free at once. Raises not_found, unavailable."""
-        found = path_id(secret_id)
-        async with self._places.of(call.tenant):
-            deleted = await self._store.delete(call.tenant, found, call)
-        if not deleted:
-            raise no_secret()
 
     async def _place(self, tenant_id: UUID, draft: Draft, faults: Faults) -> Environment | None:
         """The environment to create in. An unknown collection is looked for only beside other
@@ -126,13 +116,16 @@ class SecretsService:
         self, call: Call, draft: Draft, payload: Payload, environment: Environment
     ) -> SecretRow | Refused:
         """Seal and write; begin again when what was sealed for or with is not there any more."""
-        made = await self._try_create(call, draft, payload, environment)
-        if made is Refused.NO_ENVIRONMENT:
+        for _ in range(_PLACE_TRIES):
+            made = await self._try_create(call, draft, payload, environment)
+            if made is not Refused.NO_ENVIRONMENT:
+                return made
             self._environments.forget(call.tenant)
             found = await self._environments.find(call.tenant, draft.environment)
-            if found is not None:
-                made = await self._try_create(call, draft, payload, found)
-        return made
+            if found is None:
+                return made
+            environment = found
+        raise UnavailableError("The tenant's environments are being changed.")
 
     async def _try_create(
         self, call: Call, draft: Draft, payload: Payload, environment: Environment

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import TYPE_CHECKING, Final, Literal, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from services.common.errors import UnsupportedTypeError, ValidationError
-from services.secrets.model import Draft, Listing
+from services.secrets.model import Draft
 from services.secrets.naming import is_environment_name, is_name, normalise, parse_id
-from services.secrets.paging import paging
 
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from services.secrets.model import CreateRequest, ListRequest, SecretType, SentPayload
+    from services.secrets.model import CreateRequest, SecretType, SentPayload
 
 MAX_VALUE_BYTES: Final = 64 * 1024
 MAX_DESCRIPTION: Final = 1024
-MAX_SEARCH: Final = 128
 
 STORED_AS_STRING: Final = ("api_key", "basic_auth", "custom")
 """Types that published clients send; they are stored as `string`."""
@@ -31,7 +29,6 @@ _CERTIFICATE_FIELDS: Final = (
     "passphrase",
     "certificate_type",
 )
-_SORTS: Final = ("name", "created_at", "base_environment", "expires_at")
 ORDERS: Final = ("asc", "desc")
 _TYPES: Final = ("string", "certificate")
 NO_ENVIRONMENT: Final = "There is no such environment."
@@ -85,13 +82,8 @@ def secret_type(request: CreateRequest, faults: Faults) -> SecretType:
 
 def draft(request: CreateRequest, kind: SecretType, faults: Faults) -> Draft:
     """What is in clear of a new secret. Use it only when there are no faults."""
-    name = normalise(request.name)
-    if not request.name:
-        faults.add("name", "Is required.")
-    elif not is_name(name):
-        faults.add("name", "Must be 1 to 128 of the characters A-Z, a-z, 0-9, `_`, `.` and `-`.")
     return Draft(
-        name=name,
+        name=name(request.name, faults),
         secret_type=kind,
         description=description(request.description, faults),
         environment=environment(request.environment, faults),
@@ -99,6 +91,16 @@ def draft(request: CreateRequest, kind: SecretType, faults: Faults) -> Draft:
         expires_at=request.expires_at,
         strict_expiry_enforcement=request.strict_expiry_enforcement,
     )
+
+
+def name(sent: str, faults: Faults) -> str:
+    """The name of a secret, normalised."""
+    found = normalise(sent)
+    if not sent:
+        faults.add("name", "Is required.")
+    elif not is_name(found):
+        faults.add("name", "Must be 1 to 128 of the characters A-Z, a-z, 0-9, `_`, `.` and `-`.")
+    return found
 
 
 def string_value(sent: SentPayload, faults: Faults) -> bytes:
@@ -130,33 +132,6 @@ def environment(name: str | None, faults: Faults) -> str | None:
     if name is not None and not is_environment_name(name):
         faults.add("environment", NO_ENVIRONMENT)
     return name
-
-
-def listing(request: ListRequest) -> Listing:
-    """A checked question for a page. Raises ValidationError."""
-    faults = Faults()
-    page = paging(request.page, request.per_page, faults)
-    sort = one_of("sort", request.sort, _SORTS, faults) or "name"
-    order = one_of("order", request.order, ORDERS, faults) or "asc"
-    kind = one_of("secret_type", request.secret_type, _TYPES, faults)
-    if request.search is not None and len(request.search) > MAX_SEARCH:
-        faults.add("search", f"Must be at most {MAX_SEARCH} characters.")
-    for field in ("search", "environment"):
-        if has_control(getattr(request, field) or ""):
-            faults.add(field, "Must not hold control characters.")
-    collection_id = optional_id("collection_id", request.collection_id, faults)
-    faults.raise_any()
-    return Listing(
-        page=page.page,
-        per_page=page.per_page,
-        sort=cast('Literal["name", "created_at", "base_environment", "expires_at"]', sort),
-        descending=order == "desc",
-        secret_type=cast("SecretType | None", kind),
-        collection_id=collection_id,
-        environment=request.environment,
-        search=request.search,
-        expires_before=request.expires_before,
-    )
 
 
 def one_of(field: str, sent: str | None, allowed: tuple[str, ...], faults: Faults) -> str | None:

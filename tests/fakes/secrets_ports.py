@@ -12,15 +12,14 @@ from uuid import UUID, uuid4
 from services.common.envelope import DATA_KEY_RECORD_BYTES
 from services.common.identity import Call, current_call
 from services.common.sensitive import SecretBytes
+from services.secrets.listing import Listing, Page
 from services.secrets.model import (
     DataKey,
     Environment,
     EnvironmentValue,
     KeyFault,
     KeySealed,
-    Listing,
     NewSecret,
-    Page,
     Refused,
     Rewrapped,
     SecretRow,
@@ -139,9 +138,6 @@ class MemorySecrets:
 
     async def list(self, tenant_id: UUID, listing: Listing) -> Page:
         return Page((), 0)
-
-    async def delete(self, tenant_id: UUID, secret_id: UUID, call: Call) -> bool:
-        return False
 
 
 class Watching:

@@ -12,6 +12,8 @@ from services.secrets.rpc import replies, requests
 from services.secrets.rpc.answering import answer
 
 if TYPE_CHECKING:
+    from services.secrets.changing import Changer
+    from services.secrets.deleting import Deleter
     from services.secrets.model import SecretRow
     from services.secrets.service import SecretsService
 
@@ -21,8 +23,10 @@ _CERTIFICATE = "certificate"
 class SecretRpcs:
     """Each is one use case. Policy has been enforced before it is called."""
 
-    def __init__(self, service: SecretsService) -> None:
+    def __init__(self, service: SecretsService, changer: Changer, deleter: Deleter) -> None:
         self._service = service
+        self._changer = changer
+        self._deleter = deleter
 
     async def CreateSecret(
         self, request: secrets_pb2.CreateSecretRequest, _context: Any
@@ -43,7 +47,7 @@ class SecretRpcs:
     async def ListSecrets(
         self, request: secrets_pb2.ListSecretsRequest, _context: Any
     ) -> secrets_pb2.ListSecretsResponse:
-        """A page of secrets."""
+        """A page of secrets, or a piece of the list."""
         page, listing = await self._service.list(current_call(), requests.list_secrets(request))
         return replies.listed(page, listing)
 
@@ -53,14 +57,27 @@ class SecretRpcs:
         """One secret."""
         return replies.detail(*await self._service.get(current_call(), request.id))
 
+    async def UpdateSecret(
+        self, request: secrets_pb2.UpdateSecretRequest, _context: Any
+    ) -> secrets_pb2.Secret:
+        """Change what is in clear."""
+        asked = requests.update_secret(request)
+        return await answer(lambda call: self._changer.change(call, asked), replies.secret)
+
     async def DeleteSecret(
         self, request: secrets_pb2.DeleteSecretRequest, _context: Any
     ) -> secrets_pb2.DeleteSecretResponse:
         """Delete softly."""
         return await answer(
-            lambda call: self._service.delete(call, request.id),
+            lambda call: self._deleter.delete(call, request.id),
             lambda _: secrets_pb2.DeleteSecretResponse(deleted=True),
         )
+
+    async def RestoreSecret(
+        self, request: secrets_pb2.RestoreSecretRequest, _context: Any
+    ) -> secrets_pb2.Secret:
+        """Undo a deletion."""
+        return await answer(lambda call: self._deleter.restore(call, request.id), replies.secret)
 
 
 def _created(row: SecretRow) -> secrets_pb2.CreateSecretResponse:

@@ -116,7 +116,7 @@ async def create(
 ) -> list[SecretRow | Refused]:
     """As `ports.Secrets.create`, in the transaction of `connection`, held to the tenant."""
     await hold_active(connection, tenant_id, key_version)
-    room = await _room(connection, tenant_id, len(secrets))
+    room = await room_left(connection, tenant_id, len(secrets))
     outcomes: list[SecretRow | Refused] = [Refused.PLAN_LIMIT] * len(secrets)
     tried = 0
     # More than one turn only where the limit is near and a name of the first ones was taken.
@@ -157,7 +157,7 @@ async def _unplaced(connection: Connection, tenant_id: UUID, secret: NewSecret) 
     return Refused.PLAN_LIMIT if has_collection else Refused.NO_COLLECTION
 
 
-async def _room(connection: Connection, tenant_id: UUID, wanted: int) -> int:
+async def room_left(connection: Connection, tenant_id: UUID, wanted: int) -> int:
     """How many more secrets the plan allows, at most `wanted`. Locks the tenant's usage row."""
     parameters = {"tenant": tenant_id}
     row = await (await connection.execute(_LOCK_USAGE, parameters, prepare=True)).fetchone()

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from services.secrets.store import creates, reads, updates
+from services.secrets.store import creates, lists, reads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
     from services.common.database import Database
-    from services.common.identity import Call
+    from services.secrets.listing import Listing, Page
     from services.secrets.model import (
         Environment,
         EnvironmentValue,
-        Listing,
         NewSecret,
-        Page,
         Refused,
         SecretRow,
     )
@@ -60,9 +58,4 @@ class PostgresSecrets:
     async def list(self, tenant_id: UUID, listing: Listing) -> Page:
         """As `ports.Secrets.list`."""
         async with self._database.tenant(tenant_id) as connection:
-            return await reads.list_(connection, tenant_id, listing)
-
-    async def delete(self, tenant_id: UUID, secret_id: UUID, call: Call) -> bool:
-        """As `ports.Secrets.delete`."""
-        async with self._database.tenant(tenant_id) as connection:
-            return await updates.delete(connection, tenant_id, secret_id, call)
+            return await lists.list_(connection, tenant_id, listing)

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-import psycopg
 import pytest
 from coffer.secrets.v1 import secrets_pb2
 from cryptography import x509
 
 from services.common.errors import CofferError
-from services.secrets.model import Listing
-from services.secrets.store import reads
 from tests.fakes import certificates, odd_certificates
 from tests.integration.secrets.certificates import (
     LATER,
@@ -32,9 +28,6 @@ from tests.integration.secrets.certificates import (
 from tests.integration.secrets.stand import outcomes
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
-    from tests.fixtures.database import TestDatabase
     from tests.integration.secrets.stand import Client, Stand
 
 
@@ -255,45 +248,3 @@ async def test_the_normal_form_is_erased_with_what_it_was_made_of(
     assert await outcomes([stand.access(client.tenant_id, name="TLS")]) == ["internal_error"]
     stand.database.execute("update secrets.data_key set wrapped = decode(repeat('00', 68), 'hex')")
     assert await outcomes([stand.access(client.tenant_id, name="TLS")]) == ["internal_error"]
-
-
-MANY = """
-do $$ declare t uuid := '{tenant}'; e uuid := gen_random_uuid();
-begin
-    insert into secrets.environment (tenant_id, id, name, display_name, is_default)
-    values (t, e, 'production', 'Production', true);
-    insert into secrets.secret (tenant_id, id, name, secret_type, base_environment_id, created_at,
-        updated_at, certificate_type, metadata)
-    select t, gen_random_uuid(), 'S' || n, 'certificate', e, now(), now(), 'pem',
-        jsonb_build_object('expires_at', now() + n * interval '1 day') from generate_series(1, 5000) n;
-end $$
-"""
-
-
-def test_those_to_renew_are_not_looked_for_among_all(database: TestDatabase) -> None:
-    tenant_id = database.create_tenant("acme")
-    database.execute(MANY.format(tenant=tenant_id))
-    for statement in ("select 1", "analyze"):
-        database.execute(statement)
-        plan = _plan_of_page(database.dsn("coffer_secrets"), tenant_id)
-        assert "secret_expiry" in plan
-        assert '"Sort"' not in plan
-
-
-def _plan_of_page(dsn: str, tenant_id: UUID) -> str:
-    listing = Listing(
-        page=1,
-        per_page=20,
-        sort="expires_at",
-        descending=False,
-        secret_type=None,
-        collection_id=None,
-        environment=None,
-        search=None,
-        expires_before=SOON,
-    )
-    _, query, parameters = reads.queries(tenant_id, listing)
-    with psycopg.connect(dsn) as connection:
-        connection.execute("select set_config('coffer.tenant_id', %s, true)", (str(tenant_id),))
-        cursor = connection.execute(f"explain (format json) {query}".encode(), parameters)
-        return json.dumps(cursor.fetchall())

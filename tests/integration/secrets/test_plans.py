@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from services.secrets.store import accesses, creates, data_keys, reads, updates
+from services.secrets.store import (
+    accesses,
+    changes,
+    creates,
+    data_keys,
+    overdue,
+    purges,
+    reads,
+    updates,
+    versions,
+)
 from tests.fixtures.database import fresh_database
 
 if TYPE_CHECKING:
@@ -25,8 +35,19 @@ STATEMENTS = {
     "room in the plan": creates._LOCK_USAGE,
     "create": creates._INSERT,
     "new value": updates._PUT,
-    "delete": updates._DELETE,
+    "change": changes._LOCK,
+    "name taken": changes._NAMED,
+    "delete": changes._DELETE,
+    "restore": changes._LOCK_DELETED,
+    "purge": overdue._TAKE,
+    "its keys": purges._LOCK_KEYS,
+    "its values": purges._ERASE,
     "standing": reads._STANDING,
+    "history": versions._HISTORY,
+    "its length": versions._COUNT,
+    "old value": versions._STORED,
+    "secret and environment": versions._LOCK,
+    "end of a value": versions._END,
     "environment": reads._ENVIRONMENT,
     "one secret": reads._GET,
     "its environments": reads._ENVIRONMENTS,
@@ -87,7 +108,7 @@ def test_no_hot_statement_reads_a_table_from_end_to_end(
         assert "tenant_id" in look["Index Cond"] or look["Relation Name"] == "plan", look
 
 
-@pytest.mark.parametrize("name", ["read a value", "create"])
+@pytest.mark.parametrize("name", ["read a value", "create", "old value", "history"])
 def test_each_look_up_of_a_value_names_the_whole_of_a_key(
     connection: psycopg.Connection[Any], name: str
 ) -> None:

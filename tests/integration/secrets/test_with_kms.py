@@ -48,6 +48,7 @@ async def processes(
         {
             "COFFER_SECRETS_IDEMPOTENCY_KEY_B64": base64.b64encode(os.urandom(32)).decode(),
             "COFFER_SECRETS_DATABASE_URL": database.dsn("coffer_secrets"),
+            "COFFER_SECRETS_PURGE_DATABASE_URL": database.dsn("coffer_secrets_purge"),
             "COFFER_SECRETS_KMS_TARGET": kms_target,
             "COFFER_SECRETS_CERTIFICATE_WORKERS": "1",
         },

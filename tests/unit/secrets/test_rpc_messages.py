@@ -63,6 +63,7 @@ ROW = SecretRow(
         "chain_length": 1,
         "warnings": [{"code": "expired", "message": "m"}],
     },
+    deleted_at=MOMENT,
 )
 
 

@@ -1,8 +1,42 @@
-"""Deleted secrets: found again, restored, purged."""
+"""Deleted secrets: found again, restored, purged; and lists that walk an index in every order.
+
+`coffer_secrets_purge` sees of all tenants which secrets are deleted and since when, nothing else. What it
+finds is removed by `coffer_secrets`, held to one tenant.
+
+The previous release may go on running: it only finds what expires before a moment more slowly.
+"""
+
+from services.common.migrations.ddl import as_owner
 
 revision = "0004"
 down_revision = "0003"
 
+# What never expires comes after all that does: one index serves the order and the filter.
+EXPIRY = """
+    case when expires_at is not null then expires_at
+        when certificate_expires_at is not null then certificate_expires_at
+        else 'infinity'::timestamptz end
+"""
+LIVE = "where deleted_at is null"
+DELETED = "where deleted_at is not null"
+
 
 def upgrade() -> None:
-    """Nothing yet."""
+    """Add to the schema `secrets`."""
+    as_owner(
+        "grant usage on schema secrets to coffer_secrets_purge",
+        "grant select (tenant_id, id, deleted_at) on secrets.secret to coffer_secrets_purge",
+        "create policy secrets_purge on secrets.secret for select to coffer_secrets_purge"
+        " using (deleted_at is not null)",
+        # The policy of the transaction's tenant is for every role: without this one it would show live rows.
+        "create policy secrets_purge_no_more on secrets.secret as restrictive to coffer_secrets_purge"
+        " using (deleted_at is not null)",
+        f"create index secret_overdue on secrets.secret (deleted_at, tenant_id, id) {DELETED}",
+        f"create index secret_deleted on secrets.secret (tenant_id, name, deleted_at) {DELETED}",
+        # A consumer that asks by name for one that was deleted is told so.
+        "create index secret_deleted_name on secrets.secret (tenant_id, name, deleted_at)"
+        f" {DELETED}",
+        f"create index secret_created on secrets.secret (tenant_id, created_at, id) {LIVE}",
+        f"create index secret_expires on secrets.secret (tenant_id, ({EXPIRY}), id) {LIVE}",
+        "drop index secrets.secret_expiry",
+    )

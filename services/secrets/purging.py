@@ -1,0 +1,101 @@
+"""Removing for ever what was deleted too long ago to be restored: values, data keys and all.
+
+Every process of the service looks now and then; what one has in hand the others pass over. What fails is
+left to the next turn, and does not keep a turn from the tenants that come after.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from services.common.defects import describe
+from services.common.errors import CofferError
+from services.common.identity import Call
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+    from uuid import UUID
+
+    from services.secrets.ports import Overdue, Purges
+
+LOOKED_FOR: Final = 500
+"""Overdue secrets that are found at a time, of any tenants."""
+AT_A_TIME: Final = 50
+"""Secrets that one transaction removes at most; fewer where they have many versions."""
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class OverdueSecret:
+    """A secret that was deleted too long ago to be restored."""
+
+    tenant_id: UUID
+    id: UUID
+    deleted_at: datetime
+
+
+class Purger:
+    """Purges every `every_seconds`, less or more by half, so that processes drift apart."""
+
+    def __init__(self, overdue: Overdue, store: Purges, *, every_seconds: float) -> None:
+        self._overdue = overdue
+        self._store = store
+        self._every = every_seconds
+
+    async def run(self) -> None:
+        """Purge until cancelled. An unreachable database is waited for."""
+        while True:
+            await asyncio.sleep(self._every * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
+            try:
+                await self.turn()
+            except CofferError as error:
+                _log.warning("purge_failed", code=error.code)
+            except Exception as error:  # noqa: BLE001 - what was deleted must not stay for ever
+                _log.error("purge_defect", **describe(error))
+
+    async def turn(self) -> int:
+        """Purge all that is overdue now; returns how many secrets are gone. Raises UnavailableError and
+        its like when nothing can be found."""
+        purged = 0
+        last: OverdueSecret | None = None
+        while found := await self._overdue.find(last, LOOKED_FOR):
+            for tenant_id, secret_ids in _by_tenant(found).items():
+                purged += await self._purge(tenant_id, secret_ids)
+            last = found[-1]
+        if purged:
+            _log.info("secrets_purged", secrets=purged)
+        return purged
+
+    async def _purge(self, tenant_id: UUID, secret_ids: list[UUID]) -> int:
+        purged = 0
+        while part := secret_ids[:AT_A_TIME]:
+            try:
+                done = await self._store.purge(tenant_id, part, Call.of_service("secrets"))
+            except CofferError as error:
+                _log.warning("purge_failed", tenant_id=str(tenant_id), code=error.code)
+                return purged
+            purged += done.purged
+            secret_ids = [*done.left, *secret_ids[AT_A_TIME:]]
+        return purged
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """How many secrets are gone, and which are `left`, there being too much for one transaction."""
+
+    purged: int
+    left: tuple[UUID, ...] = ()
+
+
+def _by_tenant(found: Iterable[OverdueSecret]) -> dict[UUID, list[UUID]]:
+    tenants: dict[UUID, list[UUID]] = {}
+    for secret in found:
+        tenants.setdefault(secret.tenant_id, []).append(secret.id)
+    return tenants

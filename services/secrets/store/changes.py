@@ -1,0 +1,182 @@
+"""Changing, deleting and restoring secrets. Lock order: usage row, secret, audit head.
+
+Whoever holds the usage row is alone in giving and freeing names of the tenant's live secrets: what was looked
+at stays so until the commit.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from services.common import audit
+from services.common.idempotency import store as idempotency_store
+from services.secrets.deleting import NotRestored
+from services.secrets.model import Refused
+from services.secrets.store import reads
+from services.secrets.store.creates import room_left
+from services.secrets.store.lists import RESTORABLE
+from services.secrets.store.usage import hold_usage
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from services.common.database import Connection, Database
+    from services.common.identity import Call
+    from services.secrets.changing import Change
+    from services.secrets.model import SecretRow
+
+_HAS_COLLECTION: Final = """
+select from secrets.collection where tenant_id = %(tenant)s and id = %(collection)s
+"""
+_LOCK: Final = """
+select s.name, s.description, s.collection_id, s.expires_at, s.strict_expiry_enforcement
+from secrets.secret s
+where s.tenant_id = %(tenant)s and s.id = %(secret)s and s.deleted_at is null for update
+"""
+_NAMED: Final = """
+select s.id from secrets.secret s
+where s.tenant_id = %(tenant)s and s.name = %(name)s and s.deleted_at is null
+"""
+_CHANGE: Final = """
+update secrets.secret s
+set name = %(name)s, description = %(description)s, collection_id = %(collection_id)s::uuid,
+    expires_at = %(expires_at)s::timestamptz,
+    strict_expiry_enforcement = %(strict_expiry_enforcement)s,
+    updated_at = date_trunc('milliseconds', clock_timestamp())
+where s.tenant_id = %(tenant)s and s.id = %(secret)s
+"""
+_DELETE: Final = """
+update secrets.secret s set deleted_at = clock_timestamp()
+where s.tenant_id = %(tenant)s and s.id = %(secret)s and s.deleted_at is null
+returning s.name
+"""
+_LOCK_DELETED: Final = f"""
+select s.name, s.deleted_at is null, s.{RESTORABLE} from secrets.secret s
+where s.tenant_id = %(tenant)s and s.id = %(secret)s for update
+"""  # noqa: S608 - a constant
+_RESTORE: Final = """
+update secrets.secret s set deleted_at = null
+where s.tenant_id = %(tenant)s and s.id = %(secret)s
+"""
+_COUNT: Final = """
+update secrets.usage set live_secrets = live_secrets + %(more)s where tenant_id = %(tenant)s
+"""
+
+
+class PostgresSecretChanges:
+    """`ports.SecretChanges`: each method is one transaction held to one tenant."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def has_collection(self, tenant_id: UUID, collection_id: UUID) -> bool:
+        """As `ports.SecretChanges.has_collection`."""
+        async with self._database.tenant(tenant_id) as connection:
+            return await _has_collection(connection, tenant_id, collection_id)
+
+    async def change(
+        self, tenant_id: UUID, secret_id: UUID, change: Change, call: Call
+    ) -> SecretRow | Refused | None:
+        """As `ports.SecretChanges.change`."""
+        async with self._database.tenant(tenant_id) as connection:
+            await hold_usage(connection, tenant_id)
+            return await _change(connection, tenant_id, secret_id, change, call)
+
+    async def delete(self, tenant_id: UUID, secret_id: UUID, call: Call) -> bool:
+        """As `ports.SecretChanges.delete`."""
+        async with self._database.tenant(tenant_id) as connection:
+            await hold_usage(connection, tenant_id)
+            return await _delete(connection, tenant_id, secret_id, call)
+
+    async def restore(
+        self, tenant_id: UUID, secret_id: UUID, call: Call
+    ) -> SecretRow | NotRestored:
+        """As `ports.SecretChanges.restore`."""
+        async with self._database.tenant(tenant_id) as connection:
+            allowed = await room_left(connection, tenant_id, 1)
+            return await _restore(connection, tenant_id, secret_id, call, has_room=allowed > 0)
+
+
+async def _change(
+    connection: Connection, tenant_id: UUID, secret_id: UUID, change: Change, call: Call
+) -> SecretRow | Refused | None:
+    parameters = {"tenant": tenant_id, "secret": secret_id}
+    found = await (await connection.execute(_LOCK, parameters, prepare=True)).fetchone()
+    if found is None:
+        return None
+    stored = dict(
+        zip(
+            ("name", "description", "collection_id", "expires_at", "strict_expiry_enforcement"),
+            found,
+            strict=True,
+        )
+    )
+    wanted = stored | dict(change.members)
+    collection = change.members.get("collection_id")
+    if collection and not await _has_collection(connection, tenant_id, collection):
+        return Refused.NO_COLLECTION
+    if wanted["name"] != stored["name"] and await _is_taken(connection, tenant_id, wanted["name"]):
+        return Refused.NAME_TAKEN
+    await connection.execute(_CHANGE, parameters | wanted, prepare=True)
+    details = {"name": wanted["name"], "changed": sorted(change.members)}
+    if wanted["name"] != stored["name"]:
+        details["renamed_from"] = stored["name"]
+    event = audit.Event("secret.updated", "secret", str(secret_id), details)
+    return await _shown(connection, tenant_id, secret_id, call, event)
+
+
+async def _delete(connection: Connection, tenant_id: UUID, secret_id: UUID, call: Call) -> bool:
+    parameters = {"tenant": tenant_id, "secret": secret_id}
+    row = await (await connection.execute(_DELETE, parameters, prepare=True)).fetchone()
+    if row is None:
+        return False
+    await connection.execute(_COUNT, {"tenant": tenant_id, "more": -1}, prepare=True)
+    await idempotency_store.complete(connection, "secrets", tenant_id, [(call, None)])
+    event = audit.Event("secret.deleted", "secret", str(secret_id), {"name": row[0]})
+    await audit.append(connection, tenant_id, call, [event])
+    return True
+
+
+async def _restore(
+    connection: Connection, tenant_id: UUID, secret_id: UUID, call: Call, *, has_room: bool
+) -> SecretRow | NotRestored:
+    parameters = {"tenant": tenant_id, "secret": secret_id}
+    found = await (await connection.execute(_LOCK_DELETED, parameters, prepare=True)).fetchone()
+    if found is None:
+        return NotRestored.NO_SECRET
+    name, is_live, is_restorable = found
+    if is_live:
+        return NotRestored.NOT_DELETED
+    if not is_restorable:
+        return NotRestored.NO_SECRET
+    if await _is_taken(connection, tenant_id, name):
+        return NotRestored.NAME_TAKEN
+    if not has_room:
+        return NotRestored.PLAN_LIMIT
+    await connection.execute(_RESTORE, parameters, prepare=True)
+    await connection.execute(_COUNT, {"tenant": tenant_id, "more": 1}, prepare=True)
+    event = audit.Event("secret.restored", "secret", str(secret_id), {"name": name})
+    return await _shown(connection, tenant_id, secret_id, call, event)
+
+
+async def _shown(
+    connection: Connection, tenant_id: UUID, secret_id: UUID, call: Call, event: audit.Event
+) -> SecretRow:
+    """The row as it is now, kept for the call's idempotency key, and the event."""
+    row = await reads.live_row(connection, tenant_id, secret_id)
+    assert row is not None
+    await idempotency_store.complete(connection, "secrets", tenant_id, [(call, row)])
+    await audit.append(connection, tenant_id, call, [event])
+    return row
+
+
+async def _has_collection(connection: Connection, tenant_id: UUID, collection_id: UUID) -> bool:
+    parameters = {"tenant": tenant_id, "collection": collection_id}
+    cursor = await connection.execute(_HAS_COLLECTION, parameters, prepare=True)
+    return await cursor.fetchone() is not None
+
+
+async def _is_taken(connection: Connection, tenant_id: UUID, name: str) -> bool:
+    parameters = {"tenant": tenant_id, "name": name}
+    cursor = await connection.execute(_NAMED, parameters, prepare=True)
+    return await cursor.fetchone() is not None
