@@ -2,42 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from typer.testing import CliRunner
 
-from cli.__main__ import application
 from tests.fakes.certificates import chain, issue, key_pem
 from tests.fakes.cli_gateway import Gateway
+from tests.fixtures.command_line import Coffer
 from tests.integration.cli.certificates import PASSPHRASE, POST, ROW, key_der
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from typer.testing import Result
-
     from tests.fakes.certificates import Chain
     from tests.fixtures.database import TestDatabase
-
-
-@dataclass
-class Coffer:
-    """Runs commands with these variables set."""
-
-    environ: dict[str, str]
-
-    def __call__(self, *arguments: str, stdin: str | bytes | None = None) -> Result:
-        return CliRunner().invoke(application(), list(arguments), input=stdin, env=self.environ)
-
-    def json(self, *arguments: str, stdin: str | bytes | None = None) -> Any:
-        """What a command that succeeds prints for scripts."""
-        result = self(*arguments, "--json", stdin=stdin)
-        assert result.exit_code == 0, result.output
-        return json.loads(result.stdout)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from tests.integration.cli.certificates import body_of
 
 if TYPE_CHECKING:
     from tests.fakes.cli_gateway import Gateway
-    from tests.integration.cli.conftest import Coffer
+    from tests.fixtures.command_line import Coffer
 
 
 @pytest.mark.parametrize("command", [("import-certificate", "TLS"), ("inspect",)])

@@ -16,7 +16,7 @@ from tests.integration.cli.certificates import COLLECTION, PASSPHRASE, POST, ROW
 if TYPE_CHECKING:
     from tests.fakes.certificates import Chain
     from tests.fakes.cli_gateway import Gateway
-    from tests.integration.cli.conftest import Coffer
+    from tests.fixtures.command_line import Coffer
 
 
 def test_a_file_is_sent_as_it_is_under_the_type_that_its_content_has(

@@ -26,7 +26,7 @@ from tests.fakes.certificates import Chain, issue, name
 from tests.integration.cli.certificates import PASSPHRASE
 
 if TYPE_CHECKING:
-    from tests.integration.cli.conftest import Coffer
+    from tests.fixtures.command_line import Coffer
 
 
 def test_a_certificate_comes_from_standard_input_too(storing: Coffer, made: Chain) -> None:

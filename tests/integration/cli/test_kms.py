@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.fakes.cli_gateway import Gateway
-    from tests.integration.cli.conftest import Coffer
+    from tests.fixtures.command_line import Coffer
 
 KMS = "/admin/tenant-kms"
 ARN = "arn:aws:kms:eu-west-1:111122223333:key/1"

@@ -13,8 +13,8 @@ from cli import tenancy
 from cli.exits import Exit
 
 if TYPE_CHECKING:
+    from tests.fixtures.command_line import Coffer
     from tests.fixtures.database import TestDatabase
-    from tests.integration.cli.conftest import Coffer
 
 
 def test_a_tenant_is_made_once_and_listed(registry: Coffer) -> None:

@@ -22,8 +22,8 @@ from cli.local.files import private_folder
 from cli.local.ports import PortReservations
 from tests.fakes.kms_stand import signing_key_pem
 from tests.fakes.platform_rows import opened_by, store_platform_keys
+from tests.fixtures.command_line import Coffer
 from tests.fixtures.eventually import eventually
-from tests.integration.cli.conftest import Coffer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

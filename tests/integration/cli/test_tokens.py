@@ -12,7 +12,7 @@ from cli.local.directory import DataDirectory
 from cli.local.issuer import AUDIENCE, ISSUER, DevelopmentIssuer
 from cli.local.keys import LocalKeys
 from services.common.tokens import TokenSettings, TokenVerifier
-from tests.integration.cli.conftest import Coffer
+from tests.fixtures.command_line import Coffer
 
 if TYPE_CHECKING:
     from pathlib import Path

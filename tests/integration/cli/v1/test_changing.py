@@ -14,7 +14,7 @@ from tests.integration.cli.certificates import PASSPHRASE
 if TYPE_CHECKING:
     from tests.fakes.certificates import Chain
     from tests.fakes.cli_gateway import Gateway
-    from tests.integration.cli.conftest import Coffer
+    from tests.fixtures.command_line import Coffer
 
 ROW = secret("DB_PASSWORD")
 PATH = f"/v1/secrets/{ROW['id']}"

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from typer.testing import CliRunner
 
-from cli.__main__ import application
 from tests.fakes.cli_gateway import page, secret
+from tests.fixtures.command_line import run
 
 if TYPE_CHECKING:
     from tests.fakes.cli_gateway import Gateway
-    from tests.integration.cli.conftest import Coffer
+    from tests.fixtures.command_line import Coffer
 
 
 def offered(coffer: Coffer, line: str) -> list[str]:
@@ -22,7 +21,7 @@ def offered(coffer: Coffer, line: str) -> list[str]:
         "COMP_WORDS": line,
         "COMP_CWORD": str(len(line.split(" ")) - 1),
     }
-    result = CliRunner().invoke(application(), [], env=coffer.environ | environ, prog_name="coffer")
+    result = run([], coffer.environ | environ)
     assert result.exit_code == 0
     assert result.stderr == ""
     return result.stdout.split()

@@ -11,7 +11,7 @@ from tests.fakes.cli_gateway import identifier, page
 
 if TYPE_CHECKING:
     from tests.fakes.cli_gateway import Gateway
-    from tests.integration.cli.conftest import Coffer
+    from tests.fixtures.command_line import Coffer
 
 ID = identifier(7)
 COLLECTION: dict[str, Any] = {

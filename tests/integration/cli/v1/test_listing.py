@@ -12,7 +12,7 @@ from tests.fakes.cli_gateway import identifier, page, refusal, secret
 
 if TYPE_CHECKING:
     from tests.fakes.cli_gateway import Gateway
-    from tests.integration.cli.conftest import Coffer
+    from tests.fixtures.command_line import Coffer
 
 LIST = "GET /v1/secrets"
 

@@ -11,7 +11,7 @@ from tests.fakes.cli_gateway import page, refusal, secret
 
 if TYPE_CHECKING:
     from tests.fakes.cli_gateway import Gateway
-    from tests.integration.cli.conftest import Coffer
+    from tests.fixtures.command_line import Coffer
 
 CANARY = "kan4rienvogel"
 ROW = secret("X")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 from typer.main import get_command
 
@@ -58,6 +60,7 @@ ALONE = {"secrets inspect"}
 """Commands that need no stack."""
 
 
+@functools.cache
 def commands() -> dict[str, tuple[str, set[str]]]:
     """Help text and options of every command."""
     found = {}
