@@ -58,7 +58,10 @@ class TenantRow:
 
 @dataclass(frozen=True, slots=True)
 class ApiKeyRow:
-    """An API key, without the key."""
+    """An API key, without the key.
+
+    `rate_limit` in calls of `rate_window_seconds`; 0: none; None: what the secrets service is set to.
+    """
 
     key_id: str
     key_prefix: str
@@ -67,6 +70,9 @@ class ApiKeyRow:
     expires_at: datetime | None
     revoked_at: datetime | None
     created_at: datetime
+    last_used_at: datetime | None
+    rate_limit: int | None
+    rate_window_seconds: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +129,8 @@ def list_api_keys(dsn: str, tenant_id: str) -> list[ApiKeyRow]:
     """A tenant's keys, newest first. Raises TenancyError when there is no such tenant."""
     with _of_tenant(dsn, tenant_id) as connection:
         rows = connection.execute(
-            "select key_id, key_prefix, name, scopes, expires_at, revoked_at, created_at"
+            "select key_id, key_prefix, name, scopes, expires_at, revoked_at, created_at,"
+            " last_used_at, rate_limit, rate_window_seconds"
             " from tenancy.api_key where tenant_id = %s order by created_at desc, id",
             (tenant_id,),
         ).fetchall()
@@ -136,10 +143,13 @@ def create_api_key(
     name: str,
     scopes: Sequence[str],
     expires: datetime | None = None,
+    *,
+    rate_limit: int | None = None,
 ) -> str:
     """Make an API key; returns the token, which is shown now and stored nowhere.
 
-    `expires` None: never. Raises TenancyError: no such tenant, unknown scope.
+    `expires` None: never. `rate_limit` as `limit_api_key`. Raises TenancyError: no such tenant, unknown
+    scope.
     """
     unknown = sorted(set(scopes) - set(api_keys.SCOPES))
     if unknown:
@@ -149,13 +159,54 @@ def create_api_key(
     with _of_tenant(dsn, tenant_id) as connection:
         connection.execute(
             "insert into tenancy.api_key"
-            " (tenant_id, id, key_id, key_prefix, sha256, name, scopes, expires_at)"
-            " values (%s, gen_random_uuid(), %s, %s, %s, %s, %s, %s)",
-            (tenant_id, new.key_id, new.prefix, new.sha256, name, list(scopes), expires),
+            " (tenant_id, id, key_id, key_prefix, sha256, name, scopes, expires_at, rate_limit)"
+            " values (%s, gen_random_uuid(), %s, %s, %s, %s, %s, %s, %s)",
+            (
+                tenant_id,
+                new.key_id,
+                new.prefix,
+                new.sha256,
+                name,
+                list(scopes),
+                expires,
+                rate_limit,
+            ),
         )
-        details = {"name": name, "scopes": sorted(scopes)}
+        ends = None if expires is None else expires.isoformat(timespec="milliseconds")
+        details = {"name": name, "scopes": sorted(scopes), "expires_at": ends}
         _append(connection, tenant_id, "api_key.created", "api_key", new.key_id, **details)
     return new.token
+
+
+def limit_api_key(dsn: str, tenant_id: str, key_id: str, rate_limit: int | None) -> None:
+    """Limit a key to `rate_limit` calls in 60 s from its next call on.
+
+    0: no limit; None: what the secrets service is set to. Raises TenancyError: no such tenant or key.
+    """
+    with _of_tenant(dsn, tenant_id) as connection:
+        changed = connection.execute(
+            "update tenancy.api_key set rate_limit = %s, rate_window_seconds = 60"
+            " where tenant_id = %s and key_id = %s and revoked_at is null",
+            (rate_limit, tenant_id, key_id),
+        ).rowcount
+        if not changed:
+            raise TenancyError(f"the tenant has no API key {key_id}, or it was revoked")
+        _append(connection, tenant_id, "api_key.limited", "api_key", key_id, rate_limit=rate_limit)
+
+
+def lift_rate_limits(dsn: str, tenant_id: str) -> None:
+    """Let what the secrets service is set to hold for none of a tenant's keys, nor for those that they make.
+
+    A key with a limit of its own keeps it. May be repeated. Raises TenancyError when there is no such tenant.
+    """
+    with _of_tenant(dsn, tenant_id) as connection:
+        rows = connection.execute(
+            "update tenancy.api_key set rate_limit = 0"
+            " where tenant_id = %s and rate_limit is null and revoked_at is null returning key_id",
+            (tenant_id,),
+        ).fetchall()
+        for (key_id,) in rows:
+            _append(connection, tenant_id, "api_key.limited", "api_key", key_id, rate_limit=0)
 
 
 def revoke_api_key(dsn: str, tenant_id: str, key_id: str) -> bool:
@@ -238,6 +289,18 @@ def delete_grant(dsn: str, tenant_id: str, grant_id: str) -> None:
         if row is None:
             raise TenancyError(f"the tenant has no grant {grant_id}")
         _append(connection, tenant_id, "grant.deleted", "grant", grant_id, consumer=row[0])
+
+
+@contextlib.contextmanager
+def reading(dsn: str, tenant_id: str) -> Iterator[Connection]:
+    """A transaction that reads what an existing tenant has. Raises TenancyError."""
+    with _transaction(dsn, _uuid(tenant_id, "a tenant's id")) as connection:
+        found = connection.execute(
+            "select 1 from tenancy.tenant where tenant_id = %s", (tenant_id,)
+        ).fetchone()
+        if found is None:
+            raise TenancyError(f"there is no tenant {tenant_id}")
+        yield connection
 
 
 @contextlib.contextmanager

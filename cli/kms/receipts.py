@@ -28,6 +28,8 @@ from cli.papers import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+__all__ = ["CannotCheckError", "Genuine", "NotGenuineError", "check_receipt", "verify"]
+
 TYPE: Final = "coffer-revocation-receipt"
 FORMAT: Final = "coffer/revocation-receipt/1"
 

@@ -1,8 +1,11 @@
 """Files of the data directory: private, complete or absent, never half-written."""
 
+import contextlib
 import os
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
@@ -15,11 +18,18 @@ def write_private(path: Path, content: bytes | str) -> None:
     machine does not leave an empty key file either. Raises OSError.
     """
     data = content.encode() if isinstance(content, str) else content
+    with private_stream(path) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def private_stream(path: Path) -> Iterator[BinaryIO]:
+    """Write `path` as `write_private` does, piece by piece; when the block raises there is no new file."""
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)

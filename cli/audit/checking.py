@@ -1,0 +1,134 @@
+"""`coffer audit check`: verify an export with no database, no service and no account."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003 - typer reads the annotations at run time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.audit.heads import SignedHead, verify_head
+from cli.audit.lines import MAX_LINE, BrokenError, Checked, check_lines
+from cli.commands import AsJson, fail, show_json
+from cli.exits import Exit
+from cli.papers import CannotCheckError, NotGenuineError, load_keys, read
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def check(
+    *,
+    file: Annotated[Path, typer.Argument(help="As `coffer audit export` wrote it.")],
+    keys: Annotated[
+        str | None,
+        typer.Option(
+            "--keys",
+            help="The platform's public keys, a JWKS, for signed heads: a file, or the URL of"
+            " /.well-known/coffer-signing-keys (https, or http on this machine).",
+            show_default=False,
+        ),
+    ] = None,
+    head: Annotated[
+        Path | None,
+        typer.Option(
+            "--head",
+            help="A signed head that was kept elsewhere, as `coffer audit head --json` gave it: the export"
+            " must have that very event. Needs --keys.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Verify an exported audit chain offline, and name the first broken link.
+
+    Proven by exit status 0: every event follows from the one before, up to the head; with --keys also that
+    the platform signed the head in the export, if there is one; with --head that nothing up to the kept
+    head was changed, added or cut off. NOT proven without --head: that nobody made all of it anew.
+
+    Example: coffer audit check acme-audit.jsonl --keys signing-keys.json --head kept-head.json
+
+    Exit status: 0 it holds, 1 it is broken or not genuine, 2 could not be checked: a file or the keys could
+    not be read.
+    """
+    try:
+        jwks = None if keys is None else load_keys(keys)
+        if head is not None and jwks is None:
+            raise CannotCheckError("--head needs --keys: the head is worth what its signature is")
+        kept = verify_head(read(head), jwks) if head is not None and jwks is not None else None
+        found = check_lines(_lines(file), wanted=() if kept is None else (kept.head.seq,))
+        signed = None
+        if found.signed_head is not None and jwks is not None:
+            signed = verify_head(found.signed_head, jwks)
+            _compare(found, signed, "the signed head in the export")
+        if kept is not None:
+            _compare(found, kept, "the kept head")
+    except BrokenError as error:
+        _fail_broken(error, as_json=as_json)
+    except NotGenuineError as error:
+        fail(f"NOT genuine: {error}", Exit.FAILED)
+    except CannotCheckError as error:
+        fail(f"could not be checked: {error}", Exit.USAGE)
+    _show(found, signed, kept, as_json=as_json)
+
+
+def _compare(found: Checked, signed: SignedHead, what: str) -> None:
+    """The export must have the event that was signed. Raises as `check` catches."""
+    seq = signed.head.seq
+    if signed.tenant_id != found.tenant_id:
+        raise NotGenuineError(f"{what} is of another tenant")
+    if seq > found.head.seq:
+        raise BrokenError(found.head.seq + 1, f"{what} is event {seq}, which is not there")
+    if seq == found.head.seq:
+        there = found.head.hash
+    elif seq == 0:
+        there = signed.head.hash
+    elif seq in found.seen:
+        there = found.seen[seq]
+    else:
+        raise CannotCheckError(f"{what} is event {seq}, and the export begins after it")
+    if there != signed.head.hash:
+        raise BrokenError(seq, f"{what} has another hash: the chain was made anew before it")
+
+
+def _lines(file: Path) -> Iterator[bytes]:
+    try:
+        with file.open("rb") as opened:
+            while line := opened.readline(MAX_LINE + 1):
+                if len(line) > MAX_LINE:
+                    raise CannotCheckError(f"{file} is no export: a line has more than 1 MiB")
+                yield line
+    except OSError as error:
+        raise CannotCheckError(f"{file} cannot be read ({type(error).__name__})") from None
+
+
+def _fail_broken(error: BrokenError, *, as_json: bool) -> None:
+    if as_json:
+        show_json({"ok": False, "first_broken": error.seq, "why": str(error)})
+    fail(f"the chain is BROKEN at event {error.seq}: {error}", Exit.FAILED)
+
+
+def _show(
+    found: Checked, signed: SignedHead | None, kept: SignedHead | None, *, as_json: bool
+) -> None:
+    if as_json:
+        show_json(
+            {
+                "ok": True,
+                "tenant_id": found.tenant_id,
+                "from": found.first,
+                "events": found.events,
+                "head": {"seq": found.head.seq, "hash": found.head.hash.hex()},
+                "signed_head_checked": signed is not None,
+                "kept_head_checked": kept is not None,
+            }
+        )
+        return
+    typer.echo(f"the chain holds: {found.events} events, from {found.first} to {found.head.seq}")
+    typer.echo(f"head  {found.head.hash.hex()}")
+    if signed is not None:
+        typer.echo(f"the platform signed this head at {signed.signed_at}")
+    elif found.signed_head is not None:
+        typer.echo("NOT checked: the signed head in the export (--keys)")
+    if kept is not None:
+        typer.echo(f"nothing up to the kept head, event {kept.head.seq}, was changed")
