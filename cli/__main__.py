@@ -2,7 +2,7 @@
 
 import typer
 
-from cli import apikeys, grants, kms, pki, rewraps, stored, tenants, tokens
+from cli import apikeys, audit, grants, kms, pki, rewraps, stored, tenants, tokens
 from cli.demo.command import demo
 from cli.migrate import migrate
 from cli.up import up
@@ -27,6 +27,7 @@ def application() -> typer.Typer:
     app.add_typer(apikeys.application(), name="apikey")
     app.add_typer(grants.application(), name="grant")
     app.add_typer(kms.application(), name="kms")
+    app.add_typer(audit.application(), name="audit")
     app.add_typer(rewraps.application(), name="rewraps")
     app.add_typer(stored.application(), name="secrets")
     app.add_typer(collections.application(), name="collections")
