@@ -102,6 +102,7 @@ class Store:
                 return False
             if await seals.unseal(connection, binding):
                 await self._announce(connection, Kind.UNSEALED, binding)
+                await _complete(connection, binding.tenant_id, call, None)
                 event = audit.Event("kms.unsealed", "kms_binding", str(binding.id))
                 await audit.append(connection, binding.tenant_id, call, [event])
         return True

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from coffer.kms.v1 import kms_pb2
 
 from services.common.errors import CofferError
-from tests.fakes.kms_life import connected, events, has_no_config, leases
+from tests.fakes.kms_life import connected, events, has_no_config, leases, seal
 from tests.fakes.kms_stand import called, onboarding, running_kms, struct
 
 if TYPE_CHECKING:
@@ -54,9 +54,12 @@ async def test_every_change_of_a_key_ring_replays_with_its_used_step_up_token(
     kms: KmsStand, cloud: Control
 ) -> None:
     tenant, customer = await connected(kms, cloud)
+    await seal(kms, cloud, tenant, customer)
+    await kms.cloud(cloud.enable, customer.key_arn)
     slug = kms.database.rows("select slug from tenancy.tenant where tenant_id = %s", (tenant,))
     body = struct(onboarding(customer))
     for rpc, request in (
+        ("UnsealTenant", kms_pb2.UnsealTenantRequest()),
         ("PutTenantKms", kms_pb2.PutTenantKmsRequest(body=body)),
         ("VerifyTenantKms", kms_pb2.VerifyTenantKmsRequest()),
         ("RotateMasterKey", kms_pb2.RotateMasterKeyRequest()),
