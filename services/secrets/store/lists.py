@@ -25,9 +25,9 @@ RESTORABLE: Final = f"deleted_at > now() - interval '{RESTORABLE_DAYS} days'"
 # What a secret expires by, as the index secret_expires has it. Not coalesce(): the planner takes that for
 # something that may leak, and row-level security then keeps it out of the index's conditions.
 _EXPIRY: Final = """
-    case when s.expires_at is not null then s.expires_at
+    (case when s.expires_at is not null then s.expires_at
         when s.certificate_expires_at is not null then s.certificate_expires_at
-        else 'infinity'::timestamptz end
+        else 'infinity'::timestamptz end)
 """
 _STATES: Final = {
     False: "s.tenant_id = %(tenant)s and s.deleted_at is null",
@@ -42,15 +42,20 @@ _FILTERS: Final = {
             where f.tenant_id = %(tenant)s and f.name = %(environment)s))""",
     # Not LIKE: nothing in the text is a pattern.
     "search": "strpos(s.name, %(search)s) > 0",
-    "expires_before": f"({_EXPIRY}) < %(expires_before)s",
+    "expires_before": f"{_EXPIRY} < %(expires_before)s and {_EXPIRY} > '-infinity'",
 }
 _KEYS: Final = {
     "name": ("s.name", "%(key)s::text"),
     "created_at": ("s.created_at", "%(key)s::timestamptz"),
     "base_environment": ('(e.name collate "C")', "%(key)s::text"),
-    "expires_at": (f"({_EXPIRY})", "%(key)s::timestamptz"),
+    "expires_at": (_EXPIRY, "%(key)s::timestamptz"),
 }
 """What each order sorts by, and the same of the row that a piece goes on after."""
+_ALWAYS: Final = {
+    "created_at": "s.created_at > '-infinity'",
+    "expires_at": f"{_EXPIRY} > '-infinity'",
+}
+"""Conditions of indexes that only lists are to use; every row meets them."""
 _LIVE_SECRETS: Final = """
 select coalesce((select live_secrets from secrets.usage where tenant_id = %(tenant)s), 0)
 """
@@ -81,9 +86,12 @@ def queries(tenant_id: UUID, listing: Listing) -> tuple[str | None, str, dict[st
         if field.name in _FILTERS and value is not None:
             parameters[field.name] = value
             where.append(_FILTERS[field.name])
+    counting = None if isinstance(listing.part, Piece) else _counting(filters, where)
+    if listing.sort in _ALWAYS:
+        where.append(_ALWAYS[listing.sort])
     key, after = _KEYS[listing.sort]
     direction, beyond = ("desc", "<") if listing.descending else ("asc", ">")
-    part, counting = listing.part, None
+    part = listing.part
     if isinstance(part, Piece):
         size, skipped = part.limit + 1, 0
         if part.after is not None:
@@ -91,7 +99,6 @@ def queries(tenant_id: UUID, listing: Listing) -> tuple[str | None, str, dict[st
             parameters |= {"key": part.after.key, "after": part.after.id}
     else:
         size, skipped = part.per_page, part.offset
-        counting = _counting(filters, where)
     # Constants of this module and two numbers; what the client sent is in the parameters. The numbers are
     # not: a plan for any limit would sort all that the tenant has. Such a statement's plan is not kept.
     base = BASE if listing.sort == "base_environment" else ""
