@@ -99,7 +99,8 @@ def _operation(
 
 def _is_needed(body: Schema, schemas: Schemas) -> bool:
     """An empty body counts as an empty object: it will do where no member is required."""
-    return "required" in schemas.components[body["$ref"].rpartition("/")[2]]
+    schema = schemas.components[body["$ref"].rpartition("/")[2]]
+    return "required" in schema or "minProperties" in schema
 
 
 def _tag(route: Route) -> str:
