@@ -140,7 +140,8 @@ class Accessor:
     async def _serve(
         self, tenant_id: UUID, questions: Sequence[Question]
     ) -> list[Answer | Exception]:
-        calls = [question.call for question in questions]
+        # A batch is one call with many questions.
+        calls = list({one.call.request_id: one.call for one in questions}.values())
         act_for(calls)
         self._observer.grouped("access", calls)
         group = _Group(tenant_id, questions, self._clock())

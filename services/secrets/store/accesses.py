@@ -46,14 +46,15 @@ left join lateral (select true as yes from tenancy.tenant t
     where t.tenant_id = %(tenant)b and t.status = 'active' limit 1) active on true
 left join lateral (select true as yes from tenancy.consumer_grant g
     where g.tenant_id = %(tenant)b and g.consumer = q.consumer limit 1) known on true
+left join lateral (select y.id from secrets.secret y
+    where y.tenant_id = %(tenant)b and y.name = q.name and y.deleted_at is null limit 1) named on true
+left join lateral (select y.id from secrets.secret y
+    where named.id is null and y.tenant_id = %(tenant)b and y.name = q.name
+      and y.deleted_at is not null order by y.deleted_at desc limit 1) gone on true
 left join lateral (select * from secrets.secret x
     where x.tenant_id = %(tenant)b and x.id = case
         when q.secret_id <> %(nil)b::uuid then q.secret_id
-        else coalesce((select y.id from secrets.secret y where y.tenant_id = %(tenant)b
-                  and y.name = q.name and y.deleted_at is null),
-              (select y.id from secrets.secret y where y.tenant_id = %(tenant)b
-                  and y.name = q.name and y.deleted_at is not null
-              order by y.deleted_at desc limit 1)) end limit 1) s on known.yes
+        when named.id is not null then named.id else gone.id end limit 1) s on known.yes
 left join lateral (select x.id, x.name, x.is_default from secrets.environment x
     where x.tenant_id = %(tenant)b and x.id = case
         when q.environment = '' then s.base_environment_id

@@ -39,8 +39,8 @@ order by v.value_version desc limit %(limit)b::bigint offset %(offset)b::bigint
 _STORED: Final = """
 select e.id, e.name, e.is_default, v.value_version, v.certificate_type, k.id, k.wrapped,
     k.key_version, v.value, v.content, v.private_key, v.passphrase, v.normal_form
-from (select x.id from secrets.secret x where x.tenant_id = %(tenant)b and x.id = %(secret)b
-    and x.deleted_at is null limit 1) s
+from (select x.id, x.deleted_at from secrets.secret x
+    where x.tenant_id = %(tenant)b and x.id = %(secret)b limit 1) s
 cross join lateral (select x.id, x.name, x.is_default from secrets.environment x
     where x.tenant_id = %(tenant)b and x.id = %(environment)b limit 1) e
 cross join lateral (select * from secrets.value_version x where x.tenant_id = %(tenant)b
@@ -48,6 +48,7 @@ cross join lateral (select * from secrets.value_version x where x.tenant_id = %(
     and x.value_version = %(version)b::bigint limit 1) v
 cross join lateral (select x.id, x.wrapped, x.key_version from secrets.data_key x
     where x.tenant_id = %(tenant)b and x.id = v.data_key_id limit 1) k
+where s.deleted_at is null
 """
 _LOCK: Final = """
 select s.name, e.id, e.id = s.base_environment_id
