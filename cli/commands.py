@@ -107,7 +107,11 @@ def show_json(value: object) -> None:
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
-    """Print for a person: a table, or a sentence when there are no rows. No cell is cut."""
+    """Print for a person: a table, or a sentence when there are no rows. No cell is cut.
+
+    What would not be seen as it is (control characters, text direction) is written out, as in `show_facts`:
+    strangers name certificates, colleagues name collections, and no name may rearrange a terminal.
+    """
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
@@ -136,8 +140,17 @@ def _cell(value: object) -> str:
     if isinstance(value, datetime):
         return _moment(value)
     if isinstance(value, list | tuple):
-        return ", ".join(str(part) for part in value) or "-"
-    return str(value)
+        return ", ".join(_visible(str(part)) for part in value) or "-"
+    return _visible(str(value))
+
+
+def _visible(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii")
+        for sign in text
+    )
 
 
 def _plain(value: object) -> Any:

@@ -58,29 +58,16 @@ def show_picture(
         typer.echo()
         show_table(
             ("in chain", "what", "subject", "issuer", "expires"),
-            [
-                (one.number, one.kind, plain(one.subject), plain(one.issuer), one.expires_at)
-                for one in chain
-            ],
+            [(one.number, one.kind, one.subject, one.issuer, one.expires_at) for one in chain],
             "no chain",
         )
     if metadata["warnings"]:
         typer.echo()
         show_table(
             ("warning", "what it means here"),
-            [(warning["code"], plain(warning["message"])) for warning in metadata["warnings"]],
+            [(warning["code"], warning["message"]) for warning in metadata["warnings"]],
             "no warnings",
         )
-
-
-def plain(text: str) -> str:
-    """The text with everything that would not be seen as it is (such as text direction) escaped.
-
-    A certificate is written by strangers, and what they name may not rearrange a terminal.
-    """
-    return "".join(
-        sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text
-    )
 
 
 def _facts(
@@ -88,12 +75,11 @@ def _facts(
 ) -> Iterator[tuple[str, object]]:
     yield "read as", certificate_type
     if metadata["chain_length"]:
-        yield "subject", _plain(metadata["subject"])
-        yield "issuer", _plain(metadata["issuer"])
+        yield "subject", metadata["subject"]
+        yield "issuer", metadata["issuer"]
         yield "valid from", metadata["not_before"]
         yield "expires", _with_days(metadata["expires_at"], now)
-        names = [*metadata["dns_names"], *metadata["ip_addresses"]]
-        yield "names", [plain(name) for name in names]
+        yield "names", [*metadata["dns_names"], *metadata["ip_addresses"]]
         yield "signature", metadata["signature_algorithm"]
         yield "serial number", metadata["serial_number"]
         yield "SHA-256", metadata["sha256_fingerprint"]
@@ -113,10 +99,6 @@ def _with_days(moment: str | None, now: datetime) -> str | None:
         return None
     days = (datetime.fromisoformat(moment) - now).days
     return f"{moment} ({f'in {days} days' if days >= 0 else 'expired'})"
-
-
-def _plain(text: str | None) -> str | None:
-    return None if text is None else plain(text)
 
 
 def _link(number: int, certificate: Certificate) -> Link:

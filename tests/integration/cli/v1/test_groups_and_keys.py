@@ -154,3 +154,13 @@ def test_a_key_that_was_lost_with_its_answer_is_no_success(
     assert result.exit_code == Exit.FAILED
     assert "revoke" in result.stderr
     assert "key_1" in result.stderr
+
+
+def test_what_others_wrote_cannot_steer_the_terminal(things: Coffer, gateway: Gateway) -> None:
+    odd = COLLECTION | {"name": "\x1b[2Jbill\u202eing", "description": "[red]\r\n"}
+    gateway.answers["GET /v1/collections"] = page(odd)
+    gateway.answers[f"GET /v1/collections/{ID}"] = (200, {"data": odd})
+    for command in (("list",), ("get", ID)):
+        shown = things("collections", *command).stdout
+        assert "\\x1b[2Jbill\\u202eing" in shown
+        assert "[red]\\r\\n" in shown

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -65,3 +69,31 @@ def test_a_value_that_is_too_large_is_not_sent(
     assert result.exit_code == Exit.FAILED
     assert "64 KiB" in result.stderr
     assert gateway.changes == []
+
+
+def test_a_terminal_does_not_show_what_is_typed(coffer: Coffer, gateway: Gateway) -> None:
+    """With the program as it is installed: a terminal is nothing that can be played."""
+    gateway.answers["POST /v1/secrets"] = (201, {"data": ROW})
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-P", "-m", "cli", "secrets", "create", "X"]
+    try:
+        with subprocess.Popen(
+            command,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+            env=os.environ | coffer.environ,
+        ) as process:
+            seen = b""
+            for question in (b"Value: ", b"Repeat for confirmation: ", b"stored in"):
+                while question not in seen:
+                    seen += os.read(ours, 1024)
+                os.write(ours, f"{CANARY}\n".encode())
+            process.wait(60)
+    finally:
+        os.close(theirs)
+        os.close(ours)
+    assert process.returncode == 0
+    assert CANARY.encode() not in seen
+    assert gateway.bodies == [{"name": "X", "value": CANARY}]
