@@ -12,7 +12,8 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from services.common.errors import CofferError, IdempotencyConflictError, UnavailableError
+from services.common.defects import describe
+from services.common.errors import IdempotencyConflictError, UnavailableError
 from services.common.idempotency.claim import Claim, Kept
 from services.common.idempotency.store import Rows
 
@@ -165,7 +166,8 @@ def _give_up_at(call: Call) -> float:
 
 @contextlib.contextmanager
 def _at_best() -> Iterator[None]:
+    """What goes wrong here must not take away what the work came to."""
     try:
         yield
-    except CofferError as error:
-        _log.warning("a claim of an idempotency key was not updated: %s", error.code)
+    except Exception as error:  # noqa: BLE001 - told, and the claim lapses by itself
+        _log.warning("a claim of an idempotency key was not updated: %s", describe(error))

@@ -384,3 +384,17 @@ def test_keys_mean_something_to_what_changes_and_to_nothing_else() -> None:
     }
     assert {"CreateSecret", "PutSecretValue", "DeleteSecret", "CreateApiKey"} <= covered
     assert not [name for name in covered if name.startswith(("List", "Get", "Access", "Rewrap"))]
+
+
+async def test_a_reply_that_cannot_be_kept_is_given_all_the_same(
+    shared: TestDatabase, tenant: UUID, sides: tuple[Side, Side]
+) -> None:
+    one, other = sides
+
+    async def lose_the_database(_call: Call) -> int:
+        await one.pool.close()
+        return 1
+
+    assert await one.ask(tenant, lose_the_database) == (1, False)
+    lapse(shared, tenant)
+    assert await other.ask(tenant, other.work(2)) == (2, False)
