@@ -10,7 +10,7 @@ from coffer.secrets.v1 import api_keys_pb2
 
 from services.common.api_keys import mode_of
 from services.common.identity import current_call
-from services.secrets.rpc.answering import answer
+from services.common.rpc.answering import answer
 from services.secrets.rpc.members import moment, optional, optional_moment
 from services.secrets.rpc.pages import page
 from services.secrets.tenancy.model import ApiKeyRequest

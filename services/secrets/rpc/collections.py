@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from coffer.secrets.v1 import collections_pb2
 
 from services.common.identity import current_call
+from services.common.rpc.answering import answer
 from services.secrets.collections import PATCHABLE
 from services.secrets.groups import CollectionRequest, CollectionsRequest
-from services.secrets.rpc.answering import answer
 from services.secrets.rpc.members import moment, optional
 from services.secrets.rpc.pages import page
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from coffer.secrets.v1 import environments_pb2
 
 from services.common.identity import current_call
+from services.common.rpc.answering import answer
 from services.secrets.environments import PATCHABLE
 from services.secrets.groups import DEFAULT_COLOR, EnvironmentRequest
-from services.secrets.rpc.answering import answer
 from services.secrets.rpc.members import moment, optional
 
 if TYPE_CHECKING:

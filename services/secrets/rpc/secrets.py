@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from coffer.secrets.v1 import secrets_pb2
 
 from services.common.identity import current_call
+from services.common.rpc.answering import answer
 from services.secrets.rpc import replies, requests
-from services.secrets.rpc.answering import answer
 
 if TYPE_CHECKING:
     from services.secrets.changing import Changer
