@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+import psycopg
 import pytest
 
 from services.common.database import Database
@@ -139,3 +140,16 @@ async def test_what_cannot_be_counted_is_refused(shared: TestDatabase) -> None:
         *(limiter.take(uuid4(), "key", RateLimit(1)) for _ in range(3)), return_exceptions=True
     )
     assert [type(one) for one in refused] == [UnavailableError] * 3
+
+
+def test_only_the_secrets_service_counts_and_records(shared: TestDatabase) -> None:
+    for role in ("coffer_kms", "coffer_rewrap", "coffer_cli"):
+        with psycopg.connect(shared.dsn(role)) as connection:
+            for statement in (
+                "select tenancy.take_calls('{}', '{}', '{}', '{}', '{}')",
+                "select tenancy.record_use('{}', '{}', '{}', '{}')",
+                "select tenancy.find_api_key_and_limit('')",
+            ):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    connection.execute(statement.encode())
+                connection.rollback()

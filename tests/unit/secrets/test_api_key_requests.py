@@ -171,7 +171,7 @@ async def test_a_key_is_of_its_makers_kind(registry: ApiKeyRegistry, mode: str) 
     ],
 )
 async def test_a_limited_key_makes_no_key_with_a_laxer_limit(
-    registry: ApiKeyRegistry, own: RateLimit | None, asked: dict[str, int], laxer: bool
+    registry: ApiKeyRegistry, own: RateLimit | None, asked: dict[str, Any], laxer: bool
 ) -> None:
     call = caller(limit=own)
     if laxer:
@@ -193,7 +193,7 @@ async def test_a_limited_key_makes_no_key_with_a_laxer_limit(
     ],
 )
 async def test_a_limit_that_is_none_is_refused(
-    registry: ApiKeyRegistry, asked: dict[str, int], field: str
+    registry: ApiKeyRegistry, asked: dict[str, Any], field: str
 ) -> None:
     assert await faults(registry, **asked) == {field}
 
