@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final
 
 from cli.api import ApiError
@@ -23,7 +24,9 @@ def secret_id(api: Api, which: str) -> str:
     if _ID.fullmatch(which):
         return which.lower()
     name = stored_name(which)
-    return _only(all_pages(api, SECRETS, search=name), name, "secret")
+    # Sorted by code point: past the name there is nothing to look for.
+    rows = takewhile(lambda row: row["name"] <= name, all_pages(api, SECRETS, search=name))
+    return _only(rows, name, "secret")
 
 
 def deleted_secret_id(api: Api, which: str) -> str:

@@ -66,7 +66,7 @@ def test_an_empty_or_unreadable_value_is_not_sent(
 def test_a_secret_is_found_by_its_whole_name_over_all_pages(
     coffer: Coffer, gateway: Gateway
 ) -> None:
-    near = ROW | {"name": "DB_PASSWORD_OLD", "id": "0"}
+    near = ROW | {"name": "A_DB_PASSWORD", "id": "0"}
     meta = {"total": 2, "page": 1, "per_page": 1, "total_pages": 2}
     gateway.answers["GET /v1/secrets"] = [
         (200, {"data": [near], "meta": meta}),
