@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from tests.fixtures.tenant_user import TenantUser
 
 COPIES = 12
+CHANGES = 16
+"""That one test makes, each sent twice but one."""
 REPLAYED = "idempotent-replayed"
 
 
@@ -67,3 +69,42 @@ def test_a_replayed_api_key_is_not_shown_again(tenant: TenantUser) -> None:
     first, second = (wire.data_of(send(), 201) for _ in range(2))
     assert first["api_key"].startswith("tk_live_")
     assert second == first | {"api_key": None, "message": second["message"]}
+
+
+def test_every_change_is_answered_again_as_it_was(tenant: TenantUser) -> None:
+    def twice(method: str, path: str, status: int = 200, **body: Any) -> Any:
+        key = {"idempotency-key": f"{method} {path} {body}"}
+        more = {"json": body} if body else {}
+        first, second = (tenant.call(method, path, headers=key, **more) for _ in range(2))
+        data = wire.data_of(first, status)
+        assert wire.data_of(second, status) == data, path
+        assert REPLAYED not in first.headers, path
+        assert second.headers[REPLAYED] == "true", path
+        for name in ("location", "etag"):
+            assert first.headers.get(name) == second.headers.get(name), path
+        return data
+
+    before = tenant.get("/v1/audit-logs")["meta"]["total"]
+    collection = twice("POST", "/v1/collections", 201, name="box")["id"]
+    twice("PATCH", f"/v1/collections/{collection}", description="of things")
+    environment = twice("POST", "/v1/environments", 201, name="staging")["id"]
+    twice("PATCH", f"/v1/environments/{environment}", color=None, description="before")
+    secret = twice("POST", "/v1/secrets", 201, name="one", value="1", collection_id=collection)[
+        "id"
+    ]
+    path = f"/v1/secrets/{secret}"
+    twice("PATCH", path, description="changed", expires_at=None)
+    twice("PUT", f"{path}/value", value="2")
+    twice("PUT", f"{path}/value", value="3", environment="staging")
+    assert twice("POST", f"{path}/versions/1/restore")["value_version"] == 3
+    twice("DELETE", f"{path}/environments/staging")
+    twice("DELETE", path)
+    twice("POST", f"{path}/restore")
+    twice("DELETE", f"/v1/environments/{environment}")
+    twice("DELETE", f"/v1/collections/{collection}")
+    made = wire.data_of(tenant.call("POST", "/v1/api-keys", json={"name": "two"}), 201)
+    twice("DELETE", f"/v1/api-keys/{made['key_id']}")
+    events = [row["action"] for row in tenant.get("/v1/audit-logs", per_page=100)["data"]]
+    done = events[: len(events) - before]
+    done.remove("kms.key.created")
+    assert len(done) == CHANGES, done
