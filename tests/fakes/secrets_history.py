@@ -92,6 +92,10 @@ class MemoryValues:
     async def remove(
         self, tenant_id: UUID, secret_id: UUID, environment: str, call: Call
     ) -> NotRemoved | None:
+        if secret_id != self.id:
+            return NotRemoved.NO_SECRET
+        if environment == "production":
+            return NotRemoved.IS_BASE
         if environment not in self.counters or environment in self.removed:
             return NotRemoved.NO_VALUE
         self.removed.add(environment)

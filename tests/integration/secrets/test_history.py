@@ -189,14 +189,14 @@ async def test_a_removed_value_is_gone_with_its_keys_and_counts_on(
     found = await stand.access(client.tenant_id, name="ONE", environment="staging")
     assert found.value == "third"
     # What somebody kept of the removed value does not open as the new one.
-    ((key_id, value, wrapped),) = kept
+    ((key_id, sealed, wrapped),) = kept
     stand.database.execute(
         "insert into secrets.data_key (tenant_id, id, key_version, wrapped) values (%s, %s, 1, %s)",
         (client.tenant_id, key_id, wrapped),
     )
     stand.database.execute(
         "update secrets.value_version set data_key_id = %s, value = %s where value_version = 3",
-        (key_id, value),
+        (key_id, sealed),
     )
     call = stand.access(client.tenant_id, name="ONE", environment="staging")
     assert await outcomes([call]) == ["internal_error"]
