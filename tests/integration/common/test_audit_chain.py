@@ -12,6 +12,7 @@ from services.common import audit
 from services.common.audit import Event, StoredEvent
 from services.common.database import Database
 from services.common.identity import Call
+from services.common.migrations.runner import LOGIN_ROLES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -91,6 +92,33 @@ async def test_not_even_the_superuser_changes_events_by_an_ordinary_statement(
     with pytest.raises(psycopg.errors.DatabaseError) as refusal:
         database.execute(statement)
     assert refusal.value.sqlstate == "CF004"
+
+
+async def test_no_role_of_ours_changes_events_nor_the_owner_of_the_table(
+    database: TestDatabase, kms_database: Database
+) -> None:
+    tenant = database.create_tenant("acme")
+    await append(kms_database, tenant, Event("a", "t"))
+    statements = (
+        "update audit.event set actor = 'x'",
+        "delete from audit.event",
+        "truncate audit.event",
+        "insert into audit.event select * from audit.event",
+    )
+    for role in (*LOGIN_ROLES, "coffer_owner", "coffer_functions"):
+        for statement in statements:
+            if role in {"coffer_owner", "coffer_functions"} and statement.startswith("insert"):
+                continue  # nobody logs in as these; the functions' owner inserts for all
+            with psycopg.connect(database.admin_dsn) as connection:
+                connection.execute(
+                    "select set_config('coffer.tenant_id', %s, true)", (str(tenant),)
+                )
+                connection.execute(f"set local role {role}".encode())
+                with pytest.raises(psycopg.errors.DatabaseError) as refusal:
+                    connection.execute(statement.encode())
+            refused = {"CF004", "42501"}  # by the trigger, or for want of the right
+            assert refusal.value.sqlstate in refused, f"{role}: {statement}"
+    assert len(chain(database, tenant)) == 1
 
 
 async def test_a_rolled_back_change_leaves_no_event(

@@ -231,6 +231,7 @@ async def test_a_tenant_whose_transaction_stays_open_makes_no_other_wait(
         assert len((await logs.events(call_of(quick), EVERY, None, None)).events) == 1
         assert (await logs.events(call_of(slow), EVERY, None, None)).events == []
         other.execute(setting, (str(slow),))
+        other.execute("set local lock_timeout = '100ms'")
         with pytest.raises(psycopg.errors.LockNotAvailable):
             other.execute(APPEND, (slow, "waits"))
 
