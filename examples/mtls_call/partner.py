@@ -1,0 +1,83 @@
+"""HTTPS calls to one partner, by a client certificate that is fetched from Coffer."""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+import time
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from coffer_client import CertificateSecret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from coffer_client import SyncCofferClient
+
+REFRESH_SECONDS: Final = 60.0
+TIMEOUT_SECONDS: Final = 10.0
+
+
+class Partner:
+    """Calls one host. The certificate's context is made anew only when there is a new version of it."""
+
+    def __init__(
+        self,
+        coffer: SyncCofferClient,
+        certificate: str,
+        url: str,
+        *,
+        ca_file: str | None = None,
+        refresh_seconds: float = REFRESH_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`ca_file` is the CA of the partner's server; by default those of the system."""
+        parts = urlsplit(url)
+        if parts.scheme != "https" or parts.hostname is None:
+            raise ValueError("the partner's URL must begin with https://")
+        self._host, self._port, self._path = parts.hostname, parts.port, parts.path or "/"
+        self._coffer = coffer
+        self._name = certificate
+        self._ca_file = ca_file
+        self._refresh_seconds = refresh_seconds
+        self._clock = clock
+        self._looked_at = float("-inf")
+        self._context: ssl.SSLContext | None = None
+        self.version = 0
+
+    def get(self) -> str:
+        """The body of a GET. Raises CofferClientError, OSError (ssl.SSLError too), HTTPException."""
+        context = self._refreshed()
+        try:
+            return self._get(context)
+        except ssl.SSLError:
+            # Perhaps the partner takes only the new certificate: look at once, and try that.
+            before, self._looked_at = self.version, float("-inf")
+            context = self._refreshed()
+            if self.version == before:
+                raise
+            return self._get(context)
+
+    def _refreshed(self) -> ssl.SSLContext:
+        """The context of the current version, looked at no longer than `refresh_seconds` ago."""
+        if self._context is None or self._clock() - self._looked_at >= self._refresh_seconds:
+            found = self._coffer.get(self._name)
+            if not isinstance(found, CertificateSecret):
+                raise TypeError(f"{self._name} is no certificate")
+            self._looked_at = self._clock()
+            if self._context is None or found.value_version != self.version:
+                self._context = found.ssl_context(ca_file=self._ca_file)
+                self.version = found.value_version
+        return self._context
+
+    def _get(self, context: ssl.SSLContext) -> str:
+        connection = http.client.HTTPSConnection(
+            self._host, self._port, context=context, timeout=TIMEOUT_SECONDS
+        )
+        try:
+            connection.request("GET", self._path)
+            answer = connection.getresponse()
+            return answer.read().decode()
+        finally:
+            connection.close()
