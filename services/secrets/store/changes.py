@@ -6,10 +6,12 @@ at stays so until the commit.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 from services.common import audit
 from services.common.idempotency import store as idempotency_store
+from services.secrets.changing import PATCHABLE
 from services.secrets.deleting import NotRestored
 from services.secrets.model import Refused
 from services.secrets.store import reads
@@ -28,11 +30,13 @@ if TYPE_CHECKING:
 _HAS_COLLECTION: Final = """
 select from secrets.collection where tenant_id = %(tenant)s and id = %(collection)s
 """
-_LOCK: Final = """
-select s.name, s.description, s.collection_id, s.expires_at, s.strict_expiry_enforcement
+# By the key alone, and whether it is deleted looked at afterwards: see `reads`.
+_LOCK: Final = f"""
+select s.name, s.description, s.collection_id, s.expires_at, s.strict_expiry_enforcement,
+    s.deleted_at is null, s.{RESTORABLE}
 from secrets.secret s
-where s.tenant_id = %(tenant)s and s.id = %(secret)s and s.deleted_at is null for update
-"""
+where s.tenant_id = %(tenant)s and s.id = %(secret)s for update
+"""  # noqa: S608 - a constant
 _NAMED: Final = """
 select s.id from secrets.secret s
 where s.tenant_id = %(tenant)s and s.name = %(name)s and s.deleted_at is null
@@ -47,13 +51,8 @@ where s.tenant_id = %(tenant)s and s.id = %(secret)s
 """
 _DELETE: Final = """
 update secrets.secret s set deleted_at = clock_timestamp()
-where s.tenant_id = %(tenant)s and s.id = %(secret)s and s.deleted_at is null
-returning s.name
+where s.tenant_id = %(tenant)s and s.id = %(secret)s
 """
-_LOCK_DELETED: Final = f"""
-select s.name, s.deleted_at is null, s.{RESTORABLE} from secrets.secret s
-where s.tenant_id = %(tenant)s and s.id = %(secret)s for update
-"""  # noqa: S608 - a constant
 _RESTORE: Final = """
 update secrets.secret s set deleted_at = null
 where s.tenant_id = %(tenant)s and s.id = %(secret)s
@@ -97,20 +96,36 @@ class PostgresSecretChanges:
             return await _restore(connection, tenant_id, secret_id, call, has_room=allowed > 0)
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A secret whose row is held; `members` are those of `PATCHABLE`, in that order."""
+
+    members: tuple[Any, ...]
+    is_live: bool
+    is_restorable: bool | None
+
+    @property
+    def name(self) -> str:
+        return str(self.members[0])
+
+
+async def _held(connection: Connection, tenant_id: UUID, secret_id: UUID) -> _Held | None:
+    parameters = {"tenant": tenant_id, "secret": secret_id}
+    row = await (await connection.execute(_LOCK, parameters, prepare=True)).fetchone()
+    if row is None:
+        return None
+    *members, is_live, is_restorable = row
+    return _Held(tuple(members), is_live, is_restorable)
+
+
 async def _change(
     connection: Connection, tenant_id: UUID, secret_id: UUID, change: Change, call: Call
 ) -> SecretRow | Refused | None:
-    parameters = {"tenant": tenant_id, "secret": secret_id}
-    found = await (await connection.execute(_LOCK, parameters, prepare=True)).fetchone()
-    if found is None:
+    held = await _held(connection, tenant_id, secret_id)
+    if held is None or not held.is_live:
         return None
-    stored = dict(
-        zip(
-            ("name", "description", "collection_id", "expires_at", "strict_expiry_enforcement"),
-            found,
-            strict=True,
-        )
-    )
+    parameters = {"tenant": tenant_id, "secret": secret_id}
+    stored = dict(zip(PATCHABLE, held.members, strict=True))
     wanted = stored | dict(change.members)
     collection = change.members.get("collection_id")
     if collection and not await _has_collection(connection, tenant_id, collection):
@@ -126,13 +141,14 @@ async def _change(
 
 
 async def _delete(connection: Connection, tenant_id: UUID, secret_id: UUID, call: Call) -> bool:
-    parameters = {"tenant": tenant_id, "secret": secret_id}
-    row = await (await connection.execute(_DELETE, parameters, prepare=True)).fetchone()
-    if row is None:
+    held = await _held(connection, tenant_id, secret_id)
+    if held is None or not held.is_live:
         return False
+    parameters = {"tenant": tenant_id, "secret": secret_id}
+    await connection.execute(_DELETE, parameters, prepare=True)
     await connection.execute(_COUNT, {"tenant": tenant_id, "more": -1}, prepare=True)
     await idempotency_store.complete(connection, "secrets", tenant_id, [(call, None)])
-    event = audit.Event("secret.deleted", "secret", str(secret_id), {"name": row[0]})
+    event = audit.Event("secret.deleted", "secret", str(secret_id), {"name": held.name})
     await audit.append(connection, tenant_id, call, [event])
     return True
 
@@ -140,22 +156,19 @@ async def _delete(connection: Connection, tenant_id: UUID, secret_id: UUID, call
 async def _restore(
     connection: Connection, tenant_id: UUID, secret_id: UUID, call: Call, *, has_room: bool
 ) -> SecretRow | NotRestored:
-    parameters = {"tenant": tenant_id, "secret": secret_id}
-    found = await (await connection.execute(_LOCK_DELETED, parameters, prepare=True)).fetchone()
-    if found is None:
-        return NotRestored.NO_SECRET
-    name, is_live, is_restorable = found
-    if is_live:
+    held = await _held(connection, tenant_id, secret_id)
+    if held is not None and held.is_live:
         return NotRestored.NOT_DELETED
-    if not is_restorable:
+    if held is None or not held.is_restorable:
         return NotRestored.NO_SECRET
-    if await _is_taken(connection, tenant_id, name):
+    if await _is_taken(connection, tenant_id, held.name):
         return NotRestored.NAME_TAKEN
     if not has_room:
         return NotRestored.PLAN_LIMIT
+    parameters = {"tenant": tenant_id, "secret": secret_id}
     await connection.execute(_RESTORE, parameters, prepare=True)
     await connection.execute(_COUNT, {"tenant": tenant_id, "more": 1}, prepare=True)
-    event = audit.Event("secret.restored", "secret", str(secret_id), {"name": name})
+    event = audit.Event("secret.restored", "secret", str(secret_id), {"name": held.name})
     return await _shown(connection, tenant_id, secret_id, call, event)
 
 

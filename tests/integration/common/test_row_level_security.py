@@ -146,6 +146,41 @@ def test_a_service_cannot_read_what_is_not_its_business(
         connection.execute(f"select * from {table}".encode())
 
 
+@pytest.mark.parametrize("with_tenant", [False, True])
+def test_the_purgers_login_sees_which_secrets_are_deleted_and_no_more(
+    database: TestDatabase, with_tenant: bool
+) -> None:
+    tenants = [database.create_tenant(slug) for slug in ("one", "two")]
+    for tenant in tenants:
+        environment(database, tenant)
+        for name, deleted in (("LIVE", "null"), ("GONE", "now()")):
+            database.execute(
+                "insert into secrets.secret (tenant_id, id, name, secret_type,"
+                " base_environment_id, created_at, updated_at, deleted_at)"
+                f" select tenant_id, gen_random_uuid(), '{name}', 'string', id, now(), now(),"
+                f" {deleted} from secrets.environment where tenant_id = %s",
+                (tenant,),
+            )
+    role = "coffer_secrets_purge"
+    with as_role(database, role, tenants[0] if with_tenant else None) as connection:
+        rows = connection.execute("select tenant_id, deleted_at from secrets.secret").fetchall()
+        assert {row[0] for row in rows} == set(tenants)  # type: ignore[index]
+        assert len(rows) == 2
+    for statement in (
+        "select name from secrets.secret",
+        "delete from secrets.secret",
+        "update secrets.secret set deleted_at = null",
+        "select from secrets.secret for update",
+        "select * from secrets.environment",
+        "select * from audit.event",
+    ):
+        with (
+            as_role(database, role, tenants[0]) as connection,
+            pytest.raises(psycopg.errors.InsufficientPrivilege),
+        ):
+            connection.execute(statement.encode())
+
+
 @pytest.mark.parametrize("role", SERVICE_ROLES)
 def test_events_are_appended_by_the_function_and_not_by_insert(
     database: TestDatabase, role: str

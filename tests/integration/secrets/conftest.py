@@ -110,6 +110,7 @@ async def started(
             "COFFER_SECRETS_IDEMPOTENCY_KEY_B64": base64.b64encode(os.urandom(32)).decode(),
             "COFFER_SECRETS_DATABASE_URL": database.dsn("coffer_secrets"),
             "COFFER_SECRETS_PURGE_DATABASE_URL": database.dsn("coffer_secrets_purge"),
+            "COFFER_SECRETS_PURGE_SECONDS": "0.2",
             "COFFER_SECRETS_KMS_TARGET": f"127.0.0.1:{port}",
             "COFFER_SECRETS_CERTIFICATE_WORKERS": "1",
         },

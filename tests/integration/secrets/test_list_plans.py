@@ -11,6 +11,7 @@ import pytest
 
 from services.secrets.listing import ListRequest, listing
 from services.secrets.store import lists
+from services.secrets.store.reads import row_of
 from tests.fixtures.database import fresh_database
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def test_a_piece_begins_where_the_one_before_ended(
     asked = ListRequest(sort=sort, order=order, cursor="")
     _, query, parameters = lists.queries(TENANT, listing(asked))
     row = connection.execute(query.encode(), parameters).fetchall()[-1]
-    cursor = listing(asked).next_cursor(lists.row_of(row))
+    cursor = listing(asked).next_cursor(row_of(row))
     nodes = part_of(connection, ListRequest(sort=sort, order=order, cursor=cursor))
     (walk,) = [node for node in nodes if node.get("Index Name") == INDEXES[sort]]
     assert walk["Index Cond"].count(" AND ") >= 1, walk

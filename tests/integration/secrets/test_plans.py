@@ -35,10 +35,9 @@ STATEMENTS = {
     "room in the plan": creates._LOCK_USAGE,
     "create": creates._INSERT,
     "new value": updates._PUT,
-    "change": changes._LOCK,
+    "hold a secret": changes._LOCK,
     "name taken": changes._NAMED,
     "delete": changes._DELETE,
-    "restore": changes._LOCK_DELETED,
     "purge": overdue._TAKE,
     "its keys": purges._LOCK_KEYS,
     "its values": purges._ERASE,
@@ -108,7 +107,10 @@ def test_no_hot_statement_reads_a_table_from_end_to_end(
         assert "tenant_id" in look["Index Cond"] or look["Relation Name"] == "plan", look
 
 
-@pytest.mark.parametrize("name", ["read a value", "create", "old value", "history"])
+@pytest.mark.parametrize(
+    "name",
+    ["read a value", "create", "old value", "history", "one secret", "hold a secret", "name taken"],
+)
 def test_each_look_up_of_a_value_names_the_whole_of_a_key(
     connection: psycopg.Connection[Any], name: str
 ) -> None:

@@ -12,8 +12,9 @@ from coffer.secrets.v1 import secrets_pb2
 
 from services.common.database import Database
 from services.common.errors import CofferError
+from services.common.identity import Call
 from services.secrets.leases import Moved, RewrapOrder
-from services.secrets.store import PostgresStaleKeys
+from services.secrets.store import PostgresPurges, PostgresStaleKeys
 from tests.integration.secrets.stand import answered, outcomes
 
 if TYPE_CHECKING:
@@ -232,3 +233,29 @@ async def test_a_search_among_many_moved_keys_looks_at_a_bounded_number(stand: S
     await database.close()
     assert [len(page.keys) for page in pages] == [0, 0, 0, 0, 1]
     assert [page.finished for page in pages] == [False, False, False, False, True]
+
+
+async def test_keys_that_were_purged_meanwhile_are_passed_over_and_counted(stand: Stand) -> None:
+    client, lease = await _rotated(stand, count=6)
+    database = Database(stand.database.dsn("coffer_secrets"), name="test", max_connections=2)
+    await database.open()
+    store = PostgresStaleKeys(database)
+    order = RewrapOrder(client.tenant_id, lease.id, 1, 0, 2, None, LAST, 100)
+    found = await store.stale(order)
+    ids = [UUID(secret.id) for secret in (await client.list(per_page=2)).secrets]
+    for secret_id in ids:
+        await client.delete(str(secret_id))
+    stand.database.execute(
+        "update secrets.secret set deleted_at = now() - interval '8 days' where id = any (%s)",
+        (ids,),
+    )
+    purges = PostgresPurges(database)
+    assert (await purges.purge(client.tenant_id, ids, Call.of_service("secrets"))).purged == 2
+    moved = [
+        Moved(key_id, wrapped, stand.kms.wrap(client.tenant_id, 2, key_id, bytes(32)))
+        for key_id, wrapped in found.keys
+    ]
+    outcome = await store.swap(order, moved, passed_over=0, failed=(), cursor=LAST, finished=True)
+    await database.close()
+    assert (outcome.done, outcome.skipped) == (4, 2)
+    assert _census(stand) == {2: 4}
