@@ -172,3 +172,37 @@ def test_role_passwords_that_are_wrong_are_refused_without_repeating_them(
 ) -> None:
     registry.environ["COFFER_ROLE_PASSWORDS"] = passwords
     assert registry("migrate").exit_code == Exit.USAGE
+
+
+def test_a_key_is_limited_at_its_making_and_later(registry: Coffer) -> None:
+    registry.json("tenant", "create", "acme")
+    of = ("--tenant", "acme")
+    for name, limit in (("own", "600"), ("free", "none"), ("usual", "default")):
+        registry("apikey", "create", *of, "--name", name, "--rate-limit", limit)
+    rows = {row["name"]: row for row in registry.json("apikey", "list", *of)}
+    assert {name: row["rate_limit"] for name, row in rows.items()} == {
+        "own": 600,
+        "free": 0,
+        "usual": None,
+    }
+    key_id = rows["own"]["key_id"]
+    for text, stored in (("5", 5), ("none", 0), ("default", None)):
+        assert registry("apikey", "limit", *of, key_id, "--rate-limit", text).exit_code == Exit.OK
+        found = {row["key_id"]: row for row in registry.json("apikey", "list", *of)}
+        assert found[key_id]["rate_limit"] == stored
+    for wrong in ("0", "1000001", "-1", "lots", "\u0663"):
+        assert registry("apikey", "limit", *of, key_id, "--rate-limit", wrong).exit_code != Exit.OK
+    unknown = registry("apikey", "limit", *of, "key_0", "--rate-limit", "5")
+    assert unknown.exit_code == Exit.REFUSED
+
+
+def test_lifting_limits_spares_those_that_a_key_has_of_its_own(database: TestDatabase) -> None:
+    tenant = str(database.create_tenant("demo"))
+    for name, limit in (("usual", None), ("own", 5), ("free", 0)):
+        tenancy.create_api_key(database.admin_dsn, tenant, name, ["audit:read"], rate_limit=limit)
+    for _ in range(2):
+        tenancy.lift_rate_limits(database.admin_dsn, tenant)
+    rows = {row.name: row.rate_limit for row in tenancy.list_api_keys(database.admin_dsn, tenant)}
+    assert rows == {"usual": 0, "own": 5, "free": 0}
+    limited = "select count(*) from audit.event where action = 'api_key.limited'"
+    assert database.rows(limited) == [(1,)]
