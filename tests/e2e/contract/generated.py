@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     negative_data_rejection,
@@ -22,7 +23,7 @@ from schemathesis.specs.openapi.checks import (
 from gateway.pages import OPENAPI_FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     import httpx
     from schemathesis import APIOperation, Case
@@ -75,7 +76,8 @@ BEYOND_A_SCHEMA: dict[str, set[str]] = {
     "CreateCollection": {"name"},
     "UpdateCollection": {"name"},
     "CreateEnvironment": {"display_name"},
-    "UpdateEnvironment": {"display_name"},
+    # The default one stays it until another is.
+    "UpdateEnvironment": {"display_name", "is_default"},
     # At most one of the three that say when it ends, and in time; no more than the caller has.
     "CreateApiKey": {
         "name", "expires_in_days", "expires_at", "never_expires", "scopes", "rate_limit_requests",
@@ -88,15 +90,16 @@ what is stored. Every other 400 to a request that fits is a rule that openapi.js
 
 def operations() -> dict[str, APIOperation[Any, Any, Any, Any]]:
     """Every operation by its id. Replies may hold no member that is not documented: in this copy alone,
-    for clients must let new ones pass."""
+    because clients must let new ones pass.
+    """
     config = schemathesis.Config()
     default = config.projects.default
     default.generation.with_security_parameters = False  # the tests bring credentials
     rejection = default.checks.negative_data_rejection
-    # A tag that cannot be of any version: the condition fails. A key or a name that is free text in JSON.
+    # If-Match with what is a number, but of no version that can be: the condition fails.
     rejection.expected_statuses = [*rejection.expected_statuses, "412"]
     schema = schemathesis.openapi.from_dict(_closed(DOCUMENT), config=config)
-    found = (result.ok() for result in schema.get_all_operations())
+    found = [result.ok() for result in schema.get_all_operations() if isinstance(result, Ok)]
     return {operation.definition.raw["operationId"]: operation for operation in found}
 
 
@@ -124,26 +127,28 @@ class Generated:
         mode: GenerationMode,
         *,
         examples: int,
-        headers: Callable[[], dict[str, str]],
+        credentials: Sequence[Callable[[], dict[str, str]]],
         known: Mapping[str, str],
         judge: Callable[[httpx.Response], None] | None = None,
     ) -> None:
         """So many requests that fit the schema, or that do not; half of the former about `known` things.
+        Each is sent with each of the `credentials`, which are headers made anew every time.
 
         Raises what schemathesis finds wrong with an answer, or what `judge` does.
         """
 
-        def one(case: Case, about_known: bool) -> None:
+        def one(case: Case[Any], about_known: bool) -> None:
             if about_known and mode is VALID:
                 names = known.keys() & case.path_parameters.keys()
                 case.path_parameters.update({name: known[name] for name in names})
-            answer = self._answer(case, headers())
-            case.validate_response(answer, checks=CHECKS)
-            self._headers_are_documented(answer)
-            if mode is VALID:
-                self._refused_for_what_is_documented(answer)
-            if judge is not None:
-                judge(answer)
+            for headers in credentials:
+                answer = self._answer(case, headers())
+                case.validate_response(answer, checks=CHECKS)
+                self._headers_are_documented(answer)
+                if mode is VALID:
+                    self._refused_for_what_is_documented(answer)
+                if judge is not None:
+                    judge(answer)
 
         cases = self.operation.as_strategy(generation_mode=mode)
         run = settings(
@@ -160,7 +165,7 @@ class Generated:
             # What has no parameters, or takes any text, cannot be asked wrongly.
             assert mode is INVALID, self.id
 
-    def _answer(self, case: Case, headers: dict[str, str]) -> httpx.Response:
+    def _answer(self, case: Case[Any], headers: dict[str, str]) -> httpx.Response:
         sent = case.as_transport_kwargs(base_url=str(self._client.base_url), headers=headers)
         request = self._client.build_request(
             sent["method"],

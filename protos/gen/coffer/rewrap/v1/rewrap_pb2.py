@@ -27,7 +27,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63offer/rewrap/v1/rewrap.proto\x12\x10\x63offer.rewrap.v1\x1a\x1b\x63offer/type/v1/policy.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xde\x01\n\x12ListRewrapsRequest\x12\x66\n\x05state\x18\x01 \x01(\tBR\xda\xf3\x18NJ\x08\x65nqueuedJ\x07runningJ\x06pausedJ\x07waitingJ\tcompletedJ\x06\x66\x61iledJ\nsupersededJ\tcancelledH\x00\x88\x01\x01\x12\x1f\n\x04page\x18\x02 \x01(\x03\x42\x0c\xda\xf3\x18\x08\x38\x01@\x80\x94\xeb\xdc\x03H\x01\x88\x01\x01\x12\x1f\n\x08per_page\x18\x03 \x01(\x03\x42\x08\xda\xf3\x18\x04\x38\x01@dH\x02\x88\x01\x01\x42\x08\n\x06_stateB\x07\n\x05_pageB\x0b\n\t_per_page\"\x89\x01\n\x13ListRewrapsResponse\x12.\n\x07rewraps\x18\x01 \x03(\x0b\x32\x1d.coffer.rewrap.v1.RewrapLease\x12\r\n\x05total\x18\x02 \x01(\x03\x12\x0c\n\x04page\x18\x03 \x01(\x03\x12\x10\n\x08per_page\x18\x04 \x01(\x03\x12\x13\n\x0btotal_pages\x18\x05 \x01(\x03\"&\n\x10GetRewrapRequest\x12\x12\n\x02id\x18\x01 \x01(\x03\x42\x06\xda\xf3\x18\x02\x38\x01\"\xec\x03\n\x0bRewrapLease\x12\n\n\x02id\x18\x01 \x01(\x03\x12\r\n\x05state\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x16\n\x0etarget_version\x18\x04 \x01(\x03\x12\x12\n\x05total\x18\x05 \x01(\x03H\x00\x88\x01\x01\x12\x0c\n\x04\x64one\x18\x06 \x01(\x03\x12\x0f\n\x07skipped\x18\x07 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x08 \x01(\x03\x12\x1c\n\x0frate_per_second\x18\t \x01(\x01H\x01\x88\x01\x01\x12\x18\n\x0b\x65ta_seconds\x18\n \x01(\x03H\x02\x88\x01\x01\x12 \n\x13throttle_per_second\x18\x0b \x01(\x03H\x03\x88\x01\x01\x12.\n\ncreated_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstarted_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x66inished_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\nlast_error\x18\x0f \x01(\tH\x04\x88\x01\x01\x42\x08\n\x06_totalB\x12\n\x10_rate_per_secondB\x0e\n\x0c_eta_secondsB\x16\n\x14_throttle_per_secondB\r\n\x0b_last_error2\x9c\x02\n\rRewrapService\x12\x87\x01\n\x0bListRewraps\x12$.coffer.rewrap.v1.ListRewrapsRequest\x1a%.coffer.rewrap.v1.ListRewrapsResponse\"+\xca\xf3\x18\x06\x12\x04\n\x02\x02\x03\x82\xd3\xe4\x93\x02\x1b\x12\x19/admin/tenant-kms/rewraps\x12\x80\x01\n\tGetRewrap\x12\".coffer.rewrap.v1.GetRewrapRequest\x1a\x1d.coffer.rewrap.v1.RewrapLease\"0\xca\xf3\x18\x06\x12\x04\n\x02\x02\x03\x82\xd3\xe4\x93\x02 \x12\x1e/admin/tenant-kms/rewraps/{id}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63offer/rewrap/v1/rewrap.proto\x12\x10\x63offer.rewrap.v1\x1a\x1b\x63offer/type/v1/policy.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe0\x01\n\x12ListRewrapsRequest\x12h\n\x05state\x18\x01 \x01(\tBT\xda\xf3\x18PJ\x00J\x08\x65nqueuedJ\x07runningJ\x06pausedJ\x07waitingJ\tcompletedJ\x06\x66\x61iledJ\nsupersededJ\tcancelledH\x00\x88\x01\x01\x12\x1f\n\x04page\x18\x02 \x01(\x03\x42\x0c\xda\xf3\x18\x08\x38\x01@\x80\x94\xeb\xdc\x03H\x01\x88\x01\x01\x12\x1f\n\x08per_page\x18\x03 \x01(\x03\x42\x08\xda\xf3\x18\x04\x38\x01@dH\x02\x88\x01\x01\x42\x08\n\x06_stateB\x07\n\x05_pageB\x0b\n\t_per_page\"\x89\x01\n\x13ListRewrapsResponse\x12.\n\x07rewraps\x18\x01 \x03(\x0b\x32\x1d.coffer.rewrap.v1.RewrapLease\x12\r\n\x05total\x18\x02 \x01(\x03\x12\x0c\n\x04page\x18\x03 \x01(\x03\x12\x10\n\x08per_page\x18\x04 \x01(\x03\x12\x13\n\x0btotal_pages\x18\x05 \x01(\x03\"&\n\x10GetRewrapRequest\x12\x12\n\x02id\x18\x01 \x01(\x03\x42\x06\xda\xf3\x18\x02\x38\x01\"\xec\x03\n\x0bRewrapLease\x12\n\n\x02id\x18\x01 \x01(\x03\x12\r\n\x05state\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x16\n\x0etarget_version\x18\x04 \x01(\x03\x12\x12\n\x05total\x18\x05 \x01(\x03H\x00\x88\x01\x01\x12\x0c\n\x04\x64one\x18\x06 \x01(\x03\x12\x0f\n\x07skipped\x18\x07 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x08 \x01(\x03\x12\x1c\n\x0frate_per_second\x18\t \x01(\x01H\x01\x88\x01\x01\x12\x18\n\x0b\x65ta_seconds\x18\n \x01(\x03H\x02\x88\x01\x01\x12 \n\x13throttle_per_second\x18\x0b \x01(\x03H\x03\x88\x01\x01\x12.\n\ncreated_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstarted_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x66inished_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\nlast_error\x18\x0f \x01(\tH\x04\x88\x01\x01\x42\x08\n\x06_totalB\x12\n\x10_rate_per_secondB\x0e\n\x0c_eta_secondsB\x16\n\x14_throttle_per_secondB\r\n\x0b_last_error2\x9c\x02\n\rRewrapService\x12\x87\x01\n\x0bListRewraps\x12$.coffer.rewrap.v1.ListRewrapsRequest\x1a%.coffer.rewrap.v1.ListRewrapsResponse\"+\xca\xf3\x18\x06\x12\x04\n\x02\x02\x03\x82\xd3\xe4\x93\x02\x1b\x12\x19/admin/tenant-kms/rewraps\x12\x80\x01\n\tGetRewrap\x12\".coffer.rewrap.v1.GetRewrapRequest\x1a\x1d.coffer.rewrap.v1.RewrapLease\"0\xca\xf3\x18\x06\x12\x04\n\x02\x02\x03\x82\xd3\xe4\x93\x02 \x12\x1e/admin/tenant-kms/rewraps/{id}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,7 +35,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'coffer.rewrap.v1.rewrap_pb2
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_LISTREWRAPSREQUEST'].fields_by_name['state']._loaded_options = None
-  _globals['_LISTREWRAPSREQUEST'].fields_by_name['state']._serialized_options = b'\332\363\030NJ\010enqueuedJ\007runningJ\006pausedJ\007waitingJ\tcompletedJ\006failedJ\nsupersededJ\tcancelled'
+  _globals['_LISTREWRAPSREQUEST'].fields_by_name['state']._serialized_options = b'\332\363\030PJ\000J\010enqueuedJ\007runningJ\006pausedJ\007waitingJ\tcompletedJ\006failedJ\nsupersededJ\tcancelled'
   _globals['_LISTREWRAPSREQUEST'].fields_by_name['page']._loaded_options = None
   _globals['_LISTREWRAPSREQUEST'].fields_by_name['page']._serialized_options = b'\332\363\030\0108\001@\200\224\353\334\003'
   _globals['_LISTREWRAPSREQUEST'].fields_by_name['per_page']._loaded_options = None
@@ -47,13 +47,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REWRAPSERVICE'].methods_by_name['GetRewrap']._loaded_options = None
   _globals['_REWRAPSERVICE'].methods_by_name['GetRewrap']._serialized_options = b'\312\363\030\006\022\004\n\002\002\003\202\323\344\223\002 \022\036/admin/tenant-kms/rewraps/{id}'
   _globals['_LISTREWRAPSREQUEST']._serialized_start=144
-  _globals['_LISTREWRAPSREQUEST']._serialized_end=366
-  _globals['_LISTREWRAPSRESPONSE']._serialized_start=369
-  _globals['_LISTREWRAPSRESPONSE']._serialized_end=506
-  _globals['_GETREWRAPREQUEST']._serialized_start=508
-  _globals['_GETREWRAPREQUEST']._serialized_end=546
-  _globals['_REWRAPLEASE']._serialized_start=549
-  _globals['_REWRAPLEASE']._serialized_end=1041
-  _globals['_REWRAPSERVICE']._serialized_start=1044
-  _globals['_REWRAPSERVICE']._serialized_end=1328
+  _globals['_LISTREWRAPSREQUEST']._serialized_end=368
+  _globals['_LISTREWRAPSRESPONSE']._serialized_start=371
+  _globals['_LISTREWRAPSRESPONSE']._serialized_end=508
+  _globals['_GETREWRAPREQUEST']._serialized_start=510
+  _globals['_GETREWRAPREQUEST']._serialized_end=548
+  _globals['_REWRAPLEASE']._serialized_start=551
+  _globals['_REWRAPLEASE']._serialized_end=1043
+  _globals['_REWRAPSERVICE']._serialized_start=1046
+  _globals['_REWRAPSERVICE']._serialized_end=1330
 # @@protoc_insertion_point(module_scope)
