@@ -95,8 +95,7 @@ async def test_the_service_purges_by_itself(started: tuple[Stand, Process]) -> N
     client = stand.tenant()
     made = await client.create("GONE")
     await delete_long_ago(client, made.id)
-    while not purged(client):  # bounded by the test's own time-out
-        await asyncio.sleep(0.05)
+    await asyncio.to_thread(eventually, lambda: bool(purged(client)), "the secret is purged")
     assert counts(stand.database) == dict.fromkeys(TABLES, 0)
 
 
