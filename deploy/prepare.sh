@@ -65,6 +65,9 @@ url coffer_rewrap /pki/rewrap/ca.crt | put rewrap_database_url
 url coffer_rewrap_dispatch /pki/rewrap/ca.crt | put rewrap_dispatch_database_url
 url coffer_queue /pki/rewrap/ca.crt | put rewrap_queue_database_url
 
+# It is made of passwords that are kept above: one of before a role was there is made anew.
+grep -q '"coffer_secrets_purge"' "$folder/role_passwords.json" 2>/dev/null ||
+  rm -f "$folder/role_passwords.json"
 {
   separator='{'
   for role in coffer_kms coffer_secrets coffer_secrets_purge coffer_rewrap coffer_rewrap_dispatch \
