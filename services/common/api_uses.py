@@ -79,9 +79,11 @@ class UseRecorder:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Write every FLUSH_SECONDS until `stop` is set, and then what is left."""
-        while not stop.is_set():
+        last = False
+        while not last:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), FLUSH_SECONDS)
+            last = stop.is_set()
             await self._try()
 
     async def _try(self) -> None:
