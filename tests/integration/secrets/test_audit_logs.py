@@ -16,7 +16,8 @@ from services.common.database import Database
 from services.common.errors import DeadlineError, ValidationError
 from services.common.identity import Call
 from services.secrets.audit_logs import AuditLogs, Filters, cursor_of
-from services.secrets.store import PostgresAuditLogs
+from services.secrets.paging import Paging
+from services.secrets.store import PostgresAuditLogs, audit_logs
 from tests.fixtures.database import fresh_database
 
 if TYPE_CHECKING:
@@ -153,6 +154,40 @@ async def test_a_cursor_beyond_the_end_is_refused_and_not_waited_at(
     with pytest.raises(ValidationError, match="beyond"):
         await logs.events(empty, EVERY, cursor_of(last), None)
     assert (await logs.events(empty, EVERY, None, None)).events == []
+
+
+async def test_no_question_is_answered_by_looking_at_every_event(
+    shared: TestDatabase, pool: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = await filled(shared, pool, "plans")
+    shared.execute("analyze audit.event")
+    plans: list[str] = []
+
+    async def explain(
+        connection: Any, query: str, parameters: dict[str, Any], **_: object
+    ) -> list[Any]:
+        cursor = await connection.execute(f"explain {query}", parameters)
+        plans.append("\n".join([row[0] for row in await cursor.fetchall()]))
+        return []
+
+    async def number(connection: Any, query: str, parameters: dict[str, Any]) -> int:
+        await explain(connection, query, parameters)
+        return 1000
+
+    monkeypatch.setattr(audit_logs, "_events", explain)
+    monkeypatch.setattr(audit_logs, "_number", number)
+    store = PostgresAuditLogs(pool)
+    await store.page(call.tenant, EVERY, Paging(40, 20))
+    await store.following(call.tenant, EVERY, 17, 100)
+    await store.stretch(call.tenant, 1, 1000, 500)
+    assert len(plans) == 4
+    assert [plan for plan in plans if "Index" not in plan or "Seq Scan" in plan] == []
+    for filters in (Filters(action="secret.created"), Filters(action_prefix="secret.")):
+        plans.clear()
+        await store.page(call.tenant, filters, Paging(40, 20))
+        await store.following(call.tenant, filters, 17, 100)
+        assert len(plans) == 3
+        assert [plan for plan in plans if "event_kind" not in plan or "Seq Scan" in plan] == []
 
 
 class Writer(threading.Thread):
