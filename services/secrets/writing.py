@@ -124,7 +124,10 @@ class Writer:
         standing = await self._store.standing(call.tenant, target.secret_id, target.environment)
         environment = target.place(standing)
         assert standing is not None
-        if restores is not None and not standing.has_value:
+        # Read again: it may have been removed since it was opened, even if there is a new value by now.
+        if restores is not None and not await self._store.stored(
+            call.tenant, target.secret_id, environment.id, restores
+        ):
             raise no_version()
         version = standing.value_version + 1
         key = await self._pool.take(call.tenant)

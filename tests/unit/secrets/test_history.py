@@ -149,7 +149,10 @@ async def test_a_removed_value_counts_on_and_its_history_does_not_come_back() ->
     assert [row.value_version for row in found.rows] == [3]
 
 
-async def test_a_value_removed_between_opening_and_writing_is_not_restored() -> None:
+@pytest.mark.parametrize("and_put_again", [False, True])
+async def test_a_value_removed_between_opening_and_writing_is_not_restored(
+    and_put_again: bool,
+) -> None:
     case = Case()
     for value in ("one", "two"):
         await case.put(value, "staging")
@@ -158,12 +161,14 @@ async def test_a_value_removed_between_opening_and_writing_is_not_restored() -> 
     async def remove_meanwhile(*arguments: object) -> object:
         keys = await opened(*arguments)  # type: ignore[arg-type]
         await case.history.remove(case.call, case.id, "staging")
+        if and_put_again:
+            await case.put("three", "staging")
         return keys
 
     case.kms.unwrap = remove_meanwhile  # type: ignore[method-assign,assignment]
     with pytest.raises(NotFoundError):
         await case.restore(1, "staging")
-    assert case.store.counters == {"staging": 2}
+    assert case.store.counters == {"staging": 3 if and_put_again else 2}
 
 
 async def test_if_match_must_be_the_current_version() -> None:
