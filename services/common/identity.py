@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import uuid
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from services.common.errors import StepUpRequiredError
@@ -87,7 +87,7 @@ class Call:
     deadline: float | None = None
     step_up_fault: CofferError | None = None
     claim: Claim | None = None
-    api_key: ApiKeyIdentity | None = None
+    api_key: ApiKeyIdentity | None = field(default=None, repr=False)
 
     @classmethod
     def of_service(cls, name: str) -> Call:
