@@ -29,6 +29,8 @@ _NOT_OURS: Final[dict[grpc.StatusCode, type[DeadlineError | UnavailableError]]] 
     grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineError,
     grpc.StatusCode.UNAVAILABLE: UnavailableError,
     grpc.StatusCode.CANCELLED: UnavailableError,
+    # While a release is rolled out, a caller may know an rpc before the service does.
+    grpc.StatusCode.UNIMPLEMENTED: UnavailableError,
 }
 
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.contract.endpoints import ENDPOINTS, Endpoint
-from tests.e2e.contract.generated import INVALID, VALID, Generated, operations
+from tests.e2e.contract.generated import INVALID, VALID, Generated, operations, run_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import httpx
     from schemathesis import GenerationMode
@@ -92,6 +93,16 @@ def test_every_answer_is_documented_however_often_one_asks(
     generated = Generated(OPERATIONS[str(endpoint)], user.stack.http)
     credentials = [_credentials(user, endpoint)]
     generated.send(mode, examples=MANY, credentials=credentials, known=known)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("below", ["/v1/", "/admin/", "/.well-known/"])
+def test_no_bound_of_any_member_and_no_chain_of_calls_breaks_the_document(
+    user: TenantUser, below: str, tmp_path: Path
+) -> None:
+    headers = {"authorization": f"Bearer {user.credential(below)}"}
+    said = run_all(tmp_path, below, str(user.stack.http.base_url), headers)
+    assert " passed" in said
 
 
 @EVERY

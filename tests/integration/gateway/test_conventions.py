@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import grpc
 import pytest
 from coffer.secrets.v1 import audit_logs_pb2, secrets_pb2
 from coffer.type.v1 import page_pb2
@@ -193,3 +194,15 @@ async def test_a_feed_can_be_verified_from_an_event(stack: Stack) -> None:
     for wrong in ("x", "1.0", "", "9223372036854775808"):
         answer = await stack.client.get(f"/v1/audit-logs/verify?from={wrong}")
         assert list(answer.json()["error"]["fields"]) == ["from"], wrong
+
+
+async def test_an_operation_that_the_service_does_not_know_yet_may_be_tried_again(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def of_the_previous_release(_rpc: Any, _request: Any, context: Any) -> Any:
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
+
+    monkeypatch.setattr(stack.backend, "answer", of_the_previous_release)
+    answer = await stack.client.get("/v1/secrets")
+    assert (answer.status_code, answer.json()["error"]["type"]) == (503, "unavailable")
+    assert answer.headers["retry-after"] == "1"
