@@ -51,7 +51,7 @@ class Partner:
         context = self._refreshed()
         try:
             return self._get(context)
-        except ssl.SSLError:
+        except (ssl.SSLError, ConnectionError):
             # Perhaps the partner takes only the new certificate: look at once, and try that.
             before, self._looked_at = self.version, float("-inf")
             context = self._refreshed()

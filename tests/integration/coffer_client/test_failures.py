@@ -1,0 +1,170 @@
+"""What breaks when a service goes away, comes back, refuses, or asks for another certificate."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from coffer_client import (
+    ClientTls,
+    CofferClient,
+    CofferClientError,
+    Retries,
+    SyncCofferClient,
+    UnavailableError,
+)
+from services.common.errors import (
+    KeyRevokedError,
+    RateLimitedError,
+    TenantSealedError,
+)
+from services.common.errors import (
+    UnavailableError as Down,
+)
+from tests.integration.coffer_client.service import Failing, failing_service, start
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from services.common.errors import CofferError
+    from services.common.settings import TlsFiles
+    from tests.fixtures.pki import TestPki
+
+QUICK = Retries(first=0.01, longest=0.02)
+TENANT = "11111111-1111-4111-8111-111111111111"
+
+
+def _busy() -> CofferError:
+    error = Down("busy")
+    error.retry_after = None
+    return error
+
+
+def _tls(files: TlsFiles) -> ClientTls:
+    return ClientTls(files.certificate, files.key, files.ca)
+
+
+@pytest.fixture
+async def running(pki: TestPki) -> AsyncIterator[tuple[Failing, str]]:
+    failing = failing_service()
+    server, port = await start(failing, pki.tls("secrets"))
+    yield failing, f"127.0.0.1:{port}"
+    await server.stop(None)
+
+
+@pytest.fixture
+async def client(pki: TestPki, running: tuple[Failing, str]) -> AsyncIterator[CofferClient]:
+    tls = _tls(pki.tls("consumer/dev"))
+    async with CofferClient(
+        running[1], tls=tls, tenant_id=TENANT, api_key="k", retries=QUICK
+    ) as made:
+        yield made
+
+
+async def test_a_write_is_repeated_under_one_key(
+    running: tuple[Failing, str], client: CofferClient
+) -> None:
+    failing, _ = running
+    failing.errors += [_busy(), _busy()]
+    await client.create_string("S", "x")
+    assert len(failing.keys) == 3
+    assert len(set(failing.keys)) == 1
+    assert failing.keys[0]
+
+
+async def test_a_read_is_repeated_by_the_twin_for_threads_too(
+    running: tuple[Failing, str], pki: TestPki
+) -> None:
+    failing, target = running
+    failing.errors += [_busy(), _busy()]
+
+    def work() -> str:
+        tls = _tls(pki.tls("consumer/dev"))
+        with SyncCofferClient(target, tls=tls, tenant_id=TENANT, retries=QUICK) as coffer:
+            return coffer.get("S").name
+
+    assert await asyncio.to_thread(work) == "S"
+    assert failing.keys == [None] * 3
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        KeyRevokedError("gone"),
+        RateLimitedError(10, retry_after=1),
+        TenantSealedError(),
+    ],
+    ids=["revoked", "limited", "sealed for longer than the deadline"],
+)
+async def test_a_refusal_is_asked_for_once(
+    running: tuple[Failing, str], client: CofferClient, refusal: CofferError
+) -> None:
+    failing, _ = running
+    failing.errors += [refusal, refusal]
+    with pytest.raises(CofferClientError) as found:
+        await client.get("S", timeout=3)
+    assert found.value.code == refusal.code
+    assert len(failing.errors) == 1
+
+
+async def test_a_service_that_comes_back_is_found_again(pki: TestPki) -> None:
+    failing = failing_service()
+    server, port = await start(failing, pki.tls("secrets"))
+    tls = _tls(pki.tls("consumer/dev"))
+    async with CofferClient(f"127.0.0.1:{port}", tls=tls, tenant_id=TENANT) as client:
+        await client.get("S")
+        await server.stop(None)
+        with pytest.raises(UnavailableError):
+            await client.get("S", timeout=0.3)
+        waiting = asyncio.create_task(client.get("S", timeout=20))
+        await asyncio.sleep(0)
+        server, _ = await start(failing, pki.tls("secrets"), port)
+        assert (await waiting).name == "S"
+    await server.stop(None)
+
+
+async def test_a_replaced_certificate_is_used_from_the_next_call_on(
+    running: tuple[Failing, str], pki: TestPki, tmp_path: Path
+) -> None:
+    failing, target = running
+    files = ClientTls(tmp_path / "crt", tmp_path / "key", tmp_path / "ca")
+    before, after = pki.tls("consumer/before"), pki.tls("consumer/after")
+    shutil.copy(before.certificate, files.cert)
+    shutil.copy(before.key, files.key)
+    shutil.copy(before.ca, files.ca)
+    async with CofferClient(target, tls=files, tenant_id=TENANT) as client:
+        await client.get("S")
+        shutil.copy(after.certificate, files.cert)
+        await client.get("S")  # the key is still the old one
+        shutil.copy(after.key, files.key)
+        await asyncio.gather(*(client.get("S") for _ in range(3)))
+    assert [peer.rpartition("/")[2] for peer in failing.peers] == [
+        "before",
+        "before",
+        *["after"] * 3,
+    ]
+
+
+async def test_who_is_not_the_service_gets_no_call(pki: TestPki, tmp_path: Path) -> None:
+    failing = failing_service()
+    server, port = await start(failing, pki.tls("secrets"))
+    tls = _tls(pki.tls("consumer/dev"))
+    strangers = tmp_path / "ca"
+    strangers.write_bytes(pki.tls("consumer/dev").certificate.read_bytes())
+    distrusting = ClientTls(tls.cert, tls.key, strangers)
+    async with CofferClient(
+        f"127.0.0.1:{port}", tls=distrusting, tenant_id=TENANT, api_key="k", timeout=1
+    ) as client:
+        with pytest.raises(UnavailableError):
+            await client.create_string("S", "x")
+    async with CofferClient(
+        f"127.0.0.1:{port}", tls=tls, tenant_id=TENANT, timeout=1, server_name="other.example"
+    ) as client:
+        with pytest.raises(UnavailableError):
+            await client.get("S")
+    assert failing.keys == []
+    await server.stop(None)
