@@ -71,6 +71,29 @@ def test_rows_have_every_member_and_answers_say_where_the_new_one_is(
 
 
 @pytest.mark.parametrize("area", AREAS)
+def test_a_repeated_request_is_answered_as_the_first(tenant: TenantUser, area: str) -> None:
+    made: dict[str, Any] = {}
+    for method, at, body in (
+        ("POST", "", {"name": "mine"}),
+        ("PATCH", "/{id}", {"name": "other"}),
+        ("DELETE", "/{id}", None),
+    ):
+        path = f"/v1/{area}" + at.format(**made)
+        first, again = (
+            tenant.call(method, path, json=body, headers={"idempotency-key": method})
+            for _ in range(2)
+        )
+        assert first.is_success, first.text
+        assert (again.status_code, again.json()["data"]) == (
+            first.status_code,
+            first.json()["data"],
+        )
+        assert again.headers["idempotent-replayed"] == "true"
+        assert again.headers.get("location") == first.headers.get("location")
+        made = made or first.json()["data"]
+
+
+@pytest.mark.parametrize("area", AREAS)
 def test_broken_changes_name_the_field(tenant: TenantUser, area: str) -> None:
     made = _data(tenant, "POST", f"/v1/{area}", 201, json={"name": "mine"})
     path = f"/v1/{area}/{made['id']}"

@@ -42,7 +42,7 @@ class SecretEnvironment(_message.Message):
     description: _builtins.str
     """For people."""
     color: _builtins.str
-    """For people: `#rrggbb`."""
+    """For people: `#rrggbb`; `#6b7280` where none was chosen."""
     is_default: _builtins.bool
     """Whether secrets that name no environment are made here. There is always one."""
     @_builtins.property
@@ -140,7 +140,7 @@ Global___GetEnvironmentRequest: _TypeAlias = GetEnvironmentRequest  # noqa: Y015
 
 @_typing.final
 class CreateEnvironmentRequest(_message.Message):
-    """A new environment."""
+    """A new environment; a tenant has at most 500."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -213,7 +213,7 @@ class UpdateEnvironmentRequest(_message.Message):
     description: _builtins.str
     """Another description; null clears it."""
     color: _builtins.str
-    """Another color; null clears it."""
+    """Another color; null: none chosen."""
     is_default: _builtins.bool
     """True makes it the default one; the default one ends being it when another becomes it."""
     @_builtins.property
