@@ -10,13 +10,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from cli.tenancy import TenancyError, reading
-from services.common.audit import COLUMNS, ENDS, StoredEvent, ends_of
+from services.common.audit_chain import COLUMNS, ENDS, StoredEvent, ends_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from cli.tenancy import Connection
-    from services.common.audit import Ends
+    from services.common.audit_chain import Ends
 
 PIECE: Final = 2_000
 """Events that are in memory at a time."""

@@ -18,7 +18,7 @@ from cli.connection import Stack
 from cli.exits import Exit
 from cli.local.files import private_stream
 from cli.tenancy import TenancyError
-from services.common.audit import GENESIS, ChainWalk, Ends, Head
+from services.common.audit_chain import GENESIS, ChainWalk, Ends, Head
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -16,7 +16,7 @@ from cli.commands import AsJson, DataDir, OfTenant, exit_codes, show_facts, show
 from cli.connection import Stack
 from cli.papers import CannotCheckError, NotGenuineError, canonical, parse, verify_jws
 from cli.tenancy import TenancyError
-from services.common.audit import Head
+from services.common.audit_chain import Head
 from services.common.rpc.channel import OPTIONS
 from services.common.rpc.status import from_rpc_error
 

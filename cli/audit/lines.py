@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from services.common.audit import GENESIS, ChainWalk, Ends, Head, StoredEvent, microseconds
+from services.common.audit_chain import GENESIS, ChainWalk, Ends, Head, StoredEvent, microseconds
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

@@ -8,7 +8,7 @@ from cli.audit.chain import From, open_chain, watched
 from cli.commands import AsJson, DataDir, OfTenant, exit_codes, fail, show_json
 from cli.connection import Stack
 from cli.exits import Exit
-from services.common.audit import ChainWalk
+from services.common.audit_chain import ChainWalk
 
 
 def verify(

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-from services.common.audit import ChainWalk
+from services.common.audit_chain import ChainWalk
 from services.common.errors import DeadlineError, ValidationError
 from services.secrets.paging import page_of, paging
 from services.secrets.turns import Turns
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from uuid import UUID
 
-    from services.common.audit import Ends, StoredEvent
+    from services.common.audit_chain import Ends, StoredEvent
     from services.common.identity import Call
     from services.secrets.paging import Numbers, Paging
 

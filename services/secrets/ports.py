@@ -43,8 +43,8 @@ if TYPE_CHECKING:
         Withheld,
         WrappedKey,
     )
+    from services.secrets.overdue import OverdueSecret, Purged
     from services.secrets.paging import Paging
-    from services.secrets.purging import OverdueSecret, Purged
     from services.secrets.versions import NotRemoved, PastVersions, StoredValue
 
 

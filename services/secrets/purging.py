@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -19,9 +18,9 @@ from services.common.identity import Call
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
     from uuid import UUID
 
+    from services.secrets.overdue import OverdueSecret
     from services.secrets.ports import Overdue, Purges
 
 LOOKED_FOR: Final = 500
@@ -30,15 +29,6 @@ AT_A_TIME: Final = 50
 """Secrets that one transaction removes at most; fewer where they have many versions."""
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class OverdueSecret:
-    """A secret that was deleted too long ago to be restored."""
-
-    tenant_id: UUID
-    id: UUID
-    deleted_at: datetime
 
 
 class Purger:
@@ -84,14 +74,6 @@ class Purger:
             purged += done.purged
             secret_ids = [*done.left, *secret_ids[AT_A_TIME:]]
         return purged
-
-
-@dataclass(frozen=True, slots=True)
-class Purged:
-    """How many secrets are gone, and which are `left`, there being too much for one transaction."""
-
-    purged: int
-    left: tuple[UUID, ...] = ()
 
 
 def _by_tenant(found: Iterable[OverdueSecret]) -> dict[UUID, list[UUID]]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from services.common.audit import Head
+    from services.common.audit_chain import Head
     from services.kms.ports import Signer
 
 HEAD_TYPE: Final = "coffer-audit-head"

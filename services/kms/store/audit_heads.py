@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from services.common.audit import Head
+from services.common.audit_chain import Head
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -16,7 +16,7 @@ from services.secrets.audit_logs import Filters, cursor_of
 from services.secrets.rpc.pages import page
 
 if TYPE_CHECKING:
-    from services.common.audit import StoredEvent
+    from services.common.audit_chain import StoredEvent
     from services.secrets.audit_logs import AuditLogs
 
 

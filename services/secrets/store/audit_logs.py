@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from services.common.audit import COLUMNS, ENDS, StoredEvent, ends_of
+from services.common.audit_chain import COLUMNS, ENDS, StoredEvent, ends_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
-    from services.common.audit import Ends
+    from services.common.audit_chain import Ends
     from services.common.database import Connection, Database
     from services.secrets.audit_logs import Filters
     from services.secrets.paging import Paging

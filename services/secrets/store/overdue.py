@@ -8,7 +8,7 @@ from uuid import UUID
 
 from services.common import audit
 from services.secrets.listing import RESTORABLE_DAYS
-from services.secrets.purging import OverdueSecret, Purged
+from services.secrets.overdue import OverdueSecret, Purged
 from services.secrets.store.purges import purge
 
 if TYPE_CHECKING:

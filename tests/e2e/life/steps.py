@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from cli.kms.receipts import verify
-from services.common.audit import first_broken
+from services.common.audit_chain import first_broken
 from tests.e2e.contract import wire
 from tests.e2e.life.life import BACK_SECONDS, KMS
 from tests.e2e.life.rewraps import rewraps_held

@@ -87,7 +87,8 @@ class Tenant:
         secret = self.find(secret_id)
         if secret is None:
             return NOT_FOUND
-        if self.named(name) not in {None, secret}:
+        holder = self.named(name)
+        if holder is not None and holder is not secret:
             return CONFLICT
         secret.name = name
         return OK

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.e2e.properties.machine import Machine
@@ -27,6 +27,8 @@ def run(stack: RunningStack, sequences: int, calls: int) -> None:
         deadline=None,
         suppress_health_check=list(HealthCheck),
         database=None,
+        # A sequence takes a second or more: making it shorter would take longer than reading it.
+        phases=(Phase.explicit, Phase.generate),
     )
     run_state_machine_as_test(Bound, settings=limits)
 

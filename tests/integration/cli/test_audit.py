@@ -21,7 +21,7 @@ from cli.audit import exporting
 from cli.audit.heads import SignedHead
 from cli.connection import Stack
 from cli.exits import Exit
-from services.common.audit import Head
+from services.common.audit_chain import Head
 from services.common.sensitive import SecretBytes
 from services.kms.lifecycle.heads import HEAD_TYPE, head_statement
 from services.kms.papers import Papers

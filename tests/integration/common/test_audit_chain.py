@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from services.common import audit
-from services.common.audit import Event, StoredEvent
+from services.common import audit, audit_chain
+from services.common.audit import Event
+from services.common.audit_chain import StoredEvent
 from services.common.database import Database
 from services.common.identity import Call
 from services.common.migrations.runner import LOGIN_ROLES
@@ -56,7 +57,7 @@ async def test_the_chain_that_the_database_makes_verifies_outside_it(
     await append(kms_database, tenant, Event("c", "t", None, {"n": 3}))
     events = chain(database, tenant)
     assert [event.seq for event in events] == [1, 2, 3]
-    assert audit.first_broken(events) is None
+    assert audit_chain.first_broken(events) is None
 
 
 async def test_concurrent_appends_leave_no_gap_and_no_fork(
@@ -66,7 +67,7 @@ async def test_concurrent_appends_leave_no_gap_and_no_fork(
     await asyncio.gather(*(append(kms_database, tenant, Event(f"e{n}", "t")) for n in range(40)))
     events = chain(database, tenant)
     assert len(events) == 40
-    assert audit.first_broken(events) is None
+    assert audit_chain.first_broken(events) is None
 
 
 async def test_a_changed_event_breaks_the_chain_at_its_place(
@@ -77,7 +78,7 @@ async def test_a_changed_event_breaks_the_chain_at_its_place(
         await append(kms_database, tenant, Event(name, "t"))
     database.execute("alter table audit.event disable trigger user")
     database.execute("update audit.event set actor = 'nobody' where seq = 2")
-    assert audit.first_broken(chain(database, tenant)) == 2
+    assert audit_chain.first_broken(chain(database, tenant)) == 2
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from services.common import audit
+from services.common import audit, audit_chain
 from services.common.audit import Event
 from services.common.database import Database
 from services.common.errors import DeadlineError, ValidationError
@@ -243,7 +243,7 @@ async def test_the_feed_neither_skips_nor_reorders_while_others_write_and_roll_b
         if done and piece.next_cursor is None:
             break
     assert [event.seq for event in read] == list(range(1, len(read) + 1))
-    assert audit.first_broken(read) is None
+    assert audit_chain.first_broken(read) is None
     for writer in writers:
         mine = [event.action for event in read if event.action.startswith(f"{writer.name}.")]
         assert mine == writer.committed
@@ -285,7 +285,7 @@ async def test_a_chain_is_verified_to_its_end_and_from_any_event(
             await logs.verify(call, bad)
         assert set(refusal.value.fields or {}) == {"from"}
     empty = await logs.verify(call_of(shared.create_tenant("verified-empty")), None)
-    assert (empty.events, empty.head, empty.first_broken) == (0, audit.GENESIS, None)
+    assert (empty.events, empty.head, empty.first_broken) == (0, audit_chain.GENESIS, None)
 
 
 @pytest.mark.parametrize(

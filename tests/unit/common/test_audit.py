@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.common.audit import (
+from services.common.audit_chain import (
     GENESIS,
     ChainWalk,
     Ends,
