@@ -46,7 +46,9 @@ def caller(
     scopes: Iterable[str] = SCOPES, *, mode: str = "live", limit: RateLimit | None = None
 ) -> Call:
     key = ApiKeyIdentity(TENANT, "key_maker", frozenset(scopes), mode, limit)
-    return Call("api_key:key_maker", "7d7a0e5e-0000-4000-8000-000000000007", tenant_id=TENANT, api_key=key)
+    return Call(
+        "api_key:key_maker", "7d7a0e5e-0000-4000-8000-000000000007", tenant_id=TENANT, api_key=key
+    )
 
 
 async def faults(registry: ApiKeyRegistry, call: Call | None = None, **members: Any) -> set[str]:
@@ -206,7 +208,9 @@ async def test_a_key_that_is_revoked_meanwhile_makes_none(
         await registry.create(caller(), ApiKeyRequest("ci"))
 
 
-@pytest.mark.parametrize("name", ["", "key_", "key_\x00", "x" * 300, "key_a'b", "7d7a0e5e-0000-4000-8000-000000000007"])
+@pytest.mark.parametrize(
+    "name", ["", "key_", "key_\x00", "x" * 300, "key_a'b", "7d7a0e5e-0000-4000-8000-000000000007"]
+)
 async def test_a_key_that_is_not_there_is_not_found(registry: ApiKeyRegistry, name: str) -> None:
     for ask in (registry.get, registry.revoke):
         with pytest.raises(CofferError) as refused:
