@@ -44,6 +44,20 @@ def isolate(table: str) -> None:
     )
 
 
+def index(name: str, table: str, what: str) -> None:
+    """Make the index `name` on `table` (schema.name) over `what`, while others go on writing.
+
+    Not in a transaction, so it comes first in a revision: what is before it would be committed with it, and
+    a revision that failed begins anew. One that was left half-made is made again.
+    """
+    schema = table.partition(".")[0]
+    with op.get_context().autocommit_block():
+        op.execute(f"set role {OWNER}")
+        op.execute(f"drop index concurrently if exists {schema}.{name}")
+        op.execute(f"create index concurrently {name} on {table} {what}")
+        op.execute("reset role")
+
+
 def grant(table: str, role: str, rights: str) -> None:
     """Give `role` the `rights` (such as `select, insert`) on `table`, within its policies."""
     as_owner(f"grant {rights} on {table} to {role}")

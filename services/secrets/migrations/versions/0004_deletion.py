@@ -6,7 +6,7 @@ finds is removed by `coffer_secrets`, held to one tenant.
 The previous release may go on running: it only finds what expires before a moment more slowly.
 """
 
-from services.common.migrations.ddl import as_owner
+from services.common.migrations.ddl import as_owner, index
 
 revision = "0004"
 down_revision = "0003"
@@ -23,8 +23,20 @@ LIVE = "where deleted_at is null"
 DELETED = "where deleted_at is not null"
 
 
+TABLE = "secrets.secret"
+
+
 def upgrade() -> None:
     """Add to the schema `secrets`."""
+    index("secret_overdue", TABLE, f"(deleted_at, tenant_id, id) {DELETED}")
+    # Also for a consumer that asks by name for one that was deleted, and is told so.
+    index("secret_deleted", TABLE, f"(tenant_id, name, deleted_at) {DELETED}")
+    index(
+        "secret_created",
+        TABLE,
+        f"(tenant_id, created_at, id) {LIVE} and created_at > '-infinity'",
+    )
+    index("secret_expires", TABLE, f"(tenant_id, {EXPIRY}, id) {LIVE} and {EXPIRY} > '-infinity'")
     as_owner(
         "grant usage on schema secrets to coffer_secrets_purge",
         "grant select (tenant_id, id, deleted_at) on secrets.secret to coffer_secrets_purge",
@@ -33,12 +45,5 @@ def upgrade() -> None:
         # The policy of the transaction's tenant is for every role: without this one it would show live rows.
         "create policy secrets_purge_no_more on secrets.secret as restrictive to coffer_secrets_purge"
         " using (deleted_at is not null)",
-        f"create index secret_overdue on secrets.secret (deleted_at, tenant_id, id) {DELETED}",
-        # Also for a consumer that asks by name for one that was deleted, and is told so.
-        f"create index secret_deleted on secrets.secret (tenant_id, name, deleted_at) {DELETED}",
-        "create index secret_created on secrets.secret (tenant_id, created_at, id)"
-        f" {LIVE} and created_at > '-infinity'",
-        f"create index secret_expires on secrets.secret (tenant_id, {EXPIRY}, id)"
-        f" {LIVE} and {EXPIRY} > '-infinity'",
         "drop index secrets.secret_expiry",
     )

@@ -4,7 +4,7 @@ Environments need nothing more: deleting one looks once at the rows of its tenan
 for that would be written with every new value.
 """
 
-from services.common.migrations.ddl import as_owner
+from services.common.migrations.ddl import index
 
 revision = "0005"
 down_revision = "0004"
@@ -12,7 +12,8 @@ down_revision = "0004"
 
 def upgrade() -> None:
     """Add to the schema `secrets`."""
-    as_owner(
-        "create index secret_by_collection on secrets.secret"
-        " (tenant_id, collection_id, deleted_at) where collection_id is not null",
+    index(
+        "secret_by_collection",
+        "secrets.secret",
+        "(tenant_id, collection_id, deleted_at) where collection_id is not null",
     )
