@@ -1,10 +1,15 @@
 """What the shell offers after TAB: names, asked for at the API.
 
 Silent in every trouble and quick: whoever presses TAB waits for the answer.
+
+Names of collections may hold any printable text, and colleagues choose them. Shells evaluate what they are
+offered (zsh's `_arguments`) or put it on the line as it is (bash, fish), and Typer's escaping stops neither
+a backslash before its own nor `$(...)` there. So names that a shell could read anything into are not offered.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 import httpx
@@ -19,6 +24,8 @@ if TYPE_CHECKING:
 
 _ONE_SECOND: Final = httpx.Timeout(connect=0.3, pool=0.1, write=0.1, read=0.5)
 _MOST: Final = 100
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]*")
+"""Every shell takes it for one word, and `coffer` for no option."""
 
 
 def secrets(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -58,4 +65,4 @@ def _names(ctx: typer.Context, incomplete: str, path: str, **query: Asked) -> li
         ValueError,
     ):
         return []
-    return sorted(name for name in names if name.startswith(incomplete))
+    return sorted(name for name in names if name.startswith(incomplete) and _PLAIN.fullmatch(name))
