@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -50,7 +50,7 @@ class Stack:
     """Where to look. Looking is done when something is asked for, so a command needs no more than it uses."""
 
     data_dir: Path
-    environ: Mapping[str, str]
+    environ: Mapping[str, str] = field(repr=False)
 
     @classmethod
     def locate(cls, data_dir: Path | None, environ: Mapping[str, str] | None = None) -> Stack:

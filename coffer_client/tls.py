@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -20,7 +20,7 @@ class Identity:
     """What the files held."""
 
     certificate: bytes
-    key: bytes
+    key: bytes = field(repr=False)
     ca: bytes
     stamp: Stamp
 

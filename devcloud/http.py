@@ -43,7 +43,7 @@ class HttpRequest:
 
     method: str
     target: str
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
 
 
@@ -53,7 +53,7 @@ class HttpAnswer:
 
     status: int
     body: bytes = field(repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 Handler = Callable[[HttpRequest], HttpAnswer]

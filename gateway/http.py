@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from services.common.errors import CofferError, DeadlineError, PayloadTooLargeError
@@ -50,7 +50,7 @@ class Request:
     method: str
     raw_path: bytes
     query: bytes
-    headers: list[tuple[bytes, bytes]]
+    headers: list[tuple[bytes, bytes]] = field(repr=False)
     client_ip: str
 
     def header_values(self, name: bytes) -> list[bytes]:
@@ -63,8 +63,8 @@ class Response:
     """A whole response; the header lines that every response has are added when it is sent."""
 
     status: int
-    headers: tuple[tuple[bytes, bytes], ...]
-    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = field(repr=False)
+    body: bytes = field(repr=False)
 
 
 async def read_body(request: Request, receive: Receive, limit: int, seconds: float) -> bytes:

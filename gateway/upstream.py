@@ -7,7 +7,7 @@ be repeated is the client's decision. Batching of waiting calls, when it comes, 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import grpc
@@ -57,8 +57,8 @@ RESPONSE_HEADERS: Final = frozenset(
 class Reply:
     """What a service answered: a message or an error, and the headers that go with either."""
 
-    outcome: Message | CofferError
-    headers: tuple[tuple[bytes, bytes], ...] = ()
+    outcome: Message | CofferError = field(repr=False)
+    headers: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)
 
 
 class Rpc(Protocol):

@@ -6,7 +6,7 @@ service gets the database login that is its own.
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cli.local.children import ChildSpec, ReadyFile
@@ -68,8 +68,8 @@ class StackFacts:
     addresses: Mapping[str, str]
     identities: Mapping[str, Identity]
     cloud: Mapping[str, str] | None
-    overrides: Mapping[str, str]
-    operator: Mapping[str, str]
+    overrides: Mapping[str, str] = field(repr=False)
+    operator: Mapping[str, str] = field(repr=False)
 
 
 def python_module(module: str) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from coffer_client import (
     messages,
 )
 from coffer_client.asking import Asker
+from coffer_client.tls import Identity
 
 TLS = ClientTls("a", "b", "c")
 HIDDEN = "hidden-value"
@@ -69,6 +70,7 @@ def test_no_value_and_no_credential_shows_in_a_repr() -> None:
     assert isinstance(found, CertificateSecret)
     assert HIDDEN not in repr(found)
     assert HIDDEN not in repr(found.normal_form)
+    assert HIDDEN not in repr(Identity(b"certificate", HIDDEN.encode(), b"ca", ()))
     asker = Asker("t", HIDDEN)
     write = asker.create_string("S", HIDDEN, None, None)
     assert HIDDEN not in repr(asker) + repr(write)
