@@ -24,6 +24,7 @@ SECRET_NAMES = re.compile(
 )
 PUBLIC = {
     "Route.response_body": "the name of a member",
+    "Route.raw_json_body": "the same",
     "CloudCustomer.body": "an onboarding, which holds no secret",
     "Signed.headers": "names only",
     "Structure.key": "what a certificate certifies",
