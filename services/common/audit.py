@@ -1,6 +1,7 @@
 """Audit events: appended in the transaction of the change they tell of, chained by SHA-256.
 
-No audit, no change: `append` is the last statement before the commit, and its failure undoes all. What the
+No audit, no change: `append` is the last statement before the commit, and its failure undoes all. (Whoever
+records an access of a value looks after it whether that is still allowed, and undoes all if not.) What the
 chain is made of is in `audit_chain`.
 
 Order. `audit.append` numbers events under the lock of the tenant's head row and holds it until its

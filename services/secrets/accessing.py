@@ -20,6 +20,7 @@ from services.common.errors import (
 )
 from services.secrets.acting import act_for
 from services.secrets.allowance import Allowance
+from services.secrets.expiring import is_past, is_withheld
 from services.secrets.grouping import DATABASE_PLACES, Grouping, GroupLimits
 from services.secrets.model import (
     AccessWarning,
@@ -66,6 +67,8 @@ class _Group:
 
 class Accessor:
     """Reads, opens and records values by groups: one read, one call to kms, one record for each.
+
+    What is taken away while kms is asked is not handed out: the record looks once more.
 
     A consumer without any grant in the tenant is told the same whether or not the tenant exists; one
     whose grants do not reach a secret is told the same as if there were none.
@@ -153,9 +156,7 @@ class Accessor:
                 granted |= moved
                 opened |= await self._open(group, moved)
             if opened:
-                record = [(questions[index], granted[index]) for index in opened]
-                async with self._places:
-                    await self._store.record(tenant_id, record)
+                await self._record(group, granted, opened)
         for index, fields in opened.items():
             answer = granted[index]
             group.outcomes[index] = Answer(answer, fields, _warnings(answer, group.now))
@@ -179,6 +180,21 @@ class Accessor:
                 else:
                     group.outcomes[index] = _too_large()
         return granted
+
+    async def _record(
+        self,
+        group: _Group,
+        granted: Mapping[int, SealedAnswer],
+        opened: dict[int, dict[FieldName, bytes]],
+    ) -> None:
+        """Takes out of `opened` what may not be given out any more; it gets its refusal."""
+        accesses = [(group.questions[index], granted[index]) for index in opened]
+        async with self._places:
+            found = await self._store.record(group.tenant_id, accesses, self._clock())
+        for index, withheld in zip(list(opened), found, strict=True):
+            if withheld is not None:
+                group.outcomes[index] = _refused(withheld)
+                del opened[index]
 
     async def _moved(
         self, group: _Group, granted: Mapping[int, SealedAnswer]
@@ -228,17 +244,29 @@ class Accessor:
 
 
 def _refusal(found: SealedAnswer | Withheld, now: datetime) -> Exception | None:
-    if found is Withheld.NO_GRANT:
-        return ForbiddenError("This consumer has no grant for this tenant.")
-    if found is Withheld.DELETED:
-        return NotFoundError("The secret was deleted.", reason="deleted")
     if isinstance(found, Withheld):
-        return NotFoundError("There is no such secret, environment or version.")
-    if found.strict_expiry_enforcement and _is_past(found.expires_at, now):
-        return InvalidStateError(
-            "The secret has expired, and its expiry is enforced.", reason="expired"
-        )
-    return None
+        return _refused(found)
+    withheld = is_withheld(
+        strict=found.strict_expiry_enforcement,
+        expires_at=found.expires_at,
+        certificate_expires_at=found.certificate_expires_at,
+        now=now,
+    )
+    return _refused(Withheld.EXPIRED) if withheld else None
+
+
+def _refused(why: Withheld) -> CofferError:
+    match why:
+        case Withheld.NO_GRANT:
+            return ForbiddenError("This consumer has no grant for this tenant.")
+        case Withheld.DELETED:
+            return NotFoundError("The secret was deleted.", reason="deleted")
+        case Withheld.NOT_FOUND:
+            return NotFoundError("There is no such secret, environment or version.")
+        case Withheld.EXPIRED:
+            return InvalidStateError(
+                "The secret has expired, and its expiry is enforced.", reason="expired"
+            )
 
 
 def _too_large() -> PayloadTooLargeError:
@@ -248,12 +276,8 @@ def _too_large() -> PayloadTooLargeError:
 
 
 def _warnings(answer: SealedAnswer, now: datetime) -> tuple[AccessWarning, ...]:
-    if _is_past(answer.certificate_expires_at, now):
+    if is_past(answer.certificate_expires_at, now):
         return (AccessWarning("expired", "The certificate has expired."),)
-    if _is_past(answer.expires_at, now):
+    if is_past(answer.expires_at, now):
         return (AccessWarning("expired", "The secret has expired."),)
     return ()
-
-
-def _is_past(moment: datetime | None, now: datetime) -> bool:
-    return moment is not None and moment <= now

@@ -349,6 +349,8 @@ class Withheld(enum.Enum):
     """There never was one, or no grant reaches it."""
     DELETED = enum.auto()
     """A grant would reach it, but it was deleted, and has not been purged yet."""
+    EXPIRED = enum.auto()
+    """It has expired, and its expiry is enforced."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -208,9 +208,13 @@ class Accesses(Protocol):
         ...
 
     async def record(
-        self, tenant_id: UUID, accesses: Sequence[tuple[Question, SealedAnswer]]
-    ) -> None:
-        """Write an audit event for each access. What raises here was not accessed."""
+        self, tenant_id: UUID, accesses: Sequence[tuple[Question, SealedAnswer]], now: datetime
+    ) -> list[Withheld | None]:
+        """Write an audit event for each access that is still allowed at `now`, in the order given.
+
+        None for each that was recorded: in the audit chain its event comes before whatever would have
+        withheld it. The others were not accessed, as `read` would say now; nor was any if this raises.
+        """
         ...
 
 

@@ -27,6 +27,7 @@ from tests.fakes.secrets_values import a_call, a_data_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import datetime
 
     from services.secrets.model import DataKey
 
@@ -45,6 +46,7 @@ class Vault:
         self.recorded: list[tuple[str | None, str]] = []
         self.asked_by: list[Call] = []
         self.after_reading: Callable[[], None] | None = None
+        self.taken_away: dict[str, Withheld] = {}
         self.gate = asyncio.Event()
 
     def keep(self, tenant_id: UUID, name: str, value: bytes = b"v", **facts: Any) -> SealedAnswer:
@@ -74,9 +76,16 @@ class Vault:
         return found
 
     async def record(
-        self, tenant_id: UUID, accesses: Sequence[tuple[Question, SealedAnswer]]
-    ) -> None:
-        self.recorded.extend((question.name, question.call.request_id) for question, _ in accesses)
+        self, tenant_id: UUID, accesses: Sequence[tuple[Question, SealedAnswer]], now: datetime
+    ) -> list[Withheld | None]:
+        """Of what is in `taken_away` nothing is recorded."""
+        found = [self.taken_away.get(question.name or "") for question, _ in accesses]
+        self.recorded.extend(
+            (question.name, question.call.request_id)
+            for (question, _), withheld in zip(accesses, found, strict=True)
+            if withheld is None
+        )
+        return found
 
     async def unwrap(
         self, tenant_id: UUID, keys: Sequence[WrappedKey]

@@ -22,7 +22,7 @@ from services.common.errors import TenantSealedError
 from services.common.rpc.status import to_status
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from uuid import UUID
 
     from services.common.settings import TlsFiles
@@ -46,6 +46,8 @@ class FakeKms(kms_pb2_grpc.KmsServiceServicer):
         self.unwrapped: list[int] = []
         self.rewrapped: list[int] = []
         self.plaintexts: list[bytes] = []
+        self.while_unwrapping: Callable[[], Awaitable[None]] | None = None
+        """What befalls the tenant while the customer's cloud is asked, once."""
 
     def rotate(self, tenant_id: UUID) -> int:
         """A new active version, committed as kms would."""
@@ -109,6 +111,9 @@ class FakeKms(kms_pb2_grpc.KmsServiceServicer):
     ) -> kms_pb2.UnwrapDataKeysResponse:
         tenant_id = uuid.UUID(request.tenant_id)
         await self._refuse_sealed(tenant_id, context)
+        meanwhile, self.while_unwrapping = self.while_unwrapping, None
+        if meanwhile is not None:
+            await meanwhile()
         reply = kms_pb2.UnwrapDataKeysResponse(usable_for_ms=USABLE_MS)
         for item in request.items:
             found = self._open(tenant_id, uuid.UUID(bytes=item.id), item.wrapped)

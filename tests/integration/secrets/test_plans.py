@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 STATEMENTS = {
     "read a value": accesses._READ,
+    "may still be read": accesses._STILL,
     "room in the plan": creates._LOCK_USAGE,
     "create": creates._INSERT,
     "new value": updates._PUT,
@@ -109,7 +110,16 @@ def test_no_hot_statement_reads_a_table_from_end_to_end(
 
 @pytest.mark.parametrize(
     "name",
-    ["read a value", "create", "old value", "history", "one secret", "hold a secret", "name taken"],
+    [
+        "read a value",
+        "may still be read",
+        "create",
+        "old value",
+        "history",
+        "one secret",
+        "hold a secret",
+        "name taken",
+    ],
 )
 def test_each_look_up_of_a_value_names_the_whole_of_a_key(
     connection: psycopg.Connection[Any], name: str

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import uuid
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 from coffer.secrets.v1 import secrets_pb2
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from services.common.errors import CofferError
 from services.common.rpc.status import parse_status
+from tests.fixtures.eventually import eventually
 from tests.integration.secrets.certificates import PAST, stamp
+from tests.integration.secrets.groups import make_environment, remove_value
 from tests.integration.secrets.stand import answered, outcomes
 
 if TYPE_CHECKING:
@@ -92,6 +98,114 @@ async def test_a_batch_answers_bad_items_by_themselves_and_bad_batches_as_a_whol
     assert {_told(one) for one in strangers} == {("forbidden", None, None)}
     gateway = _batch(stand, client, [{"name": "ONE"}], who="gateway")
     assert await outcomes([gateway]) == ["forbidden"]
+
+
+async def test_what_is_taken_away_while_kms_is_asked_is_not_handed_out(stand: Stand) -> None:
+    client = stand.tenant()
+    stand.database.grant_consumer(client.tenant_id, "dev")
+    await make_environment(client, "staging")
+    names = ("KEPT", "DELETED", "PURGED", "STRICT", "REMOVED", "REPLACED")
+    ids = {name: (await client.create(name, expires_at=stamp(PAST))).id for name in names}
+    for name in ("REMOVED", "REPLACED"):
+        await client.put(ids[name], "x", environment="staging")
+    items = [
+        {"name": name, "environment": "staging" if name in ("REMOVED", "REPLACED") else None}
+        for name in names
+    ]
+
+    async def meanwhile() -> None:
+        for name in ("DELETED", "PURGED"):
+            await client.delete(ids[name])
+        for table in ("value_version", "secret_environment"):
+            delete = f"delete from secrets.{table} where secret_id = %s"
+            stand.database.execute(delete, (ids["PURGED"],))
+        stand.database.execute("delete from secrets.secret where id = %s", (ids["PURGED"],))
+        change = secrets_pb2.UpdateSecretRequest(
+            id=ids["STRICT"],
+            update_mask=FieldMask(paths=["strict_expiry_enforcement"]),
+            strict_expiry_enforcement=True,
+        )
+        await client.call("UpdateSecret", change)
+        await remove_value(client, ids["REMOVED"], "staging")
+        # Another version counts on, so the one that was asked for is still the one of then.
+        await client.put(ids["REPLACED"], "y", environment="staging")
+
+    stand.kms.while_unwrapping = meanwhile
+    found = await _batch(stand, client, items)
+    assert dict(zip(names, map(_told, found), strict=True)) == {
+        "KEPT": OK,
+        "DELETED": DELETED,
+        "PURGED": NEVER,
+        "STRICT": ("invalid_state", "expired", None),
+        "REMOVED": NEVER,
+        "REPLACED": OK,
+    }
+    assert found[-1].secret.value == "x"
+    assert _accessed(client) == ["KEPT", "REPLACED"]
+
+
+async def test_a_grant_or_a_tenant_that_goes_while_kms_is_asked_gives_nothing(
+    stand: Stand,
+) -> None:
+    client = stand.tenant()
+    await client.create("ONE")
+    of_tenant = "where tenant_id = %s"
+    for narrower, told in ((True, NEVER), (False, ("forbidden", None, None))):
+        stand.database.grant_consumer(client.tenant_id, "dev")
+
+        async def regrant(narrower: bool = narrower) -> None:
+            change = (
+                "update tenancy.consumer_grant set environment_names = '{staging}'"
+                if narrower
+                else "delete from tenancy.consumer_grant"
+            )
+            stand.database.execute(f"{change} {of_tenant}", (client.tenant_id,))
+
+        stand.kms.while_unwrapping = regrant
+        assert await _alone(stand, client, name="ONE") == told
+    stand.database.grant_consumer(client.tenant_id, "dev")
+
+    async def suspend() -> None:
+        change = f"update tenancy.tenant set status = 'suspended' {of_tenant}"
+        stand.database.execute(change, (client.tenant_id,))
+
+    stand.kms.while_unwrapping = suspend
+    assert await _alone(stand, client, name="ONE") == ("forbidden", None, None)
+    assert _accessed(client) == []
+
+
+async def test_the_chain_has_no_access_after_the_end_of_its_grant(stand: Stand) -> None:
+    """The one who takes the grant away has the head already; who reads waits for it."""
+    client = stand.tenant()
+    stand.database.grant_consumer(client.tenant_id, "dev")
+    await client.create("ONE")
+    event = {"action": "grant.deleted", "resource_type": "grant", "actor": "x", "details": "{}"}
+    async with await psycopg.AsyncConnection.connect(stand.database.admin_dsn) as connection:
+        taker = str(client.tenant_id)
+        await connection.execute("select set_config('coffer.tenant_id', %s, true)", (taker,))
+        await connection.execute(
+            "delete from tenancy.consumer_grant where tenant_id = %s", (taker,)
+        )
+        await connection.execute("select audit.append(%s, %s)", (taker, json.dumps([event])))
+        reading = asyncio.create_task(_alone(stand, client, name="ONE"))
+        waiting = (
+            "select 1 from pg_stat_activity where wait_event_type = 'Lock'"
+            " and datname = current_database()"
+        )
+        await asyncio.to_thread(
+            eventually, lambda: bool(stand.database.rows(waiting)), "the record waits for the head"
+        )
+    assert await reading == ("forbidden", None, None)
+    assert _accessed(client) == []
+
+
+def _accessed(client: Client) -> list[str]:
+    rows = client.stand.database.rows(
+        "select details::jsonb ->> 'name' from audit.event"
+        " where tenant_id = %s and action = 'secret.accessed' order by 1",
+        (client.tenant_id,),
+    )
+    return [str(name) for (name,) in rows]
 
 
 async def _stored(stand: Stand, client: Client) -> dict[str, str]:

@@ -10,14 +10,18 @@ import pytest
 from structlog.testing import capture_logs
 
 from services.common.errors import (
+    CofferError,
+    ForbiddenError,
     InternalError,
     InvalidStateError,
     KeyRevokedError,
+    NotFoundError,
     TenantSealedError,
     UnavailableError,
 )
 from services.common.telemetry import Metrics
 from services.secrets.accessing import Accessor
+from services.secrets.model import Answer, Withheld
 from services.secrets.observation import Observation
 from tests.fakes.secrets_accesses import Vault, a_question
 from tests.fakes.secrets_ports import Watching, settle
@@ -97,6 +101,29 @@ async def test_a_key_that_a_rewrap_moved_before_the_revoke_is_not_told_to_be_gon
     assert [name for name, _ in vault.recorded] == ["A"]
 
 
+@pytest.mark.parametrize(
+    ("withheld", "error"),
+    [
+        (Withheld.NO_GRANT, ForbiddenError),
+        (Withheld.DELETED, NotFoundError),
+        (Withheld.NOT_FOUND, NotFoundError),
+        (Withheld.EXPIRED, InvalidStateError),
+    ],
+)
+async def test_what_the_record_withholds_is_refused_and_its_neighbours_are_not(
+    withheld: Withheld, error: type[CofferError]
+) -> None:
+    vault = Vault()
+    accessor = Accessor(vault, vault, Watching())
+    tenant_id = uuid4()
+    for name in ("A", "TAKEN", "C"):
+        vault.keep(tenant_id, name)
+    vault.taken_away["TAKEN"] = withheld
+    found = await accessor.batch(tenant_id, [a_question(name) for name in ("A", "TAKEN", "C")])
+    assert [type(one) for one in found] == [Answer, error, Answer]
+    assert [name for name, _ in vault.recorded] == ["A", "C"]
+
+
 async def test_what_kms_is_asked_for_a_group_carries_the_request_id_of_one_of_it() -> None:
     vault = Vault()
     accessor = Accessor(vault, vault, Observation(Metrics("test")))
@@ -164,14 +191,28 @@ async def test_whatever_has_expired_is_told_once(
     assert [(warning.code, warning.message) for warning in answer.warnings] == expected
 
 
-@pytest.mark.parametrize(("expires", "refused"), [(PAST, True), (NOW, True), (FUTURE, False)])
+@pytest.mark.parametrize(
+    ("expires", "certificate", "refused"),
+    [
+        (PAST, None, True),
+        (NOW, None, True),
+        (FUTURE, None, False),
+        (None, None, False),
+        # The earlier of both counts: an expiry of its own lengthens no certificate's life.
+        (FUTURE, PAST, True),
+        (FUTURE, NOW, True),
+        (PAST, FUTURE, True),
+        (FUTURE, FUTURE, False),
+    ],
+)
 async def test_enforced_expiry_counts_from_its_very_moment(
-    expires: datetime, refused: bool
+    expires: datetime | None, certificate: datetime | None, refused: bool
 ) -> None:
     vault = Vault()
     accessor = Accessor(vault, vault, Watching(), clock=lambda: NOW)
     tenant_id = uuid4()
-    vault.keep(tenant_id, "A", expires_at=expires, strict_expiry_enforcement=True)
+    facts = {"expires_at": expires, "certificate_expires_at": certificate}
+    vault.keep(tenant_id, "A", strict_expiry_enforcement=True, **facts)
     if not refused:
         assert (await accessor.access(tenant_id, a_question("A"))).fields["value"] == b"v"
         return

@@ -26,6 +26,7 @@ from tests.fakes.secrets_values import a_call
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
     from uuid import UUID
 
     from services.secrets.model import Question
@@ -51,10 +52,10 @@ class Counting(Vault):
         ]
 
     async def record(
-        self, tenant_id: UUID, accesses: Sequence[tuple[Question, SealedAnswer]]
-    ) -> None:
+        self, tenant_id: UUID, accesses: Sequence[tuple[Question, SealedAnswer]], now: datetime
+    ) -> list[Withheld | None]:
         self.records.append(len(accesses))
-        await super().record(tenant_id, accesses)
+        return await super().record(tenant_id, accesses, now)
 
 
 async def test_a_hundred_values_cost_a_read_a_call_to_kms_and_a_record_for_each_32() -> None:
