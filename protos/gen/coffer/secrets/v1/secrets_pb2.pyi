@@ -53,7 +53,7 @@ class CreateSecretRequest(_message.Message):
     collection_id: _builtins.str
     """A collection of the tenant, a UUID."""
     strict_expiry_enforcement: _builtins.bool
-    """Refuse access after `expires_at`; default false."""
+    """Refuse access after `expires_at`, of a certificate also once its leaf has expired; default false."""
     certificate_content: _builtins.str
     """Certificates only: the certificate and its chain; binary forms in base64; up to 512 KiB decoded."""
     private_key: _builtins.str
@@ -196,7 +196,7 @@ class CreatedSecret(_message.Message):
     collection_id: _builtins.str
     """The collection it is in, if any."""
     strict_expiry_enforcement: _builtins.bool
-    """Whether access is refused after `expires_at`."""
+    """Whether access is refused after `expires_at`, of a certificate also once its leaf has expired."""
     value_version: _builtins.int
     """Version of the value in the base environment, from 1."""
     @_builtins.property
@@ -272,7 +272,7 @@ class CreateCertificateRequest(_message.Message):
     description: _builtins.str
     """For people; up to 1,024 characters."""
     strict_expiry_enforcement: _builtins.bool
-    """Refuse access after `expires_at`; default false."""
+    """Refuse access after `expires_at`, of a certificate also once its leaf has expired; default false."""
     secret_type: _builtins.str
     """Accepted for clients that send it to this path too; must be `certificate`."""
     @_builtins.property
@@ -724,7 +724,7 @@ class Secret(_message.Message):
     collection_id: _builtins.str
     """The collection it is in, if any."""
     strict_expiry_enforcement: _builtins.bool
-    """Whether access is refused after `expires_at`."""
+    """Whether access is refused after `expires_at`, of a certificate also once its leaf has expired."""
     value_version: _builtins.int
     """Version of the value in the base environment."""
     certificate_type: _builtins.str
@@ -810,7 +810,7 @@ class UpdateSecretRequest(_message.Message):
     collection_id: _builtins.str
     """Another collection, a UUID; null: none."""
     strict_expiry_enforcement: _builtins.bool
-    """Refuse access after `expires_at`."""
+    """Refuse access after `expires_at`, of a certificate also once its leaf has expired."""
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
         """Another expiry; null clears it, and a certificate then expires with its leaf."""
@@ -998,7 +998,7 @@ class SecretDetail(_message.Message):
     collection_id: _builtins.str
     """The collection it is in, if any."""
     strict_expiry_enforcement: _builtins.bool
-    """Whether access is refused after `expires_at`."""
+    """Whether access is refused after `expires_at`, of a certificate also once its leaf has expired."""
     value_version: _builtins.int
     """Version of the value in the base environment."""
     certificate_type: _builtins.str
