@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import stat
@@ -41,6 +42,10 @@ OPTIONAL = (
     "COFFER_KMS_REFUSED_AZURE_TENANTS",
     "COFFER_KMS_REFUSED_AZURE_VAULTS",
     "COFFER_KMS_CLIENT_SECRET_ENV_VARS",
+    "COFFER_SECRETS_RATE_LIMIT_PER_MINUTE",
+    "COFFER_GATEWAY_HTTP_TLS_CERT_FILE",
+    "COFFER_GATEWAY_HTTP_TLS_KEY_FILE",
+    "COFFER_LOG_LEVEL",
 )
 CLOUD_IDENTITIES = (
     "AWS_ACCESS_KEY_ID",
@@ -53,6 +58,7 @@ CLOUD_IDENTITIES = (
     "AZURE_CLIENT_ID",
 )
 OF_CLOUDS = "./deploy/secrets/clouds:/run/clouds:ro"
+OF_CLIENTS = "./deploy/secrets/http:/run/http:ro"
 ONLY_OF_KMS = ("master_key_b64", "master_key_previous_b64", "signing_key", "previous_signing_keys")
 
 
@@ -177,8 +183,22 @@ def test_the_gateway_cannot_reach_the_database(compose: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("name", PROCESSES)
 def test_no_process_can_read_the_identity_of_another(compose: dict[str, Any], name: str) -> None:
-    mounted = [one for one in compose["services"][name]["volumes"] if one != OF_CLOUDS]
-    assert mounted == [f"pki-{name}:/pki/{name}:ro"]
+    own = {"kms": [OF_CLOUDS], "gateway": [OF_CLIENTS]}.get(name, [])
+    assert compose["services"][name]["volumes"] == [f"pki-{name}:/pki/{name}:ro", *own]
+
+
+def test_secrets_is_not_told_whose_administrators_tokens_to_trust(compose: dict[str, Any]) -> None:
+    service = compose["services"]["secrets"]
+    assert "admin_jwks" not in service["secrets"]
+    assert not [name for name in service["environment"] if name.startswith("COFFER_ADMIN_")]
+    assert "admin_jwks" in compose["services"]["kms"]["secrets"]
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_what_an_operator_may_turn_goes_through_env(compose: dict[str, Any], name: str) -> None:
+    told = compose["services"][name]["environment"]
+    wanted = {"COFFER_LOG_LEVEL"} | {one for one in OPTIONAL if f"_{name.upper()}_" in one}
+    assert {one: told[one] for one in wanted} == {one: f"${{{one}-}}" for one in wanted}
 
 
 def test_only_the_issuer_sees_the_key_of_the_ca(compose: dict[str, Any]) -> None:
@@ -212,9 +232,7 @@ def test_every_identity_of_kms_has_a_place_that_nothing_empties(
 def test_prepare_keeps_what_is_secret_to_its_owner_and_what_is_there_as_it_is(
     root: Path, tmp_path: Path
 ) -> None:
-    script = tmp_path / "prepare.sh"
-    script.write_text((root / "deploy" / "prepare.sh").read_text("utf-8"), encoding="utf-8")
-    made = tmp_path / "secrets"
+    script, made = prepared(root, tmp_path)
     for _ in range(2):
         subprocess.run(["sh", str(script)], check=True, capture_output=True)
         assert stat.S_IMODE(made.stat().st_mode) == 0o700
@@ -223,6 +241,54 @@ def test_prepare_keeps_what_is_secret_to_its_owner_and_what_is_there_as_it_is(
         text = (made / "kms.env").read_text("utf-8")
         (made / "kms.env").write_text("AWS_ACCESS_KEY_ID=x\n", encoding="utf-8")
     assert text == "AWS_ACCESS_KEY_ID=x\n"
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="prepare.sh needs openssl")
+@pytest.mark.parametrize("openssl", [None, "exit 1", "exit 0", "echo short"])
+def test_prepare_never_passes_an_empty_secret_off_as_made(
+    root: Path, tmp_path: Path, openssl: str | None
+) -> None:
+    script, made = prepared(root, tmp_path)
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for tool in ("sh", "cat", "chmod", "mkdir", "mv", "rm", "grep", "dirname"):
+        (tools / tool).symlink_to(shutil.which(tool) or tool)
+    if openssl is not None:
+        (tools / "openssl").write_text(f"#!/bin/sh\n{openssl}\n", encoding="utf-8")
+        (tools / "openssl").chmod(0o755)
+    failed = subprocess.run(
+        [str(tools / "sh"), str(script)], capture_output=True, env={"PATH": str(tools)}, check=False
+    )
+    assert failed.returncode != 0
+    assert b"openssl" in failed.stderr
+    assert b"Next:" not in failed.stdout
+    assert [file for file in made.iterdir() if file.is_file()] == []
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="prepare.sh needs openssl")
+def test_prepare_mends_what_a_release_that_did_not_look_left_empty(
+    root: Path, tmp_path: Path
+) -> None:
+    script, made = prepared(root, tmp_path)
+    made.mkdir()
+    for name in ("master_key_b64", "coffer_kms.password", "signing_key.pem"):
+        (made / name).touch()
+    (made / "kms_database_url").write_text("postgresql://coffer_kms:@postgres/coffer\n", "utf-8")
+    roles = '{"coffer_kms": "", "coffer_secrets_purge": ""}\n'
+    (made / "role_passwords.json").write_text(roles, "utf-8")
+    subprocess.run(["sh", str(script)], check=True, capture_output=True)
+    empty = {file.name for file in made.iterdir() if file.is_file() and not file.stat().st_size}
+    assert empty == {"master_key_previous_b64", "previous_signing_keys.pem", "kms.env"}
+    password = (made / "coffer_kms.password").read_text("utf-8").strip()
+    assert f"://coffer_kms:{password}@" in (made / "kms_database_url").read_text("utf-8")
+    assert json.loads((made / "role_passwords.json").read_text("utf-8"))["coffer_kms"] == password
+
+
+def prepared(root: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """A copy of the script, and the folder that it will make."""
+    script = tmp_path / "prepare.sh"
+    script.write_text((root / "deploy" / "prepare.sh").read_text("utf-8"), encoding="utf-8")
+    return script, tmp_path / "secrets"
 
 
 def test_postgresql_takes_nothing_but_tls_with_a_password_from_the_network(root: Path) -> None:
@@ -236,7 +302,7 @@ def test_postgresql_takes_nothing_but_tls_with_a_password_from_the_network(root:
 
 def test_every_generated_connection_string_checks_the_server_s_name(root: Path) -> None:
     text = (root / "deploy" / "prepare.sh").read_text(encoding="utf-8")
-    urls = re.findall(r'echo "postgresql://.*', text)
+    urls = re.findall(r'="postgresql://.*', text)
     assert urls
     assert all("sslmode=verify-full&sslrootcert=" in url for url in urls)
 
@@ -244,11 +310,8 @@ def test_every_generated_connection_string_checks_the_server_s_name(root: Path) 
 def test_prepare_makes_every_secret_that_compose_mounts(
     root: Path, compose: dict[str, Any]
 ) -> None:
-    made = set(
-        re.findall(
-            r"\| put (\S+)$", (root / "deploy" / "prepare.sh").read_text("utf-8"), re.MULTILINE
-        )
-    )
+    text = (root / "deploy" / "prepare.sh").read_text("utf-8")
+    made = set(re.findall(r"^(?:put|random|vacant|url) (\S+)", text, re.MULTILINE))
     for name, secret in compose["secrets"].items():
         if name != "admin_jwks":
             assert secret["file"].removeprefix("./deploy/secrets/") in made
