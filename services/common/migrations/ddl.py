@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import sqlalchemy as sa
 from alembic import op
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def isolate(table: str) -> None:
     )
 
 
-def index(name: str, table: str, what: str) -> None:
+def index(name: str, table: str, what: str, *, unique: bool = False) -> None:
     """Make the index `name` on `table` (schema.name) over `what`, while others go on writing.
 
     Not in a transaction, so it comes first in a revision: what is before it would be committed with it, and
@@ -54,7 +55,42 @@ def index(name: str, table: str, what: str) -> None:
     with op.get_context().autocommit_block():
         op.execute(f"set role {OWNER}")
         op.execute(f"drop index concurrently if exists {schema}.{name}")
-        op.execute(f"create index concurrently {name} on {table} {what}")
+        kind = "unique index" if unique else "index"
+        op.execute(f"create {kind} concurrently {name} on {table} {what}")
+        op.execute("reset role")
+
+
+def one_by_one(*statements: str) -> None:
+    """Run DDL as `coffer_owner`, each statement a transaction: what it locks is free again at once.
+
+    Each must be one that may run twice, since a revision that failed begins anew.
+    """
+    with op.get_context().autocommit_block():
+        op.execute(f"set role {OWNER}")
+        for statement in statements:
+            op.execute(statement)
+        op.execute("reset role")
+
+
+def backfill(statement: str) -> None:
+    """Run an UPDATE of a bounded number of rows for each tenant, until it finds none; each a transaction.
+
+    It must not find again what it has updated. It runs as the owner, held to the tenant by row-level
+    security, as everybody is.
+    """
+    with op.get_context().autocommit_block():
+        connection = op.get_bind()
+        op.execute("set role coffer_cli")
+        tenants = (
+            connection.execute(sa.text("select tenant_id from tenancy.tenant")).scalars().all()
+        )
+        op.execute(f"set role {OWNER}")
+        for tenant in tenants:
+            held = sa.text("select set_config('coffer.tenant_id', :tenant, false)")
+            connection.execute(held, {"tenant": str(tenant)})
+            while connection.execute(sa.text(statement)).rowcount:
+                pass
+        op.execute("reset coffer.tenant_id")
         op.execute("reset role")
 
 

@@ -10,20 +10,19 @@ environment's stays unknown: it expires by the secret's own `expires_at` if ther
 the certificate may, until it is stored again.
 """
 
-from services.common.migrations.ddl import as_owner
+from services.common.migrations.ddl import backfill, index, one_by_one
 
 revision = "0002"
 down_revision = "0001"
 
-WIDENED = ("secrets.secret", "secrets.value_version")
-READ = (*WIDENED, "secrets.secret_environment")
-
+AT_ONCE = 2_000
+"""Rows that one transaction updates."""
 
 # Not a generated column: from text to a moment is no immutable cast, although it is for texts with a zone.
 # The metadata show milliseconds; this release gives the same moment to the microsecond, as of the value.
 DERIVED = (
     """
-    create function secrets.derive_secret_expiry() returns trigger language plpgsql
+    create or replace function secrets.derive_secret_expiry() returns trigger language plpgsql
     set search_path = pg_catalog, pg_temp as $$
     declare
         shown timestamptz := (new.metadata ->> 'expires_at')::timestamptz;
@@ -36,13 +35,13 @@ DERIVED = (
     $$
     """,
     """
-    create trigger derive_expiry before insert or update of metadata on secrets.secret
+    create or replace trigger derive_expiry before insert or update of metadata on secrets.secret
         for each row when (new.metadata is not null)
         execute function secrets.derive_secret_expiry()
     """,
     # In the statements that store a value its secret is written first, and seen here as written.
     """
-    create function secrets.derive_value_expiry() returns trigger language plpgsql
+    create or replace function secrets.derive_value_expiry() returns trigger language plpgsql
     set search_path = pg_catalog, pg_temp as $$
     begin
         new.certificate_expires_at := (
@@ -56,49 +55,69 @@ DERIVED = (
     """,
     # This release writes a normal form with every certificate.
     """
-    create trigger derive_expiry before insert on secrets.value_version
+    create or replace trigger derive_expiry before insert on secrets.value_version
         for each row when (new.content is not null and new.normal_form is null)
         execute function secrets.derive_value_expiry()
     """,
 )
 
 
+SECRETS = f"""
+update secrets.secret set certificate_expires_at = (metadata ->> 'expires_at')::timestamptz
+where (tenant_id, id) in (
+    select tenant_id, id from secrets.secret
+    where certificate_expires_at is null and metadata ->> 'expires_at' is not null
+    limit {AT_ONCE})
+"""  # noqa: S608 - a constant
+VALUES = f"""
+update secrets.value_version v set certificate_expires_at = found.expires_at
+from (
+    select v.tenant_id, v.secret_id, v.environment_id, v.value_version,
+        s.certificate_expires_at as expires_at
+    from secrets.secret s
+    join secrets.secret_environment e on e.tenant_id = s.tenant_id and e.secret_id = s.id
+        and e.environment_id = s.base_environment_id
+    join secrets.value_version v on v.tenant_id = e.tenant_id and v.secret_id = e.secret_id
+        and v.environment_id = e.environment_id and v.value_version = e.value_version
+    where s.certificate_expires_at is not null and v.certificate_expires_at is null
+    limit {AT_ONCE}) found
+where (v.tenant_id, v.secret_id, v.environment_id, v.value_version)
+    = (found.tenant_id, found.secret_id, found.environment_id, found.value_version)
+"""  # noqa: S608 - a constant
+
+
 def upgrade() -> None:
-    """Add to the schema `secrets`."""
-    as_owner(
-        "alter table secrets.value_version add column normal_form bytea",
-        "alter table secrets.value_version add check (normal_form is null or content is not null)",
-        *(
-            f"alter table {table} add column certificate_expires_at timestamptz"
-            for table in WIDENED
-        ),
-        # Forced row-level security shows the owner no row; nobody else has these tables meanwhile.
-        *(f"alter table {table} no force row level security" for table in READ),
-        """
-        update secrets.secret s
-        set certificate_expires_at = (s.metadata ->> 'expires_at')::timestamptz
-        where s.metadata ->> 'expires_at' is not null
-        """,
-        """
-        update secrets.value_version v set certificate_expires_at = s.certificate_expires_at
-        from secrets.secret s, secrets.secret_environment e
-        where s.certificate_expires_at is not null
-          and e.tenant_id = s.tenant_id and e.secret_id = s.id
-          and e.environment_id = s.base_environment_id
-          and v.tenant_id = e.tenant_id and v.secret_id = e.secret_id
-          and v.environment_id = e.environment_id and v.value_version = e.value_version
-        """,
-        *(f"alter table {table} force row level security" for table in READ),
+    """Add to the schema `secrets`, step by step: nobody waits for a whole table."""
+    one_by_one(
+        "alter table secrets.value_version add column if not exists normal_form bytea",
+        "alter table secrets.value_version drop constraint if exists value_version_check1",
+        "alter table secrets.value_version add constraint value_version_check1"
+        " check (normal_form is null or content is not null) not valid",
+        "alter table secrets.value_version validate constraint value_version_check1",
+        "alter table secrets.secret add column if not exists certificate_expires_at timestamptz",
+        "alter table secrets.value_version"
+        " add column if not exists certificate_expires_at timestamptz",
+        # From here on what is written is right; what was there before follows.
         *DERIVED,
-        # With the tenant first it looked, where nothing is stored yet, as good for finding a value as the
-        # primary key: and a plan that was made then goes on to read all values of the tenant.
-        "create unique index value_version_data_key on secrets.value_version"
-        " (data_key_id, tenant_id)",
-        "alter table secrets.value_version drop constraint value_version_tenant_id_data_key_id_key",
-        # What a secret without an expiry of its own expires by is its certificate.
-        """
-        create index secret_expiry on secrets.secret
-            (tenant_id, (coalesce(expires_at, certificate_expires_at)), id)
-            where deleted_at is null and coalesce(expires_at, certificate_expires_at) is not null
-        """,
+    )
+    backfill(SECRETS)
+    backfill(VALUES)
+    # With the tenant first it looked, where nothing is stored yet, as good for finding a value as the
+    # primary key: and a plan that was made then goes on to read all values of the tenant.
+    index(
+        "value_version_data_key",
+        "secrets.value_version",
+        "(data_key_id, tenant_id)",
+        unique=True,
+    )
+    # What a secret without an expiry of its own expires by is its certificate.
+    index(
+        "secret_expiry",
+        "secrets.secret",
+        "(tenant_id, (coalesce(expires_at, certificate_expires_at)), id)"
+        " where deleted_at is null and coalesce(expires_at, certificate_expires_at) is not null",
+    )
+    one_by_one(
+        "alter table secrets.value_version"
+        " drop constraint if exists value_version_tenant_id_data_key_id_key",
     )
