@@ -23,7 +23,7 @@ from grpc_status import rpc_status
 from services.common.defects import describe
 from services.common.errors import CofferError, ForbiddenError, InternalError
 from services.common.identity import Call, Peer, enter_call
-from services.common.rpc import responses
+from services.common.rpc import addresses, responses
 from services.common.rpc.policy import Credentials
 from services.common.rpc.repeats import IDEMPOTENCY_KEY
 from services.common.rpc.status import to_status
@@ -189,10 +189,18 @@ def _new_call(metadata: dict[str, Any], peer: Peer, context: Any, now: float) ->
     return Call(
         actor="unknown",
         request_id=_request_id(metadata.get(REQUEST_ID)),
-        # Only a service of ours knows on whose behalf it calls; others could forge it.
-        ip_address=metadata.get(CLIENT_IP) if peer.service is not None else None,
+        ip_address=_address(metadata, peer, context),
         deadline=None if remaining is None else now + remaining,
     )
+
+
+def _address(metadata: dict[str, Any], peer: Peer, context: Any) -> str | None:
+    """Whose address the call is made from. Only a service of ours knows on whose behalf it calls; others
+    could forge it, and are where their connection comes from.
+    """
+    if peer.service is None:
+        return addresses.of_peer(context.peer())
+    return metadata.get(CLIENT_IP)
 
 
 def _request_id(given: object) -> str:

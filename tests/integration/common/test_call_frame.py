@@ -188,6 +188,14 @@ async def test_a_consumer_cannot_forge_the_address_that_the_audit_shows(
 ) -> None:
     token = bearer(pki.issuer.admin_token(tenant))
     await frame.call(peer="consumer/dev", authorization=token, coffer_client_ip="192.0.2.7")
+    assert frame.servicer.calls[0].ip_address == "127.0.0.1"  # that of its connection
+
+
+async def test_nobody_has_the_address_of_a_service_of_ours(
+    frame: Frame, pki: TestPki, tenant: UUID
+) -> None:
+    """What it forwards is its caller's; when it forwards none there was none."""
+    await frame.call(authorization=bearer(pki.issuer.admin_token(tenant)))
     assert frame.servicer.calls[0].ip_address is None
 
 

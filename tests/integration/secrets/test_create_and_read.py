@@ -36,7 +36,10 @@ async def test_every_access_leaves_an_audit_event(stand: Stand) -> None:
     stand.database.grant_consumer(client.tenant_id, "dev")
     await client.create("ONE", CANARY)
     await outcomes([stand.access(client.tenant_id, name="ONE") for _ in range(20)])
-    rows = stand.database.rows("select action, actor, details from audit.event order by seq")
+    rows = stand.database.rows(
+        "select action, actor, details, ip_address from audit.event order by seq"
+    )
+    assert {row[3] for row in rows[1:]} == {"127.0.0.1"}
     assert [row[0] for row in rows] == ["secret.created"] + ["secret.accessed"] * 20
     assert {row[1] for row in rows[1:]} == {"consumer:dev"}
     assert json.loads(str(rows[1][2]))["name"] == "ONE"

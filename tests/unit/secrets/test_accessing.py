@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -211,8 +212,8 @@ async def test_enforced_expiry_counts_from_its_very_moment(
     vault = Vault()
     accessor = Accessor(vault, vault, Watching(), clock=lambda: NOW)
     tenant_id = uuid4()
-    facts = {"expires_at": expires, "certificate_expires_at": certificate}
-    vault.keep(tenant_id, "A", strict_expiry_enforcement=True, **facts)
+    facts: dict[str, Any] = {"expires_at": expires, "certificate_expires_at": certificate}
+    vault.keep(tenant_id, "A", b"v", strict_expiry_enforcement=True, **facts)
     if not refused:
         assert (await accessor.access(tenant_id, a_question("A"))).fields["value"] == b"v"
         return
