@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003 - typer reads the annotations at run time
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -15,6 +15,9 @@ from cli.papers import CannotCheckError, NotGenuineError, load_keys, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_UNSIGNED: Final = "NOT checked: the export has no signed head"
+_OTHER: Final = "{} has another hash: the chain was made anew before it"
 
 
 def check(
@@ -42,14 +45,15 @@ def check(
 ) -> None:
     """Verify an exported audit chain offline, and name the first broken link.
 
-    Proven by exit status 0: every event follows from the one before, up to the head; with --keys also that
-    the platform signed the head in the export, if there is one; with --head that nothing up to the kept
-    head was changed, added or cut off. NOT proven without --head: that nobody made all of it anew.
+    Proven by exit status 0: every event follows from the one before, from the first in the export up to its
+    head; with --keys, and without --head, also that the platform signed that head; with --head that the
+    events from the first in the export to the kept head are as they were then. NOT proven without --head:
+    that nobody made all of it anew; and nothing about events before the first in the export.
 
     Example: coffer audit check acme-audit.jsonl --keys signing-keys.json --head kept-head.json
 
     Exit status: 0 it holds, 1 it is broken or not genuine, 2 could not be checked: a file or the keys could
-    not be read.
+    not be read, the export has no signed head for --keys, or it begins after the kept head.
     """
     try:
         jwks = None if keys is None else load_keys(keys)
@@ -60,35 +64,48 @@ def check(
         signed = None
         if found.signed_head is not None and jwks is not None:
             signed = verify_head(found.signed_head, jwks)
-            _compare(found, signed, "the signed head in the export")
+            _compare_end(found, signed)
         if kept is not None:
-            _compare(found, kept, "the kept head")
+            _compare_kept(found, kept)
     except BrokenError as error:
         _fail_broken(error, as_json=as_json)
     except NotGenuineError as error:
         fail(f"NOT genuine: {error}", Exit.FAILED)
     except CannotCheckError as error:
         fail(f"could not be checked: {error}", Exit.USAGE)
+    if jwks is not None and signed is None and kept is None:
+        fail(f"{_UNSIGNED}: --keys has nothing to look at", Exit.USAGE)
     _show(found, signed, kept, as_json=as_json)
 
 
-def _compare(found: Checked, signed: SignedHead, what: str) -> None:
-    """The export must have the event that was signed. Raises as `check` catches."""
-    seq = signed.head.seq
-    if signed.tenant_id != found.tenant_id:
-        raise NotGenuineError(f"{what} is of another tenant")
+def _compare_end(found: Checked, signed: SignedHead) -> None:
+    """The signed head in the export must be its head. Raises as `check` catches."""
+    what = "the signed head in the export"
+    _same_tenant(found, signed, what)
+    if signed.head.seq != found.head.seq:
+        first = min(signed.head.seq, found.head.seq) + 1
+        raise BrokenError(
+            first, f"{what} is event {signed.head.seq}, and its end is event {found.head.seq}"
+        )
+    if signed.head.hash != found.head.hash:
+        raise BrokenError(found.head.seq, _OTHER.format(what))
+
+
+def _compare_kept(found: Checked, kept: SignedHead) -> None:
+    """The export must have the event that was kept. Raises as `check` catches."""
+    what, seq = "the kept head", kept.head.seq
+    _same_tenant(found, kept, what)
     if seq > found.head.seq:
         raise BrokenError(found.head.seq + 1, f"{what} is event {seq}, which is not there")
-    if seq == found.head.seq:
-        there = found.head.hash
-    elif seq == 0:
-        there = signed.head.hash
-    elif seq in found.seen:
-        there = found.seen[seq]
-    else:
+    if seq not in found.seen:
         raise CannotCheckError(f"{what} is event {seq}, and the export begins after it")
-    if there != signed.head.hash:
-        raise BrokenError(seq, f"{what} has another hash: the chain was made anew before it")
+    if found.seen[seq] != kept.head.hash:
+        raise BrokenError(seq, _OTHER.format(what))
+
+
+def _same_tenant(found: Checked, signed: SignedHead, what: str) -> None:
+    if signed.tenant_id != found.tenant_id:
+        raise NotGenuineError(f"{what} is of another tenant")
 
 
 def _lines(file: Path) -> Iterator[bytes]:
@@ -130,5 +147,11 @@ def _show(
         typer.echo(f"the platform signed this head at {signed.signed_at}")
     elif found.signed_head is not None:
         typer.echo("NOT checked: the signed head in the export (--keys)")
+    elif kept is not None:
+        typer.echo(_UNSIGNED)
     if kept is not None:
-        typer.echo(f"nothing up to the kept head, event {kept.head.seq}, was changed")
+        typer.echo(
+            f"events {found.first} to {kept.head.seq} are as they were when the head was kept"
+        )
+    if found.first > 1:
+        typer.echo(f"NOT checked: the events before {found.first}, which are not in the export")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 FORMAT: Final = "coffer/audit-export/1"
 MAX_LINE: Final = 1024 * 1024
 """Bytes of a line; an event's are a few hundred."""
+_END: Final = frozenset(("format", "tenant_id", "from", "head", "exported_at", "signed_head"))
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -129,12 +130,16 @@ def _end(
     except (KeyError, TypeError, ValueError):
         raise BrokenError(walk.next, "the line with the head is damaged") from None
     begin = walk.next - walk.events if walk.events else first
-    if begin != first or tenant_id not in {None, told}:
+    if begin != first:
+        why = f"the events begin with {begin}, and the line with the head says {first}"
+        raise BrokenError(min(begin, first), why)
+    if tenant_id not in {None, told}:
         raise BrokenError(begin, "the line with the head is of another export")
+    if row.keys() != _END:
+        raise BrokenError(walk.next, "the line with the head has members that are unknown")
     if not walk.events and first > 1:
-        last = Head(
-            first - 1, head.hash
-        )  # nothing follows the event before: there is no more to check
+        # It may name any hash: what is before is not in the export, and nobody says that it was looked at.
+        last = Head(first - 1, head.hash)
     walk.end(Ends(head, last, GENESIS))
     if walk.first_broken is not None:
         raise BrokenError(walk.first_broken, "the events do not end with the head")

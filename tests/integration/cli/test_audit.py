@@ -107,9 +107,9 @@ def procedure(folder: Path) -> Path:
     return file
 
 
-def follow(folder: Path, export: Path) -> subprocess.CompletedProcess[str]:
+def follow(folder: Path, export: Path, *kept: str) -> subprocess.CompletedProcess[str]:
     """The documented procedure, by an interpreter that has the standard library only."""
-    command = [sys.executable, "-I", "-S", str(procedure(folder)), str(export)]
+    command = [sys.executable, "-I", "-S", str(procedure(folder)), str(export), *kept]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
@@ -187,19 +187,36 @@ def changed(line: int, **members: object) -> Callable[[list[dict[str, Any]]], No
         (lambda rows: rows.pop(), EVENTS + 1),
         (lambda rows: rows.append(rows[0]), EVENTS + 1),
         (lambda rows: rows[-1]["head"].update(seq=EVENTS + 1), EVENTS + 1),
-        (lambda rows: rows.pop(0), 2),
+        (lambda rows: rows.pop(0), 1),
     ],
 )
 def test_an_export_that_somebody_changed_is_broken_where_he_did(
     whole: str, tmp_path: Path, hand: Callable[[list[dict[str, Any]]], None], broken: int
 ) -> None:
-    rows = [json.loads(line) for line in whole.splitlines()]
-    hand(rows)
     file = tmp_path / "changed"
-    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    file.write_text(rewritten(whole, hand))
     result = Coffer({})("audit", "check", str(file))
     assert result.exit_code == Exit.FAILED
     assert f"BROKEN at event {broken}:" in result.stderr
+
+
+def rewritten(whole: str, hand: Callable[[list[dict[str, Any]]], object]) -> str:
+    """What somebody's hand made of an export."""
+    rows = [json.loads(line) for line in whole.splitlines()]
+    hand(rows)
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+def front_cut(rows: list[dict[str, Any]]) -> None:
+    """Whoever cuts the front, and says so in the end."""
+    del rows[:2]
+    rows[-1]["from"] = 3
+
+
+def only_the_end(rows: list[dict[str, Any]]) -> None:
+    """As if everything had been shown before."""
+    del rows[:-1]
+    rows[-1]["from"] = EVENTS + 1
 
 
 def test_the_documented_procedure_finds_what_the_command_finds(whole: str, tmp_path: Path) -> None:
@@ -207,22 +224,44 @@ def test_the_documented_procedure_finds_what_the_command_finds(whole: str, tmp_p
     exported.write_text(whole)
     result = follow(tmp_path, exported)
     assert (result.returncode, result.stderr) == (0, "")
-    assert f"holds up to event {EVENTS}, " in result.stdout
+    assert f"holds from 1 to {EVENTS}, " in result.stdout
     lines = whole.splitlines(keepends=True)
     for text, said in (
         (whole.replace("key 2", "key X"), "broken at event 4"),
         ("".join(lines[:2] + lines[3:]), "broken at event 3"),
         ("".join(lines[:-1]), f"broken at event {EVENTS + 1}"),
         ("".join(lines[:-2] + lines[-1:]), f"broken at event {EVENTS}"),
-        ("".join(lines[1:]), None),
+        ("".join(lines[1:]), "broken at event 1"),
+        (lines[-1], "broken at event 1"),
+        (rewritten(whole, only_the_end), f"no event {EVENTS}"),
+        (rewritten(whole, changed(1, created_at="2026-03-15T12:00:00.000000Z")), "at event 2"),
+        (rewritten(whole, changed(1, note="unhashed")), "broken at event 2"),
+        (rewritten(whole, changed(-1, note="unhashed")), f"broken at event {EVENTS + 1}"),
+        (whole.replace('"seq":3,', '"seq":3,"actor":"x",'), "broken at event 3"),
+        (whole + lines[0], f"broken at event {EVENTS + 1}"),
     ):
         exported.write_text(text)
         result = follow(tmp_path, exported)
-        if said is None:  # an export from the second event on, as far as this procedure looks
-            assert result.returncode == 0
-        else:
-            assert result.returncode == 1
-            assert said in result.stderr
+        assert (result.returncode, result.stdout) == (1, ""), said
+        assert said in result.stderr
+
+
+def test_the_documented_procedure_passes_only_what_the_kept_head_is_in(
+    whole: str, tmp_path: Path
+) -> None:
+    exported = tmp_path / "export"
+    exported.write_text(whole)
+    at = heads(exported)
+    exported.write_text(rewritten(whole, front_cut))
+    for seq, hash_, said in (
+        (5, at[5].hash.hex(), f"holds from 3 to {EVENTS}"),
+        (5, "0" * 64, "broken at event 5"),
+        (2, at[2].hash.hex(), "no event 2"),
+        (EVENTS + 3, "0" * 64, f"broken at event {EVENTS + 1}"),
+    ):
+        result = follow(tmp_path, exported, str(seq), hash_)
+        assert (result.returncode == 0) == said.startswith("holds")
+        assert said in result.stdout + result.stderr
 
 
 def test_a_chain_made_anew_shows_against_a_head_that_was_kept(
@@ -286,6 +325,47 @@ def test_a_signed_head_is_in_the_export_and_worth_its_signature(
     result = registry("audit", "check", str(out), "--keys", str(keys))
     assert result.exit_code == Exit.FAILED
     assert "NOT genuine" in result.stderr
+
+
+def test_a_kept_head_vouches_for_no_event_that_is_not_in_the_export(
+    whole: str, keys: Path, tmp_path: Path
+) -> None:
+    exported, kept = tmp_path / "export", tmp_path / "kept"
+    exported.write_text(whole)
+    tenant, at = json.loads(whole.splitlines()[0])["tenant_id"], heads(exported)
+    check = ("audit", "check", str(exported), "--head", str(kept), "--keys", str(keys))
+    for hand, seq in ((front_cut, 2), (only_the_end, EVENTS), (only_the_end, 1)):
+        kept.write_text(sign(tenant, at[seq]))
+        exported.write_text(rewritten(whole, hand))
+        result = Coffer({})(*check)
+        assert result.exit_code == Exit.USAGE, result.output
+        assert "could not be checked: the kept head" in result.stderr
+    exported.write_text(rewritten(whole, front_cut))
+    kept.write_text(sign(tenant, at[5]))
+    said = Coffer({})(*check).stdout
+    assert "events 3 to 5 are as they were" in said
+    assert "NOT checked: the events before 3" in said
+
+
+def test_a_signed_head_that_was_taken_out_or_put_on_other_events_is_no_proof(
+    whole: str, keys: Path, tmp_path: Path
+) -> None:
+    exported, kept = tmp_path / "export", tmp_path / "kept"
+    exported.write_text(whole)
+    check = ("audit", "check", str(exported), "--keys", str(keys))
+    stripped = Coffer({})(*check)
+    assert stripped.exit_code == Exit.USAGE
+    assert "NOT checked: the export has no signed head" in stripped.stderr
+    tenant, at = json.loads(whole.splitlines()[0])["tenant_id"], heads(exported)
+    kept.write_text(sign(tenant, at[4]))
+    result = Coffer({})(*check, "--head", str(kept))
+    assert result.exit_code == 0
+    assert "NOT checked: the export has no signed head" in result.stdout
+    exported.write_text(rewritten(whole, changed(-1, signed_head=sign(tenant, at[4]))))
+    for more in ((), ("--head", str(kept))):
+        result = Coffer({})(*check, *more)
+        assert result.exit_code == Exit.FAILED
+        assert "BROKEN at event 5: the signed head in the export is event 4" in result.stderr
 
 
 def test_an_export_that_cannot_be_written_leaves_nothing(
