@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from gateway.forwarding import TrustedProxies
 from gateway.server import make_server
 from gateway.settings import Settings
 from gateway.wiring import SERVICES, make_gateway
@@ -46,6 +47,7 @@ async def serve() -> None:
             channels,
             timeout_seconds=settings.timeout_seconds,
             max_body_bytes=settings.max_body_bytes,
+            proxies=TrustedProxies(settings.trusted_proxies),
         )
         server = make_server(
             app,

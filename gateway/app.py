@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import structlog
 
 from gateway.errors import error_response
+from gateway.forwarding import TrustedProxies
 from gateway.http import ClientGoneError, MethodNotAllowedError, Request, check_json, read_body
 from gateway.router import Router
 from services.common.defects import describe
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 MAX_BODY_BYTES: Final = 1024 * 1024
 BODY_SECONDS: Final = 30.0
 """How long a body may take to arrive."""
+
+NO_PROXIES: Final = TrustedProxies()
+"""Everybody's address is that of the connection."""
 
 _UUID: Final = re.compile(rb"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _EVERYWHERE: Final = (
@@ -62,12 +66,14 @@ class Gateway:
         *,
         max_body_bytes: int = MAX_BODY_BYTES,
         body_seconds: float = BODY_SECONDS,
+        proxies: TrustedProxies = NO_PROXIES,
     ) -> None:
         self._endpoints = Router((e.route.method, e.route.segments, e) for e in endpoints)
         self._pages = Router(("GET", page.path[1:].split("/"), page) for page in pages)
         self._metrics = metrics
         self._max_body_bytes = max_body_bytes
         self._body_seconds = body_seconds
+        self._proxies = proxies
         self._log = structlog.get_logger("gateway")
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -75,7 +81,7 @@ class Gateway:
         if scope["type"] != "http":
             return
         began = time.perf_counter()
-        request = _request(scope)
+        request = _request(scope, self._proxies)
         endpoint = self._endpoints.find(request.method, request.raw_path)
         template = NO_TEMPLATE
         try:
@@ -126,7 +132,7 @@ class Gateway:
             )
 
 
-def _request(scope: MutableMapping[str, Any]) -> Request:
+def _request(scope: MutableMapping[str, Any], proxies: TrustedProxies) -> Request:
     client = scope.get("client")
     headers = scope["headers"]
     return Request(
@@ -135,7 +141,7 @@ def _request(scope: MutableMapping[str, Any]) -> Request:
         raw_path=scope["raw_path"],
         query=scope["query_string"],
         headers=headers,
-        client_ip=client[0] if client else "",
+        client_ip=proxies.client_ip(client[0] if client else "", headers),
     )
 
 

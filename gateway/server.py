@@ -203,7 +203,7 @@ def make_server(
         lifespan="off",
         log_config=None,
         access_log=False,
-        # Believing X-Forwarded-For from anybody would let a client choose the address in the audit.
+        # Who may say X-Forwarded-For is decided in gateway/forwarding.py.
         proxy_headers=False,
         server_header=False,
         backlog=_BACKLOG,

@@ -11,6 +11,7 @@ from services.common.settings import Address, Reader, TlsFiles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from ipaddress import IPv4Network, IPv6Network
 
 _P: Final = "COFFER_GATEWAY"
 _MIB: Final = 1024 * 1024
@@ -29,6 +30,7 @@ class Settings:
     timeout_seconds: float
     max_body_bytes: int
     drain_seconds: float
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Settings:
@@ -42,6 +44,7 @@ class Settings:
         COFFER_GATEWAY_TIMEOUT_SECONDS        deadline of each rpc, seconds (30)
         COFFER_GATEWAY_BODY_LIMIT_BYTES       largest request body, bytes (1048576)
         COFFER_GATEWAY_DRAIN_SECONDS          how long SIGTERM waits for requests under way, seconds (20)
+        COFFER_GATEWAY_TRUSTED_PROXIES        networks whose X-Forwarded-For is believed, by commas (none)
         """
         reader = Reader(environ)
         ready_file = reader.optional(f"{_P}_READY_FILE")
@@ -67,6 +70,7 @@ class Settings:
                 f"{_P}_BODY_LIMIT_BYTES", MAX_BODY_BYTES, minimum=1024, maximum=3 * _MIB
             ),
             drain_seconds=reader.seconds(f"{_P}_DRAIN_SECONDS", 20.0, minimum=0.0, maximum=600.0),
+            trusted_proxies=reader.networks(f"{_P}_TRUSTED_PROXIES"),
         )
         reader.finish()
         return settings

@@ -8,7 +8,7 @@ from coffer.kms.v1 import kms_pb2
 from coffer.rewrap.v1 import rewrap_pb2
 from coffer.secrets.v1 import secrets_pb2
 
-from gateway.app import BODY_SECONDS, MAX_BODY_BYTES, Gateway, Page
+from gateway.app import BODY_SECONDS, MAX_BODY_BYTES, NO_PROXIES, Gateway, Page
 from gateway.health import AlivePage, ReadyPage
 from gateway.metrics import MetricsPage, RequestMetrics
 from gateway.pages import OPENAPI_FILE, DocsPage, OpenApiPage
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     import grpc
     from google.protobuf.descriptor import ServiceDescriptor
+
+    from gateway.forwarding import TrustedProxies
 
 SERVICES: Final[dict[str, ServiceDescriptor]] = {
     "kms": kms_pb2.DESCRIPTOR.services_by_name["KmsService"],
@@ -41,6 +43,7 @@ def make_gateway(
     timeout_seconds: float,
     max_body_bytes: int = MAX_BODY_BYTES,
     body_seconds: float = BODY_SECONDS,
+    proxies: TrustedProxies = NO_PROXIES,
 ) -> Gateway:
     """The application over a channel to each of `SERVICES`. Reads the committed openapi.json.
 
@@ -64,5 +67,10 @@ def make_gateway(
         DocsPage(document),
     ]
     return Gateway(
-        endpoints, pages, metrics, max_body_bytes=max_body_bytes, body_seconds=body_seconds
+        endpoints,
+        pages,
+        metrics,
+        max_body_bytes=max_body_bytes,
+        body_seconds=body_seconds,
+        proxies=proxies,
     )

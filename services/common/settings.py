@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import urlsplit
@@ -166,6 +167,17 @@ class Reader:
         return tuple(
             part.strip() for part in (self.optional(name) or "").split(",") if part.strip()
         )
+
+    def networks(self, name: str) -> tuple[IPv4Network | IPv6Network, ...]:
+        """A comma-separated list of networks, or addresses, and never everybody."""
+        try:
+            found = tuple(ip_network(part) for part in self.names(name))
+        except ValueError:
+            found = ()
+            self._fault(name, "must be networks such as 10.1.0.0/16, comma separated", None)
+        if any(network.prefixlen == 0 for network in found):
+            self._fault(name, "must not name a network of all addresses", None)
+        return found
 
     def tls(self, prefix: str) -> TlsFiles:
         """The three files of `<prefix>_TLS_CERT_FILE`, `_TLS_KEY_FILE`, `_TLS_CA_FILE`."""

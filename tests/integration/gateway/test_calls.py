@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -10,6 +11,7 @@ import pytest
 from coffer.kms.v1 import kms_pb2
 from coffer.secrets.v1 import secrets_pb2
 
+from gateway.forwarding import TrustedProxies
 from gateway.upstream import BOUNDS
 from services.common.errors import (
     CODES,
@@ -45,6 +47,16 @@ async def test_credentials_travel_as_they_came_and_the_address_is_the_peers(stac
     assert "coffer-refusal-bin" not in call.metadata
     assert call.seconds_left is not None
     assert 1 < call.seconds_left < 20
+
+
+async def test_a_trusted_proxy_tells_the_clients_address(
+    start: Callable[..., Awaitable[Stack]],
+) -> None:
+    stack = await start(proxies=TrustedProxies((ip_network("127.0.0.0/8"),)))
+    # The first is what the client made up.
+    given = [("X-Forwarded-For", "8.8.8.8, 203.0.113.9"), ("X-Forwarded-For", "127.0.0.2")]
+    await stack.client.get("/admin/tenant-kms", headers=given)
+    assert stack.backend.received[0].metadata["coffer-client-ip"] == "203.0.113.9"
 
 
 @pytest.mark.parametrize(
