@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from uuid import UUID
 
 import httpx
@@ -38,6 +39,10 @@ _TRUSTED_SECONDS: Final = 3600.0
 """Keys that could not be loaded again for so long are not trusted any more."""
 _FETCH_SECONDS: Final = 5.0
 _MAX_ID: Final = 200
+_END_OF_TIME: Final = 253_402_300_800
+"""The year 10000, in seconds since 1970: what is beyond is no moment."""
+_UNREADABLE: Final = (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError)
+"""What reading a token raises: PyJWT lets numbers without end and nesting without end through."""
 
 _log = structlog.get_logger(__name__)
 
@@ -128,9 +133,9 @@ class TokenVerifier:
         claims = await self._claims(token, verify_exp=True)
         if claims is None or "purpose" in claims:
             return None
-        subject, role = claims.get("sub"), claims.get("role")
+        subject, role = _id(claims.get("sub")), claims.get("role")
         tenant_id = _uuid(claims.get("tenant_id"))
-        if not isinstance(subject, str) or not 0 < len(subject) <= _MAX_ID or tenant_id is None:
+        if subject is None or tenant_id is None:
             return None
         return AdminClaims(tenant_id, subject, role) if role in ROLES else None
 
@@ -163,7 +168,7 @@ class TokenVerifier:
     async def _claims(self, token: str, *, verify_exp: bool) -> dict[str, Any] | None:
         try:
             header = jwt.get_unverified_header(token)
-        except jwt.PyJWTError:
+        except _UNREADABLE:
             return None
         key = await self._key(header.get("kid"))
         if key is None:
@@ -178,9 +183,9 @@ class TokenVerifier:
                 leeway=CLOCK_LEEWAY_SECONDS,
                 options={"require": ["exp", "iss", "aud", "sub"], "verify_exp": verify_exp},
             )
-        except (jwt.PyJWTError, ValueError, TypeError):
+        except _UNREADABLE:
             return None
-        return claims if isinstance(claims.get("exp"), int | float) else None
+        return claims if _is_moment(claims.get("exp")) else None
 
     async def _key(self, kid: str | None) -> jwt.PyJWK | None:
         """The issuer's key. Nobody waits for a reload but who needs a key that is not here."""
@@ -227,17 +232,27 @@ def _uuid(value: object) -> UUID | None:
         return None
 
 
+def _id(value: object) -> str | None:
+    """A `sub` or `jti`, which are stored and shown: no control character, nothing but Unicode text."""
+    if not isinstance(value, str) or not 0 < len(value) <= _MAX_ID:
+        return None
+    return None if any(unicodedata.category(one) in {"Cc", "Cs"} for one in value) else value
+
+
+def _is_moment(value: object) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and 0 <= cast("float", value) < _END_OF_TIME
+
+
 def _auth_time(claims: dict[str, Any], admin: AdminClaims | AdminIdentity) -> float | None:
     """`auth_time` of a step-up token that belongs to `admin`; None when anything else is amiss."""
-    jti, moment = claims.get("jti"), claims.get("auth_time")
+    moment = claims.get("auth_time")
     good = (
         claims.get("purpose") == STEP_UP_PURPOSE
         and claims.get("sub") == admin.subject
         and _uuid(claims.get("tenant_id")) == admin.tenant_id
-        and isinstance(jti, str)
-        and 0 < len(jti) <= _MAX_ID
-        and isinstance(moment, int | float)
-        and not isinstance(moment, bool)
-        and moment <= time.time() + CLOCK_LEEWAY_SECONDS
+        and _id(claims.get("jti")) is not None
+        and _is_moment(moment)
+        and cast("float", moment) <= time.time() + CLOCK_LEEWAY_SECONDS
     )
-    return float(moment) if good and moment is not None else None
+    return float(cast("float", moment)) if good else None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -19,6 +21,7 @@ from jwt.algorithms import OKPAlgorithm, RSAAlgorithm
 
 from cli.local.issuer import AUDIENCE, ISSUER
 from services.common import tokens
+from services.common.errors import StepUpRequiredError
 from services.common.tokens import TokenSettings, TokenVerifier
 
 if TYPE_CHECKING:
@@ -134,6 +137,40 @@ async def test_keys_of_an_issuer_that_has_long_been_away_are_not_trusted_any_mor
     assert await checked.admin(pki.issuer.admin_token(uuid4())) is None
 
 
+BAD_TEXTS = ("a\x00b", "a\ud800b", "a\nb", "\x85", "", "x" * 201, 7, None)
+BAD_MOMENTS = (10**400, -(10**400), float("inf"), float("nan"), True, "1", None)
+
+
+async def test_a_signed_token_whose_texts_nobody_can_store_or_show_is_refused(
+    pki: TestPki,
+) -> None:
+    checked, tenant = TokenVerifier(pki.issuer.settings), uuid4()
+    who = {"sub": "alice", "tenant_id": str(tenant), "role": "owner"}
+    admin = await checked.admin(pki.issuer.sign(who))
+    assert admin is not None
+    assert await checked.admin(pki.issuer.sign(who | {"sub": "Zoë, 管理者"})) is not None
+    for text in BAD_TEXTS:
+        assert await checked.admin(pki.issuer.sign(who | {"sub": text})) is None, text
+    for moment in BAD_MOMENTS:
+        assert await checked.admin(pki.issuer.sign(who | {"exp": moment})) is None, moment
+    fresh = who | {"purpose": "step_up", "auth_time": time.time(), "jti": "once"}
+    assert (await checked.step_up(pki.issuer.sign(fresh), admin, 300)).jti == "once"
+    wrong: list[dict[str, Any]] = [{"jti": text} for text in BAD_TEXTS]
+    wrong += [{name: moment} for moment in BAD_MOMENTS for name in ("auth_time", "exp")]
+    for claims in wrong:
+        with pytest.raises(StepUpRequiredError) as refusal:
+            await checked.step_up(pki.issuer.sign(fresh | claims), admin, 300)
+        assert refusal.value.reason == "invalid", claims
+
+
+@pytest.mark.parametrize("header", [b"[" * 20_000, b'{"a": ' * 20_000, b'{"alg": 1e999}', b"\xff"])
+async def test_a_token_that_cannot_be_read_is_refused_before_its_signature(
+    pki: TestPki, header: bytes
+) -> None:
+    token = b".".join([base64.urlsafe_b64encode(header).rstrip(b"="), b"e30", b"AAAA"]).decode()
+    assert await TokenVerifier(pki.issuer.settings).admin(token) is None
+
+
 def _pem(key: Any) -> bytes:
     made: bytes = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return made
@@ -143,8 +180,6 @@ def _pem(key: Any) -> bytes:
 async def test_only_the_three_documented_algorithms_are_taken(
     issuer: Issuer, algorithm: str
 ) -> None:
-    import time
-
     import jwt
 
     if algorithm == "EdDSA":
