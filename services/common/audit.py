@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     from services.common.database import Connection
     from services.common.identity import Call
+
+MAX_EVENTS: Final = 1000
+"""Of one statement, which the database bounds in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,10 @@ async def append(
 async def append_each(
     connection: Connection, tenant_id: UUID, entries: Sequence[tuple[Call, Event]]
 ) -> None:
-    """As `append`, for the events of several calls whose changes are committed together."""
+    """As `append`, for the events of several calls whose changes are committed together.
+
+    Any number of events: a statement takes up to MAX_EVENTS of them.
+    """
     rows = [
         {
             "action": event.action,
@@ -58,6 +64,8 @@ async def append_each(
         }
         for call, event in entries
     ]
-    await connection.execute(
-        "select audit.append(%s, %s::jsonb)", (tenant_id, json.dumps(rows)), prepare=True
-    )
+    for start in range(0, len(rows), MAX_EVENTS):
+        part = json.dumps(rows[start : start + MAX_EVENTS])
+        await connection.execute(
+            "select audit.append(%s, %s::jsonb)", (tenant_id, part), prepare=True
+        )

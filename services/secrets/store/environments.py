@@ -97,7 +97,7 @@ class PostgresEnvironments:
             "color": draft.color,
         }
         try:
-            async with self._database.tenant(tenant_id) as connection:
+            async with self._database.change(tenant_id) as connection:
                 await hold_usage(connection, tenant_id)
                 await reads.environment(connection, tenant_id, None)
                 count = await (await connection.execute(_COUNT, parameters)).fetchone()
@@ -115,7 +115,7 @@ class PostgresEnvironments:
     ) -> EnvironmentRow | Refusal | None:
         """As `ports.EnvironmentStore.update`."""
         try:
-            async with self._database.tenant(tenant_id) as connection:
+            async with self._database.change(tenant_id) as connection:
                 await hold_usage(connection, tenant_id)
                 row = await _get(connection, tenant_id, environment_id, _LOCK)
                 if row is None:
@@ -137,7 +137,7 @@ class PostgresEnvironments:
         self, tenant_id: UUID, environment_id: UUID, call: Call
     ) -> bool | Refusal | None:
         """As `ports.EnvironmentStore.delete`."""
-        async with self._database.tenant(tenant_id) as connection:
+        async with self._database.change(tenant_id) as connection:
             await hold_usage(connection, tenant_id)
             row = await _get(connection, tenant_id, environment_id, _LOCK)
             if row is None:
@@ -146,12 +146,12 @@ class PostgresEnvironments:
                 return Refusal.IS_DEFAULT
             if await is_in_use(connection, tenant_id, environment_id):
                 return Refusal.IN_USE
-            purged = await empty_environment(connection, tenant_id, environment_id)
+            emptied = await empty_environment(connection, tenant_id, row)
             parameters = {"tenant": tenant_id, "environment": environment_id}
             await connection.execute(_DELETE, parameters)
             await idempotency_store.complete(connection, "secrets", tenant_id, [(call, None)])
             event = _event("deleted", row)
-            await audit.append(connection, tenant_id, call, [*purged, event])
+            await audit.append(connection, tenant_id, call, [*emptied, event])
         return True
 
 

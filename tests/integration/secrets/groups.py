@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -85,9 +86,14 @@ def count(client: Client, table: str) -> int:
 
 def actions(client: Client, prefix: str) -> list[str]:
     """What the audit chain says was done to things of a kind, in order."""
+    return [action for action, _ in told(client, prefix)]
+
+
+def told(client: Client, prefix: str) -> list[tuple[str, dict[str, Any]]]:
+    """As `actions`, each with its details."""
     rows = client.stand.database.rows(
-        "select action from audit.event where tenant_id = %s and starts_with(action, %s)"
+        "select action, details from audit.event where tenant_id = %s and starts_with(action, %s)"
         " order by seq",
         (client.tenant_id, prefix),
     )
-    return [str(action) for (action,) in rows]
+    return [(str(action), json.loads(str(details))) for action, details in rows]

@@ -19,6 +19,7 @@ from tests.integration.secrets.groups import (
     make_environment,
     refused,
     remove_value,
+    told,
 )
 
 if TYPE_CHECKING:
@@ -141,7 +142,11 @@ async def test_a_deleted_environment_takes_values_of_deleted_secrets_and_counter
     await client.put(both.id, "x", environment="staging")
     await client.put(both.id, "y", environment="staging")
     await client.delete(both.id)
+    before = len(told(client, "secret."))
     assert (await delete_environment(client, staging.id)).deleted
+    # What was erased is named, once; the live secret's value was removed, and told of, before.
+    gone = {"name": "BOTH", "environment": "staging", "value_version": 2, "versions": 2}
+    assert told(client, "secret.")[before:] == [("secret.environment_removed", gone)]
     assert [row.name for row in await environments(client)] == ["production"]
     assert (count(client, "secret_environment"), count(client, "data_key")) == (2, 2)
     assert count(client, "secret") == 2
@@ -173,6 +178,13 @@ async def test_deleted_secrets_of_a_deleted_environment_move_or_are_purged(clien
     )
     assert rows == [("DEF", "production"), ("TWO", "alpha")]
     assert actions(client, "secret.purged") == ["secret.purged"]
+    moves = [details for _, details in told(client, "secret.rebased")]
+    assert sorted(moves, key=str) == [
+        {"name": "DEF", "from": "staging", "to": "production"},
+        {"name": "TWO", "from": "staging", "to": "alpha"},
+    ]
+    erased = [details["name"] for _, details in told(client, "secret.environment_removed")]
+    assert sorted(erased) == ["DEF", "TWO"]
     assert count(client, "data_key") == count(client, "value_version") == 4
     assert client.live_secrets() == 0
 
