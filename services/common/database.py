@@ -30,6 +30,8 @@ LEASE_REFUSED: Final = "CF002"
 _LOCAL: Final = ("localhost", "127.0.0.1", "::1")
 _CONNECT_TIMEOUT_SECONDS: Final = 5
 _POOL_TIMEOUT_SECONDS: Final = 10.0
+LOCK_SECONDS: Final = 2.0
+"""What a change of one tenant waits for a lock: all that time it keeps others from a connection."""
 
 
 class InsecureDatabaseUrlError(ValueError):
@@ -151,6 +153,25 @@ class Database:
                 "select set_config('coffer.tenant_id', %s, true)", (str(tenant_id),)
             )
             yield connection
+
+    @contextlib.asynccontextmanager
+    async def change(self, tenant_id: UUID) -> AsyncIterator[Connection]:
+        """As `tenant`, for what changes rows that others may hold.
+
+        Waits LOCK_SECONDS for each lock, then raises UnavailableError; nothing was changed.
+        """
+        async with self.transaction() as connection:
+            await connection.execute(
+                "select set_config('coffer.tenant_id', %s, true),"
+                " set_config('lock_timeout', %s, true)",
+                (str(tenant_id), f"{LOCK_SECONDS * 1000:.0f}ms"),
+            )
+            try:
+                yield connection
+            except psycopg.errors.LockNotAvailable as error:
+                raise UnavailableError(
+                    "Others are changing the same: nothing was changed, try again."
+                ) from error
 
     async def _begin(self, block: contextlib.AsyncExitStack) -> Connection:
         """A connection in a transaction that ends with `block`.

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
 _PUT_TRIES: Final = 8
 """How often another writer or a rotation may come first before we give up."""
-_WRITES_EACH: Final = 2
-"""Changes of one tenant's secrets in the database at a time; an audit chain is written in a row."""
+_WRITES_EACH: Final = 1
+"""Changes of one tenant in the database at a time: they are in a row at its audit head anyway, and who waits
+for a lock there keeps a place from the others."""
 _WRITES_WAITING: Final = Room(calls=512)
 _ALL_WRITES_WAITING: Final = Room(calls=4096)
 

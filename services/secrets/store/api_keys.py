@@ -88,7 +88,7 @@ class PostgresApiKeys:
         """As `ports.ApiKeys.create`."""
         parameters = _parameters(tenant_id, new, key, call)
         try:
-            async with self._database.tenant(tenant_id) as connection:
+            async with self._database.change(tenant_id) as connection:
                 await connection.execute(_CREATE, parameters, prepare=True)
                 if not (await connection.execute(_STILL_VALID, parameters, prepare=True)).rowcount:
                     raise _MakerGoneError
@@ -106,7 +106,7 @@ class PostgresApiKeys:
     async def revoke(self, tenant_id: UUID, name: str, call: Call) -> bool:
         """As `ports.ApiKeys.revoke`."""
         parameters = {"tenant": tenant_id, "name": name}
-        async with self._database.tenant(tenant_id) as connection:
+        async with self._database.change(tenant_id) as connection:
             row = await (await connection.execute(_REVOKE, parameters, prepare=True)).fetchone()
             if row is None:
                 return False

@@ -7,7 +7,9 @@ at stays so until the commit.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
 
 from services.common import audit
 from services.common.idempotency import store as idempotency_store
@@ -20,7 +22,7 @@ from services.secrets.store.lists import RESTORABLE
 from services.secrets.store.usage import hold_usage
 
 if TYPE_CHECKING:
-    from uuid import UUID
+    from collections.abc import Mapping
 
     from services.common.database import Connection, Database
     from services.common.identity import Call
@@ -77,13 +79,13 @@ class PostgresSecretChanges:
         self, tenant_id: UUID, secret_id: UUID, change: Change, call: Call
     ) -> SecretRow | Refused | None:
         """As `ports.SecretChanges.change`."""
-        async with self._database.tenant(tenant_id) as connection:
+        async with self._database.change(tenant_id) as connection:
             await hold_usage(connection, tenant_id)
             return await _change(connection, tenant_id, secret_id, change, call)
 
     async def delete(self, tenant_id: UUID, secret_id: UUID, call: Call) -> bool:
         """As `ports.SecretChanges.delete`."""
-        async with self._database.tenant(tenant_id) as connection:
+        async with self._database.change(tenant_id) as connection:
             await hold_usage(connection, tenant_id)
             return await _delete(connection, tenant_id, secret_id, call)
 
@@ -91,7 +93,7 @@ class PostgresSecretChanges:
         self, tenant_id: UUID, secret_id: UUID, call: Call
     ) -> SecretRow | NotRestored:
         """As `ports.SecretChanges.restore`."""
-        async with self._database.tenant(tenant_id) as connection:
+        async with self._database.change(tenant_id) as connection:
             allowed = await room_left(connection, tenant_id, 1)
             return await _restore(connection, tenant_id, secret_id, call, has_room=allowed > 0)
 
@@ -133,11 +135,30 @@ async def _change(
     if wanted["name"] != stored["name"] and await _is_taken(connection, tenant_id, wanted["name"]):
         return Refused.NAME_TAKEN
     await connection.execute(_CHANGE, parameters | wanted, prepare=True)
-    details = {"name": wanted["name"], "changed": sorted(change.members)}
+    event = audit.Event("secret.updated", "secret", str(secret_id), _told(change, stored, wanted))
+    return await _shown(connection, tenant_id, secret_id, call, event)
+
+
+def _told(
+    change: Change, stored: Mapping[str, Any], wanted: Mapping[str, Any]
+) -> dict[str, object]:
+    """What the event says: each member that was set, from what to what. Of a description only that: people
+    write anything into it, and an event is kept for ever.
+    """
+    details: dict[str, object] = {"name": wanted["name"], "changed": sorted(change.members)}
     if wanted["name"] != stored["name"]:
         details["renamed_from"] = stored["name"]
-    event = audit.Event("secret.updated", "secret", str(secret_id), details)
-    return await _shown(connection, tenant_id, secret_id, call, event)
+    shown = [member for member in change.members if member != "description"]
+    details["from"] = {member: _plain(stored[member]) for member in shown}
+    details["to"] = {member: _plain(wanted[member]) for member in shown}
+    return details
+
+
+def _plain(value: object) -> object:
+    """As JSON shows it; times with milliseconds, in UTC."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return str(value) if isinstance(value, UUID) else value
 
 
 async def _delete(connection: Connection, tenant_id: UUID, secret_id: UUID, call: Call) -> bool:

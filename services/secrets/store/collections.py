@@ -53,10 +53,13 @@ with held as materialized (
 update secrets.secret s
 set collection_id = null, updated_at = date_trunc('milliseconds', clock_timestamp())
 from held where s.tenant_id = %(tenant)s and s.id = held.id
+returning s.id
 """
 _DELETE: Final = """
 delete from secrets.collection c where c.tenant_id = %(tenant)s and c.id = %(collection)s
 """
+MAX_NAMED: Final = 100
+"""Of the secrets that were in a deleted collection, by id, in its event; the others are counted."""
 
 
 class PostgresCollections:
@@ -100,7 +103,7 @@ class PostgresCollections:
             "description": request.description,
         }
         try:
-            async with self._database.tenant(tenant_id) as connection:
+            async with self._database.change(tenant_id) as connection:
                 await hold_usage(connection, tenant_id)
                 await connection.execute(_CREATE, parameters, prepare=True)
                 return await _finish(connection, tenant_id, collection_id, call, "created")
@@ -113,14 +116,16 @@ class PostgresCollections:
         """As `ports.CollectionStore.update`."""
         parameters = {"tenant": tenant_id, "collection": collection_id}
         try:
-            async with self._database.tenant(tenant_id) as connection:
+            async with self._database.change(tenant_id) as connection:
                 await hold_usage(connection, tenant_id)
                 row = await (await connection.execute(_LOCK, parameters)).fetchone()
                 if row is None:
                     return None
                 stored = {"name": row[0], "description": row[1]}
                 await connection.execute(_UPDATE, parameters | stored | dict(members))
-                details = {"changed": sorted(members)}
+                details: dict[str, object] = {"changed": sorted(members)}
+                if "name" in members and members["name"] != row[0]:
+                    details["renamed_from"] = row[0]
                 return await _finish(
                     connection, tenant_id, collection_id, call, "updated", details=details
                 )
@@ -130,15 +135,20 @@ class PostgresCollections:
     async def delete(self, tenant_id: UUID, collection_id: UUID, call: Call) -> bool:
         """As `ports.CollectionStore.delete`."""
         parameters = {"tenant": tenant_id, "collection": collection_id}
-        async with self._database.tenant(tenant_id) as connection:
+        async with self._database.change(tenant_id) as connection:
             await hold_usage(connection, tenant_id)
             row = await (await connection.execute(_LOCK, parameters)).fetchone()
             if row is None:
                 return False
-            taken_out = await connection.execute(_TAKE_OUT, parameters)
+            cursor = await connection.execute(_TAKE_OUT, parameters)
+            taken_out = sorted([str(secret_id) async for (secret_id,) in cursor])
             await connection.execute(_DELETE, parameters)
             await idempotency_store.complete(connection, "secrets", tenant_id, [(call, None)])
-            details = {"name": row[0], "secrets": taken_out.rowcount}
+            details = {
+                "name": row[0],
+                "secrets": len(taken_out),
+                "secret_ids": taken_out[:MAX_NAMED],
+            }
             event = audit.Event("collection.deleted", "collection", str(collection_id), details)
             await audit.append(connection, tenant_id, call, [event])
         return True

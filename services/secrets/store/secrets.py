@@ -45,7 +45,7 @@ class PostgresSecrets:
         self, tenant_id: UUID, key_version: int, secrets: Sequence[NewSecret]
     ) -> list[SecretRow | Refused]:
         """As `ports.Secrets.create`."""
-        async with self._database.tenant(tenant_id) as connection:
+        async with self._database.change(tenant_id) as connection:
             return await creates.create(connection, tenant_id, key_version, secrets)
 
     async def get(

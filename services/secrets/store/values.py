@@ -31,7 +31,7 @@ class PostgresValues:
 
     async def put(self, tenant_id: UUID, value: NewValue) -> StoredVersion | None:
         """As `ports.Values.put`."""
-        async with self._database.tenant(tenant_id) as connection:
+        async with self._database.change(tenant_id) as connection:
             return await updates.put(connection, tenant_id, value)
 
     async def history(
@@ -52,5 +52,5 @@ class PostgresValues:
         self, tenant_id: UUID, secret_id: UUID, environment: str, call: Call
     ) -> NotRemoved | None:
         """As `ports.Values.remove`."""
-        async with self._database.tenant(tenant_id) as connection:
+        async with self._database.change(tenant_id) as connection:
             return await versions.remove(connection, tenant_id, secret_id, environment, call)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+import psycopg
 import pytest
 from coffer.secrets.v1 import secrets_pb2
 
 from services.common.errors import CofferError
+from tests.fixtures.eventually import eventually
 from tests.integration.secrets.stand import outcomes
 
 if TYPE_CHECKING:
+    from tests.fixtures.database import TestDatabase
     from tests.integration.secrets.stand import Stand
 
 
@@ -21,6 +25,42 @@ async def test_a_plan_admits_exactly_its_limit(stand: Stand) -> None:
     assert found.count("plan_limit") == 35
     assert client.live_secrets() == 25
     assert (await client.list()).page.total == 25
+
+
+async def test_tenants_whose_rows_are_held_stop_no_other_tenants_writes(stand: Stand) -> None:
+    clients = [stand.tenant(f"held-{number}") for number in range(4)]
+    made = [await client.create("ONE") for client in clients]
+    free = stand.tenant("free")
+    mine = await free.create("ONE")
+    with psycopg.connect(stand.database.admin_dsn) as holder:
+        for client in clients:
+            query = "select from secrets.usage where tenant_id = %s for update"
+            holder.execute(query, (client.tenant_id,))
+        held = [
+            asyncio.create_task(client.delete(secret.id))
+            for client, secret in zip(clients, made, strict=True)
+            for _ in range(2)
+        ]
+        await asyncio.to_thread(
+            eventually, lambda: waiting_for_locks(stand.database) == 4, "one waits of each tenant"
+        )
+        assert (await free.put(mine.id, "new")).value_version == 2
+        await free.delete(mine.id)
+        await asyncio.wait(held, return_when=asyncio.FIRST_COMPLETED)
+        holder.rollback()
+    found = await asyncio.gather(*held, return_exceptions=True)
+    refused = [error for error in found if isinstance(error, CofferError)]
+    assert {(error.code, error.retry_after) for error in refused} >= {("unavailable", 1)}
+    assert {error.code for error in refused} <= {"unavailable", "not_found"}
+
+
+def waiting_for_locks(database: TestDatabase) -> int:
+    """How many transactions of the service wait for what another holds."""
+    ((count,),) = database.rows(
+        "select count(*) from pg_stat_activity where datname = current_database()"
+        " and usename = 'coffer_secrets' and wait_event_type = 'Lock'"
+    )
+    return int(str(count))
 
 
 async def test_a_taken_name_takes_no_slot_of_the_plan(stand: Stand) -> None:
