@@ -275,7 +275,8 @@ def grant_consumer(
             " values (%s, %s, %s, %s::uuid[], %s::text[])",
             (tenant_id, grant_id, consumer, *limits),
         )
-        _append(connection, tenant_id, "grant.created", "grant", grant_id, consumer=consumer)
+        allowed = _allowed(consumer, *limits)
+        _append(connection, tenant_id, "grant.created", "grant", grant_id, **allowed)
     return grant_id
 
 
@@ -283,12 +284,24 @@ def delete_grant(dsn: str, tenant_id: str, grant_id: str) -> None:
     """Take a grant back. Raises TenancyError when the tenant has no such grant."""
     with _of_tenant(dsn, tenant_id) as connection:
         row = connection.execute(
-            "delete from tenancy.consumer_grant where tenant_id = %s and id = %s returning consumer",
+            "delete from tenancy.consumer_grant where tenant_id = %s and id = %s"
+            " returning consumer, collection_ids::text[], environment_names",
             (tenant_id, _uuid(grant_id, "a grant's id")),
         ).fetchone()
         if row is None:
             raise TenancyError(f"the tenant has no grant {grant_id}")
-        _append(connection, tenant_id, "grant.deleted", "grant", grant_id, consumer=row[0])
+        _append(connection, tenant_id, "grant.deleted", "grant", grant_id, **_allowed(*row))
+
+
+def _allowed(
+    consumer: str, collection_ids: list[str] | None, environment_names: list[str] | None
+) -> dict[str, object]:
+    """What an event says of a grant; null: all."""
+    return {
+        "consumer": consumer,
+        "collection_ids": collection_ids,
+        "environment_names": environment_names,
+    }
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import uuid
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -116,6 +117,11 @@ def test_every_change_is_in_the_tenants_audit_chain(
     registry("apikey", "revoke", "--tenant", "acme", key)
     grant = registry.json("grant", "create", "--tenant", "acme", "billing")["id"]
     registry("grant", "delete", "--tenant", "acme", grant)
+    collection, places = str(uuid.uuid4()), ["production", "staging"]
+    narrow = tenancy.grant_consumer(
+        database.admin_dsn, tenant, "ci", collection_ids=[collection], environment_names=places
+    )
+    tenancy.delete_grant(database.admin_dsn, tenant, narrow)
     events = database.rows(
         "select action, resource_id from audit.event where tenant_id = %s order by seq", (tenant,)
     )
@@ -125,7 +131,19 @@ def test_every_change_is_in_the_tenants_audit_chain(
         ("api_key.revoked", key),
         ("grant.created", grant),
         ("grant.deleted", grant),
+        ("grant.created", narrow),
+        ("grant.deleted", narrow),
     ]
+    grants = database.rows(
+        "select details::jsonb from audit.event where resource_type = 'grant' order by seq"
+    )
+    wide: dict[str, object] = {
+        "consumer": "billing",
+        "collection_ids": None,
+        "environment_names": None,
+    }
+    limited = {"consumer": "ci", "collection_ids": [collection], "environment_names": places}
+    assert [details for (details,) in grants] == [wide, wide, limited, limited]
     actors = database.rows("select distinct actor from audit.event")
     assert all(str(actor[0]).startswith("cli:") for actor in actors)
 

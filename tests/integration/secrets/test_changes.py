@@ -77,10 +77,33 @@ async def test_only_what_is_named_changes(stand: Stand) -> None:
         assert not cleared.HasField(member)
     assert (await patch(client, made.id, strict_expiry_enforcement=True)).strict_expiry_enforcement
     assert events(client, "secret.updated") == [
-        {"name": "NEW_name", "renamed_from": "OLD", "changed": ["collection_id", "name"]},
-        {"name": "NEW_name", "changed": ["collection_id", "description", "expires_at"]},
-        {"name": "NEW_name", "changed": ["strict_expiry_enforcement"]},
+        {
+            "name": "NEW_name",
+            "renamed_from": "OLD",
+            "changed": ["collection_id", "name"],
+            "from": {"collection_id": None, "name": "OLD"},
+            "to": {"collection_id": inside, "name": "NEW_name"},
+        },
+        {
+            # What a description said is nobody's later.
+            "name": "NEW_name",
+            "changed": ["collection_id", "description", "expires_at"],
+            "from": {"collection_id": inside, "expires_at": "2040-01-01T00:00:00.000Z"},
+            "to": {"collection_id": None, "expires_at": None},
+        },
+        {
+            "name": "NEW_name",
+            "changed": ["strict_expiry_enforcement"],
+            "from": {"strict_expiry_enforcement": False},
+            "to": {"strict_expiry_enforcement": True},
+        },
     ]
+    await patch(client, made.id, expires_at=LATER)
+    end = events(client, "secret.updated")[-1]
+    assert (end["from"], end["to"]) == (
+        {"expires_at": None},
+        {"expires_at": "2040-01-01T00:00:00.000Z"},
+    )
 
 
 async def test_a_refused_change_leaves_all_as_it_was(stand: Stand) -> None:

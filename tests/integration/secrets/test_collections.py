@@ -14,6 +14,7 @@ from tests.integration.secrets.groups import (
     get_collection,
     make_collection,
     refused,
+    told,
 )
 from tests.integration.secrets.stand import outcomes
 
@@ -67,6 +68,12 @@ async def test_bad_names_are_told_and_taken_ones_are_conflicts(stand: Stand) -> 
     assert set(found.value.fields) == {"name", "secret_count"}
     changed = await change_collection(client, made.id, ["description"], name="e")
     assert (changed.name, changed.HasField("description")) == ("e", False)
+    (renamed,) = told(client, "collection.updated")
+    assert renamed[1] == {
+        "name": "e",
+        "renamed_from": "c",
+        "changed": ["description", "name"],
+    }
     with refused("validation_error"):
         await change_collection(client, made.id)
 
@@ -92,6 +99,9 @@ async def test_secrets_outlive_their_collection_and_grants_of_it_reach_nothing(
         await stand.access(client.tenant_id, name="A")
     with refused("not_found"):
         await delete_collection(client, made.id)
+    (deleted,) = told(client, "collection.deleted")
+    left = sorted([live.id, dead.id])
+    assert deleted[1] == {"name": "c", "secrets": 2, "secret_ids": left}
     assert actions(client, "collection.") == ["collection.created", "collection.deleted"]
 
 
