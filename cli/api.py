@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import httpx
 
 from cli.patience import AT_ONCE, Patience
+from cli.reaching import uses_proxies
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -91,6 +92,7 @@ class Api:
             headers={"Authorization": f"Bearer {token}", "User-Agent": "coffer-cli"},
             timeout=timeout,
             transport=transport,
+            trust_env=uses_proxies(base_url),
             follow_redirects=False,
         )
 

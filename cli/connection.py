@@ -19,6 +19,7 @@ from cli.local.directory import DataDirectory
 from cli.local.issuer import DevelopmentIssuer
 from cli.local.keys import LocalKeys
 from cli.local.pki import OPERATOR, DevelopmentPki
+from cli.reaching import is_private
 from cli.tenancy import find_tenant
 from services.common.settings import Reader, SettingsError, TlsFiles
 
@@ -60,8 +61,18 @@ class Stack:
         return cls(DEFAULT_DATA_DIR, os.environ if environ is None else environ)
 
     def base_url(self) -> str:
-        """The gateway's URL, without a slash at the end. Raises StackNotFoundError."""
+        """The gateway's URL, without a slash at the end.
+
+        Raises StackNotFoundError, also for http to another machine: whatever is sent there (API keys, tokens,
+        values) could be read on the way.
+        """
         url = self._setting("COFFER_BASE_URL") or self._credentials("COFFER_BASE_URL").base_url
+        if not is_private(url):
+            raise StackNotFoundError(
+                "COFFER_BASE_URL must begin with https://, or with http:// and name this machine "
+                "(localhost, 127.0.0.1): over http anybody on the way could read keys and values. Put a "
+                "TLS-terminating proxy in front of the gateway, or give it a certificate of its own"
+            )
         return url.rstrip("/")
 
     def api_key(self) -> str:

@@ -13,11 +13,12 @@ import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 import httpx
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from cli.reaching import is_private, uses_proxies
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +27,6 @@ ALGORITHM: Final = "EdDSA"
 
 _FETCH_SECONDS: Final = 10.0
 _MAX_BYTES: Final = 1024 * 1024
-_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
 class NotGenuineError(Exception):
@@ -99,17 +99,18 @@ def read(file: Path) -> str:
 
 def load_keys(where: str) -> dict[str, Any]:
     """A JWKS: of a file, or of a URL with https, or http on this machine. Raises CannotCheckError."""
-    parts = urlsplit(where)
-    if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+    if is_private(where):
         return parse(_fetch(where))
-    if parts.scheme == "http":
+    if where.lower().startswith("http:"):
         raise CannotCheckError("keys that come over http could be anybody's; use https or a file")
     return parse(read(Path(where)))
 
 
 def _fetch(url: str) -> bytes:
     try:
-        answer = httpx.get(url, timeout=_FETCH_SECONDS, follow_redirects=False)
+        answer = httpx.get(
+            url, timeout=_FETCH_SECONDS, follow_redirects=False, trust_env=uses_proxies(url)
+        )
         answer.raise_for_status()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise CannotCheckError(f"{url} gives no keys ({type(error).__name__})") from None

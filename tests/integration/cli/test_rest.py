@@ -139,6 +139,18 @@ def test_nobody_there_and_nothing_known_have_an_exit_code_of_their_own(coffer: C
     assert "coffer up" in result.stderr
 
 
+def test_keys_go_over_http_to_nobody_else(coffer: Coffer, gateway: Gateway) -> None:
+    gateway.answers["GET /v1/secrets"] = (200, PAGE)
+    # A proxy could read them; this one is not there.
+    proxy = "http://127.0.0.1:1"
+    coffer.environ |= {"HTTP_PROXY": proxy, "http_proxy": proxy}
+    assert coffer("secrets", "list").exit_code == Exit.OK
+    coffer.environ["COFFER_BASE_URL"] = "http://coffer.example"
+    result = coffer("secrets", "list")
+    assert result.exit_code == Exit.UNREACHABLE
+    assert "https://" in result.stderr
+
+
 def test_a_failing_server_is_no_refusal(coffer: Coffer, gateway: Gateway) -> None:
     gateway.answers["GET /v1/secrets"] = (503, refusal("tenant_sealed", "Sealed.", retry_after=30))
     result = coffer("secrets", "list", "--no-wait")

@@ -55,6 +55,34 @@ def test_a_local_credential_is_never_sent_to_a_base_url_of_the_environment(
         getattr(stack, ask)()
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://coffer.example",
+        "HTTP://coffer.example:8080/",
+        "http://10.0.0.1:8080",
+        "http://localhost.example",
+        "http://127.0.0.1@coffer.example",
+        "http://coffer.example#@127.0.0.1",
+        "coffer.example:8080",
+        "ftp://localhost",
+        "https://",
+        "http://[::1",
+    ],
+)
+def test_nothing_is_sent_where_others_can_read_it(url: str) -> None:
+    with pytest.raises(StackNotFoundError, match="https://"):
+        Stack.locate(None, {"COFFER_BASE_URL": url}).base_url()
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://localhost:8080", "http://127.0.0.1:8080", "http://127.8.0.1", "http://[::1]:8080"],
+)
+def test_this_machine_is_reached_without_tls(url: str) -> None:
+    assert Stack.locate(None, {"COFFER_BASE_URL": url}).base_url() == url
+
+
 def test_another_tenants_token_is_not_asked_of_a_stranger() -> None:
     with pytest.raises(StackNotFoundError, match="--tenant"):
         Stack.locate(None, WHOLE).admin_jwt("acme")
