@@ -17,11 +17,14 @@ from urllib.parse import urlsplit
 from services.common.sensitive import SecretBytes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 
 T = TypeVar("T")
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+_MAX_PORT: Final = 65_535
+_MAX_DIGITS: Final = 18
+"""Of a whole number; none of ours is longer, and Python refuses to read thousands in words of its own."""
 
 
 class SettingsError(Exception):
@@ -61,6 +64,10 @@ class Reader:
         if self._faults:
             raise SettingsError("\n".join(self._faults))
 
+    def fault(self, name: str, text: str) -> None:
+        """Note that `name` is wrong, in words that hold nothing of its value."""
+        self._faults.append(f"{name} {text}")
+
     def optional(self, name: str) -> str | None:
         """The text, or None when the variable is unset or empty."""
         return self._environ.get(name) or None
@@ -71,20 +78,26 @@ class Reader:
         return value if value is not None else self._fault(name, "is required", "")
 
     def secret(self, name: str, default: str | None = None) -> str:
-        """As `text`, from NAME or the file that NAME_FILE names (trailing newline cut)."""
+        """As `text`, from NAME or the file that NAME_FILE names (trailing newline cut), never empty."""
         file = self.optional(f"{name}_FILE")
         if file is None:
             value = self.optional(name) or default
             return value if value is not None else self._fault(name, "(or _FILE) is required", "")
-        try:
-            return Path(file).read_text(encoding="utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
-            return self._fault(f"{name}_FILE", f"cannot be read: {type(error).__name__}", "")
+        value = self._content(f"{name}_FILE", file)
+        if value == "":
+            self.fault(f"{name}_FILE", "names an empty file")
+        return value or ""
 
     def optional_secret(self, name: str) -> str | None:
-        """As `secret`, None when neither variable is set."""
-        given = self.optional(name) or self.optional(f"{name}_FILE")
-        return self.secret(name) if given else None
+        """As `secret`, None when neither variable is set, or the file is empty."""
+        file = self.optional(f"{name}_FILE")
+        return (self._content(f"{name}_FILE", file) if file else self.optional(name)) or None
+
+    def _content(self, name: str, file: str) -> str | None:
+        try:
+            return Path(file).read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, ValueError) as error:
+            return self._fault(name, f"cannot be read: {type(error).__name__}", None)
 
     def key_bytes(self, name: str, length: int) -> SecretBytes:
         """A secret of `length` bytes in base64."""
@@ -102,9 +115,10 @@ class Reader:
         value = self.optional(name)
         if value is None:
             return default
-        if not value.isascii() or not value.isdigit() or not minimum <= int(value) <= maximum:
+        number = _whole(value)
+        if number is None or not minimum <= number <= maximum:
             return self._fault(name, f"must be a whole number from {minimum} to {maximum}", default)
-        return int(value)
+        return number
 
     def seconds(self, name: str, default: float, *, minimum: float, maximum: float) -> float:
         """A duration in seconds within bounds, both included; decimals allowed."""
@@ -129,11 +143,22 @@ class Reader:
             return self._fault(name, "must be true or false", default)
         return value.lower() == "true"
 
+    def choice(self, name: str, choices: Collection[str], default: str) -> str:
+        """One of `choices`, which are in lower case; the variable may be in any."""
+        value = (self.optional(name) or default).lower()
+        if value not in choices:
+            return self._fault(name, f"must be one of {', '.join(choices)}", default)
+        return value
+
     def path(self, name: str) -> Path:
         """A file that exists."""
         path = Path(self.text(name))
-        if self.optional(name) and not path.is_file():
-            self._fault(name, "names no file", path)
+        try:
+            found = path.is_file()
+        except (OSError, ValueError):  # a name that is too long, a folder that is closed to us
+            found = False
+        if self.optional(name) and not found:
+            self.fault(name, "names no file that can be reached")
         return path
 
     def optional_path(self, name: str) -> Path | None:
@@ -144,21 +169,25 @@ class Reader:
         """host:port, with [..] around an IPv6 host."""
         value = self.text(name, default)
         host, _, port = value.rpartition(":")
-        if value and (not host or not port.isdigit() or int(port) > 65535):  # noqa: PLR2004
-            self._fault(name, "must be host:port", None)
+        number = _whole(port) if host else None
+        if number is None or number > _MAX_PORT:
+            if value:  # else it was told that it is missing
+                self.fault(name, "must be host:port")
             return Address("127.0.0.1", 0)
-        return Address(host.strip("[]"), int(port or 0))
+        return Address(host.strip("[]"), number)
 
     def optional_https(self, name: str) -> str | None:
         """An https URL (http on loopback only), None when unset."""
         value = self.optional(name)
         if value is None:
             return None
-        parts = urlsplit(value)
-        loopback = parts.hostname in _LOOPBACK
-        if not parts.hostname or (
-            parts.scheme != "https" and not (parts.scheme == "http" and loopback)
-        ):
+        try:
+            parts = urlsplit(value)
+            host = parts.hostname
+        except ValueError:  # such as brackets that hold no address
+            return self._fault(name, "must be an https:// URL", None)
+        loopback = host in _LOOPBACK
+        if not host or (parts.scheme != "https" and not (parts.scheme == "http" and loopback)):
             return self._fault(name, "must be an https:// URL", None)
         return value
 
@@ -188,5 +217,11 @@ class Reader:
         )
 
     def _fault(self, name: str, text: str, instead: T) -> T:
-        self._faults.append(f"{name} {text}")
+        self.fault(name, text)
         return instead
+
+
+def _whole(text: str) -> int | None:
+    """A whole number in ASCII digits: `isdigit` alone is true of others, which `int` refuses."""
+    usable = text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
+    return int(text) if usable else None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
+from services.common.database_urls import database_url
 from services.common.rpc.server import ServerSettings
 from services.common.sensitive import SecretBytes
 from services.common.settings import Reader, SettingsError
@@ -115,13 +116,13 @@ class Settings:
         settings = cls(
             server=ServerSettings.read(reader, PREFIX),
             tokens=TokenSettings.read(reader),
-            database_url=reader.secret(f"{PREFIX}_DATABASE_URL"),
+            database_url=database_url(reader, f"{PREFIX}_DATABASE_URL"),
             database_connections=reader.integer(
                 f"{PREFIX}_DATABASE_CONNECTIONS", 16, minimum=2, maximum=200
             ),
             master_key=reader.key_bytes("COFFER_MASTER_KEY_B64", 32),
             previous_master_key=_previous_master_key(reader),
-            signing_key=SecretBytes(reader.secret(f"{PREFIX}_SIGNING_KEY").encode()),
+            signing_key=_signing_key(reader),
             previous_signing_keys_file=reader.optional_path(f"{PREFIX}_PREVIOUS_SIGNING_KEYS_FILE"),
             idempotency_key=reader.key_bytes(f"{PREFIX}_IDEMPOTENCY_KEY_B64", 32),
             step_up_on_replace=reader.flag(f"{PREFIX}_STEP_UP_ON_REPLACE", default=False),
@@ -149,6 +150,11 @@ class Settings:
         reader.finish()
         _require_another(settings.master_key, settings.previous_master_key)
         return settings
+
+
+def _signing_key(reader: Reader) -> SecretBytes:
+    # Bytes that are no text are no PEM, and that is told later.
+    return SecretBytes(reader.secret(f"{PREFIX}_SIGNING_KEY").encode(errors="surrogateescape"))
 
 
 def _previous_master_key(reader: Reader) -> SecretBytes | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from services.common.database_urls import database_url
 from services.common.rpc.server import ServerSettings
 from services.common.settings import Reader
 from services.common.tokens import TokenSettings
@@ -38,9 +39,9 @@ class Settings:
         settings = cls(
             server=ServerSettings.read(reader, "COFFER_REWRAP"),
             tokens=TokenSettings.read(reader),
-            database_url=reader.secret("COFFER_REWRAP_DATABASE_URL"),
-            dispatch_database_url=reader.secret("COFFER_REWRAP_DISPATCH_DATABASE_URL"),
-            queue_database_url=reader.secret("COFFER_REWRAP_QUEUE_DATABASE_URL"),
+            database_url=database_url(reader, "COFFER_REWRAP_DATABASE_URL"),
+            dispatch_database_url=database_url(reader, "COFFER_REWRAP_DISPATCH_DATABASE_URL"),
+            queue_database_url=database_url(reader, "COFFER_REWRAP_QUEUE_DATABASE_URL"),
             secrets_target=reader.text("COFFER_REWRAP_SECRETS_TARGET"),
             worker=reader.flag("COFFER_REWRAP_WORKER", default=True),
             concurrency=reader.integer("COFFER_REWRAP_CONCURRENCY", 4, minimum=1, maximum=64),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from services.common.database_urls import database_url
 from services.common.rate_limits import MAX_LIMIT
 from services.common.rpc.server import ServerSettings
 from services.common.settings import Reader
@@ -68,7 +69,7 @@ class Settings:
         reader = Reader(environ)
         settings = cls(
             server=ServerSettings.read(reader, PREFIX),
-            database_url=reader.secret(f"{PREFIX}_DATABASE_URL"),
+            database_url=database_url(reader, f"{PREFIX}_DATABASE_URL"),
             kms_target=reader.address(f"{PREFIX}_KMS_TARGET"),
             certificate_workers=reader.integer(
                 f"{PREFIX}_CERTIFICATE_WORKERS",
@@ -83,7 +84,7 @@ class Settings:
                 f"{PREFIX}_DATABASE_CONNECTIONS", DEFAULT_CONNECTIONS, minimum=2, maximum=200
             ),
             idempotency_key=reader.key_bytes(f"{PREFIX}_IDEMPOTENCY_KEY_B64", 32),
-            purge_database_url=reader.secret(f"{PREFIX}_PURGE_DATABASE_URL"),
+            purge_database_url=database_url(reader, f"{PREFIX}_PURGE_DATABASE_URL"),
             purge_seconds=reader.seconds(
                 f"{PREFIX}_PURGE_SECONDS", DEFAULT_PURGE_SECONDS, minimum=0.1, maximum=3600
             ),

@@ -24,7 +24,7 @@ from services.common.rpc.interceptors import CallInterceptor
 from services.common.rpc.policy import Enforcer, policies
 from services.common.rpc.repeats import Repeats
 from services.common.rpc.sidedoor import SideDoor
-from services.common.settings import SettingsError
+from services.common.settings import Reader, SettingsError
 from services.common.telemetry import Metrics, configure_logging
 
 if TYPE_CHECKING:
@@ -34,10 +34,11 @@ if TYPE_CHECKING:
 
     from services.common.rpc.policy import Authentication, Metering
     from services.common.rpc.repeats import Claims
-    from services.common.settings import Address, Reader, TlsFiles
+    from services.common.settings import Address, TlsFiles
 
 DRAIN_SECONDS: Final = 10.0
 READY_POLL_SECONDS: Final = 1.0
+LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 SETTINGS_EXIT: Final = 78  # EX_CONFIG of sysexits.h
 
 OPTIONS: Final[tuple[tuple[str, Any], ...]] = (
@@ -75,7 +76,7 @@ class ServerSettings:
             metrics_listen=reader.address(f"{prefix}_METRICS_LISTEN", "127.0.0.1:0"),
             ready_file=Path(ready) if ready else None,
             tls=reader.tls(prefix),
-            log_level=reader.text("COFFER_LOG_LEVEL", "info"),
+            log_level=log_level(reader),
         )
 
 
@@ -183,6 +184,11 @@ class RpcServer:
         self._metrics.ready.labels(self._name).set(int(serving))
 
 
+def log_level(reader: Reader) -> str:
+    """COFFER_LOG_LEVEL: which lines are told."""
+    return reader.choice("COFFER_LOG_LEVEL", LOG_LEVELS, "info")
+
+
 def write_ready_file(path: Path | None, listen: str) -> None:
     """Say, atomically, that this process is ready at `listen`."""
     if path is None:
@@ -221,8 +227,10 @@ def _forgotten_defect(_loop: asyncio.AbstractEventLoop, context: dict[str, Any])
 
 def run(name: str, main: Callable[[], Coroutine[Any, Any, None]]) -> int:
     """Run a process's `main` on uvloop; returns its exit code. Faults of settings are told and end it."""
-    configure_logging(name, os.environ.get("COFFER_LOG_LEVEL") or "info")
+    reader = Reader(os.environ)
+    configure_logging(name, log_level(reader))
     try:
+        reader.finish()
         uvloop.run(_guarded(main))
     except SettingsError as error:
         _log.error("settings", faults=str(error).splitlines())

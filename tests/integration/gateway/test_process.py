@@ -207,10 +207,15 @@ async def test_https_is_a_setting_and_services_that_are_away_are_503(
         assert answer.headers["retry-after"] == "1"
 
 
-async def test_wrong_settings_are_named_and_end_it() -> None:
+@pytest.mark.parametrize(
+    ("environ", "named"),
+    [({}, b"COFFER_GATEWAY_KMS_TARGET"), ({"COFFER_LOG_LEVEL": "canary"}, b"COFFER_LOG_LEVEL")],
+)
+async def test_wrong_settings_are_named_and_end_it(environ: dict[str, str], named: bytes) -> None:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gateway", env={}, stderr=asyncio.subprocess.PIPE
+        sys.executable, "-m", "gateway", env=environ, stderr=asyncio.subprocess.PIPE
     )
     _, log = await process.communicate()
     assert process.returncode == 78
-    assert b"COFFER_GATEWAY_KMS_TARGET" in log
+    assert named in log
+    assert b"canary" not in log

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from services.common.database_urls import database_url
+from services.common.rpc.server import log_level
 from services.common.settings import Address, Reader, SettingsError
 
 if TYPE_CHECKING:
@@ -81,3 +83,60 @@ def test_keys_of_an_issuer_are_not_fetched_in_clear(value: str) -> None:
 @pytest.mark.parametrize("value", ["https://issuer.example/jwks", "http://127.0.0.1:8080/jwks"])
 def test_https_and_loopback_are_fine(value: str) -> None:
     assert Reader({"URL": value}).optional_https("URL") == value
+
+
+@pytest.mark.parametrize("content", ["", "\n", "\r\n"])
+def test_a_file_that_holds_nothing_is_no_secret(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "secret"
+    file.write_text(content)
+    reader = Reader({"KEY_FILE": str(file), "KEY": "not this one either"})
+    assert reader.secret("KEY") == ""
+    assert faults(reader) == ["KEY_FILE names an empty file"]
+
+
+def test_an_empty_file_says_that_there_is_no_secret_where_none_is_needed(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.touch()
+    reader = Reader({"KEY_FILE": str(file)})
+    assert reader.optional_secret("KEY") is None
+    reader.finish()
+
+
+@pytest.mark.parametrize("value", ["canary\u00b2", "\u00b2", "9" * 5000, "canary" * 999])
+def test_what_looks_like_a_number_to_python_is_told_like_any_other_fault(value: str) -> None:
+    reader = Reader(
+        {"NUMBER": value, "ADDRESS": f"canary:{value}", "FILE": value, "URL": "https://["}
+    )
+    reader.integer("NUMBER", 1, minimum=1, maximum=9)
+    reader.address("ADDRESS")
+    reader.path("FILE")
+    reader.optional_https("URL")
+    told = faults(reader)
+    assert [line.split()[0] for line in told] == ["NUMBER", "ADDRESS", "FILE", "URL"]
+    assert "canary" not in "\n".join(told)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "canary",
+        "postgresql://me:canary@db.example/coffer",
+        "postgresql://me:can%zzary@/coffer",
+        "postgresql://me:canary@[::1/coffer",
+        "postgresql://me:x@canary@db.example/coffer?sslmode=require",
+    ],
+)
+def test_a_bad_database_url_is_a_fault_that_shows_nothing_of_it(value: str) -> None:
+    reader = Reader({"URL": value})
+    database_url(reader, "URL")
+    told = faults(reader)
+    assert [line.split()[0] for line in told] == ["URL"]
+    assert "canary" not in "\n".join(told)
+
+
+@pytest.mark.parametrize("level", ["verbose", "notset", "10"])
+def test_a_level_of_logging_that_does_not_exist_is_told_with_those_that_do(level: str) -> None:
+    reader = Reader({"COFFER_LOG_LEVEL": level})
+    assert log_level(reader) == "info"
+    assert faults(reader) == ["COFFER_LOG_LEVEL must be one of debug, info, warning, error"]
+    assert log_level(Reader({"COFFER_LOG_LEVEL": "WARNING"})) == "warning"
