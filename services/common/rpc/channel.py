@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -40,11 +41,16 @@ OPTIONS: Final[tuple[tuple[str, Any], ...]] = (
     # gRPC itself sends a call again only where the server's code never saw it (gRFC A6, "Transparent
     # Retries"): harmless, and it saves calls when a server drains. A retry policy could come by DNS alone.
     ("grpc.service_config_disable_resolution", 1),
+    # Calls take turns among all addresses of the target's name, that is: among a service's copies.
+    ("grpc.service_config", json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})),
 )
 
 
 def open_channel(target: str, tls: TlsFiles) -> grpc.aio.Channel:
     """A channel to `target` (host:port) as this process. Belongs to the running event loop.
+
+    Where the host has several addresses, all of them are used in turn. They are looked up again when a
+    connection ends, which a server sees to every few minutes.
 
     Reads the files; connects when first used. Raises OSError when a file cannot be read.
     """

@@ -52,6 +52,8 @@ OPTIONS: Final[tuple[tuple[str, Any], ...]] = (
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.http2.max_ping_strikes", 0),
     ("grpc.so_reuseport", 1),
+    # Calls under way end in peace; the client looks its name up again and finds copies that came since.
+    ("grpc.max_connection_age_ms", 300_000),
 )
 
 _log = structlog.get_logger(__name__)
