@@ -41,8 +41,8 @@ _FETCH_SECONDS: Final = 5.0
 _MAX_ID: Final = 200
 _END_OF_TIME: Final = 253_402_300_800
 """The year 10000, in seconds since 1970: what is beyond is no moment."""
-_UNREADABLE: Final = (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError)
-"""What reading a token raises: PyJWT lets numbers without end and nesting without end through."""
+_UNREADABLE: Final = (jwt.PyJWTError, ValueError, TypeError, OverflowError)
+"""What reading a token raises: PyJWT minds no number without end."""
 
 _log = structlog.get_logger(__name__)
 
