@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import http.client
+import logging
 import ssl
 import time
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from coffer_client import CertificateSecret
+from coffer_client import CertificateSecret, CofferClientError, DeadlineExceededError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from coffer_client import SyncCofferClient
+    from coffer_client import StringSecret, SyncCofferClient
 
 REFRESH_SECONDS: Final = 60.0
 TIMEOUT_SECONDS: Final = 10.0
 
+_SUCCESS: Final = 2
+
+_log = logging.getLogger(__name__)
+
+
+class PartnerError(Exception):
+    """The partner answered with something else than success, or there is nothing to call it with."""
+
 
 class Partner:
-    """Calls one host. The certificate's context is made anew only when there is a new version of it."""
+    """Calls one host. The certificate's context is made anew only when there is a new version of it.
+
+    Once there is one, calls go on with it while Coffer is away or sealed; what Coffer refuses (the secret was
+    deleted, the grant taken away, the master key revoked) ends them.
+    """
 
     def __init__(
         self,
@@ -36,7 +49,8 @@ class Partner:
         parts = urlsplit(url)
         if parts.scheme != "https" or parts.hostname is None:
             raise ValueError("the partner's URL must begin with https://")
-        self._host, self._port, self._path = parts.hostname, parts.port, parts.path or "/"
+        self._host, self._port = parts.hostname, parts.port
+        self._target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self._coffer = coffer
         self._name = certificate
         self._ca_file = ca_file
@@ -47,7 +61,10 @@ class Partner:
         self.version = 0
 
     def get(self) -> str:
-        """The body of a GET. Raises CofferClientError, OSError (ssl.SSLError too), HTTPException."""
+        """The body of a GET. Redirects are not followed.
+
+        Raises PartnerError, CofferClientError, OSError (ssl.SSLError too), HTTPException.
+        """
         context = self._refreshed()
         try:
             return self._get(context)
@@ -61,14 +78,27 @@ class Partner:
 
     def _refreshed(self) -> ssl.SSLContext:
         """The context of the current version, looked at no longer than `refresh_seconds` ago."""
-        if self._context is None or self._clock() - self._looked_at >= self._refresh_seconds:
+        if self._context is not None and self._clock() - self._looked_at < self._refresh_seconds:
+            return self._context
+        try:
             found = self._coffer.get(self._name)
-            if not isinstance(found, CertificateSecret):
-                raise TypeError(f"{self._name} is no certificate")
+        except CofferClientError as error:
+            passing = error.may_pass or isinstance(error, DeadlineExceededError)
+            if self._context is None or not passing:
+                raise
+            _log.warning("going on with version %d of %s: %s", self.version, self._name, error)
+            # Not asked at every call: each would wait for Coffer in vain.
             self._looked_at = self._clock()
-            if self._context is None or found.value_version != self.version:
-                self._context = found.ssl_context(ca_file=self._ca_file)
-                self.version = found.value_version
+            return self._context
+        return self._taken(found)
+
+    def _taken(self, found: StringSecret | CertificateSecret) -> ssl.SSLContext:
+        if not isinstance(found, CertificateSecret):
+            raise PartnerError(f"{self._name} is no certificate")
+        if self._context is None or found.value_version != self.version:
+            self._context = found.ssl_context(ca_file=self._ca_file)
+            self.version = found.value_version
+        self._looked_at = self._clock()
         return self._context
 
     def _get(self, context: ssl.SSLContext) -> str:
@@ -76,8 +106,10 @@ class Partner:
             self._host, self._port, context=context, timeout=TIMEOUT_SECONDS
         )
         try:
-            connection.request("GET", self._path)
+            connection.request("GET", self._target)
             answer = connection.getresponse()
+            if answer.status // 100 != _SUCCESS:
+                raise PartnerError(f"{self._host} answered {answer.status} {answer.reason}")
             return answer.read().decode()
         finally:
             connection.close()

@@ -39,7 +39,10 @@ class PartnerServer(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Answer)
         self._own = own
         self._trusted = trusted
-        self.url = f"https://{HOST}:{self.server_address[1]}/orders"
+        self.status = 200
+        self.asked: list[str] = []
+        """The target of each request that was let in."""
+        self.url = f"https://{HOST}:{self.server_address[1]}/orders?of=today&page=2"
 
     def get_request(self) -> tuple[Any, Any]:
         connection, address = super().get_request()
@@ -57,12 +60,14 @@ class PartnerServer(http.server.ThreadingHTTPServer):
 
 class _Answer(http.server.BaseHTTPRequestHandler):
     timeout = 20
+    server: PartnerServer
 
     def do_GET(self) -> None:
         proven: Any = self.connection.getpeercert()
         subject = dict(part[0] for part in proven["subject"])
         body = subject["commonName"].encode()
-        self.send_response(200)
+        self.server.asked.append(self.path)
+        self.send_response(self.server.status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

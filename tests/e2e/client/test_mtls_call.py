@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import os
+import ssl
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from coffer_client import ClientTls, SyncCofferClient
+from coffer_client import (
+    ClientTls,
+    CofferClientError,
+    DeadlineExceededError,
+    SecretDeletedError,
+    SyncCofferClient,
+    UnavailableError,
+)
 from examples.mtls_call.partner import Partner
 from tests.e2e.client.partner_server import fresh, partner_server
 
@@ -22,6 +30,9 @@ if TYPE_CHECKING:
     from tests.fixtures.tenant_user import TenantUser
 
 SECONDS = 60
+REFUSED = (ssl.SSLError, ConnectionError)
+"""How a client learns, in the middle of a call, that its certificate was refused: by an alert, by an end
+without one, or by a reset, as the machine's load has it."""
 
 
 def _fields(leaf: Issued, issuer: Issued) -> dict[str, str]:
@@ -90,10 +101,80 @@ def test_a_new_version_is_used_without_a_restart(
     # The partner ends its trust in the issuer of that: the next one is fetched at once.
     other = fresh("Other Root", ca=True)
     (tmp_path / "trusted.pem").write_text(other.pem)
-    with pytest.raises(OSError, match=r"(?i)unknown ca|reset|closed|broken"):
+    with pytest.raises(REFUSED):
         partner.get()
     _replace(tenant, secret_id, fresh("third.client", by=other), other)
     assert (partner.get(), partner.version) == ("third.client", 3)
+    assert set(server.asked) == {"/orders?of=today&page=2"}
+
+
+class Sometimes:
+    """Coffer, unless something stands between."""
+
+    def __init__(self, coffer: SyncCofferClient) -> None:
+        self._coffer = coffer
+        self.trouble: CofferClientError | None = None
+        self.asked = 0
+
+    def get(self, name: str) -> Any:
+        self.asked += 1
+        if self.trouble is not None:
+            raise self.trouble
+        return self._coffer.get(name)
+
+
+def test_calls_go_on_while_coffer_is_away(
+    tenant: TenantUser,
+    server: PartnerServer,
+    coffer: SyncCofferClient,
+    root: Issued,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    secret_id = _store(tenant, root)
+    now = 0.0
+    between: Any = Sometimes(coffer)
+    ca_file = str(tmp_path / "partner-ca.pem")
+    partner = Partner(between, "PARTNER_TLS", server.url, ca_file=ca_file, clock=lambda: now)
+    between.trouble = UnavailableError("Away.")
+    with pytest.raises(UnavailableError):
+        partner.get()  # the first one needs it
+    between.trouble = None
+    assert partner.get() == "first.client"
+    _replace(tenant, secret_id, fresh("second.client", by=root), root)
+
+    for trouble in (UnavailableError("Away."), DeadlineExceededError("Silent.")):
+        between.trouble, before = trouble, between.asked
+        now += 61.0
+        assert [partner.get(), partner.get()] == ["first.client"] * 2
+        assert between.asked == before + 1
+        assert trouble.message in caplog.messages[-1]
+    between.trouble = None
+    now += 61.0
+    assert partner.get() == "second.client"
+
+    # The partner's refusal is told, not Coffer's silence.
+    between.trouble = UnavailableError("Away.")
+    (tmp_path / "trusted.pem").write_text(fresh("Other Root", ca=True).pem)
+    with pytest.raises(REFUSED):
+        partner.get()
+    # What Coffer takes away is not used any longer.
+    between.trouble = SecretDeletedError("Deleted.")
+    now += 61.0
+    with pytest.raises(SecretDeletedError):
+        partner.get()
+
+
+def _run(settings: dict[str, str], *arguments: str) -> tuple[int, str, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "examples.mtls_call", "PARTNER_TLS", *arguments, "--times", "1"],
+        env=os.environ | settings,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
 
 
 def test_the_service_runs_as_its_page_says(
@@ -108,20 +189,21 @@ def test_the_service_runs_as_its_page_says(
         "COFFER_CLIENT_KEY": key,
         "COFFER_CA": ca,
     }
-    arguments = [
-        "PARTNER_TLS",
-        server.url,
-        "--ca",
-        str(tmp_path / "partner-ca.pem"),
-        "--times",
-        "1",
-    ]
-    done = subprocess.run(
-        [sys.executable, "-m", "examples.mtls_call", *arguments],
-        env=os.environ | settings,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
-    assert (done.returncode, done.stdout) == (0, "first.client (version 1)\n"), done.stderr
+    call = [server.url, "--ca", str(tmp_path / "partner-ca.pem")]
+    assert _run(settings, *call) == (0, "first.client (version 1)\n", "")
+
+    server.status = 503
+    status, out, told = _run(settings, *call)
+    assert (status, out) == (1, "")
+    assert told == "the call failed: localhost answered 503 Service Unavailable\n"
+
+    nobody = settings | {"COFFER_TARGET": "127.0.0.1:1"}
+    status, out, told = _run(nobody, *call, "--wait", "0.3")
+    assert (status, out) == (1, "")
+    assert told.startswith("no certificate from Coffer: ")
+    assert "Traceback" not in told
+
+    for wrong, arguments in ((settings | {"COFFER_TARGET": ""}, call), (settings, ["http://x"])):
+        status, out, told = _run(wrong, *arguments)
+        assert (status, out) == (2, "")
+        assert "COFFER_TARGET" in told or "https://" in told.splitlines()[-1]
