@@ -14,6 +14,7 @@ from urllib.parse import unquote_to_bytes
 from coffer.type.v1 import policy_pb2
 from google.protobuf import field_mask_pb2, message_factory
 
+from gateway.idempotency import METHODS
 from gateway.json_input import MessageReader, read_struct
 from gateway.json_scalars import Misfit, text_reader_of
 from gateway.json_syntax import JsonSyntaxError, parse_object, printable
@@ -41,6 +42,9 @@ binding fills it; it is no member itself."""
 # RFC 9110 section 8.8.3: an entity tag is quoted; a bare number is what people type.
 _QUOTED: Final = re.compile(r'"([^"]*)"')
 _IF_MATCH: Final = "if-match"
+_CONDITIONS: Final = (b"if-match", b"if-none-match")
+"""What makes a change depend on what is there (RFC 9110 section 13.1): never ignored, because who sends it
+relies on it."""
 _NOT_ONE_VERSION: Final = re.compile(r"\*|W/.*|.*,.*", re.DOTALL)
 """What RFC 9110 section 13.1.1 allows besides one strong tag. A weak tag never matches, and a change that
 is right for any version, or for several, needs no condition: they are mistakes, and better told."""
@@ -54,7 +58,16 @@ def header_name(field: FieldDescriptor) -> str:
 class RequestBinder:
     """Makes the request messages of one route. Raises TypeError when the route cannot be served."""
 
-    __slots__ = ("_headers", "_make", "_masked", "_members", "_path", "_query", "_raw")
+    __slots__ = (
+        "_conditions",
+        "_headers",
+        "_make",
+        "_masked",
+        "_members",
+        "_path",
+        "_query",
+        "_raw",
+    )
 
     def __init__(self, route: Route) -> None:
         fields = route.rpc.input_type.fields
@@ -69,6 +82,7 @@ class RequestBinder:
         self._headers = [
             (name, header, text_reader_of(by_name[name])) for name, header in headers.items()
         ]
+        self._conditions = _unknown_conditions(route, {header for _, header, _ in self._headers})
         self._raw = route.raw_json_body
         self._query: dict[str, tuple[ReadText, bool]] = {}
         if not route.takes_body:
@@ -94,6 +108,8 @@ class RequestBinder:
             self._add_query(request.query, found, faults)
         if self._headers:
             self._add_headers(request, found, faults)
+        if self._conditions:
+            self._refuse_conditions(request, faults)
         if len(faults):
             raise faults.error()
         if self._masked:
@@ -149,6 +165,17 @@ class RequestBinder:
                     found[name] = read(quoted[1] if quoted else text)
                 except Misfit as misfit:
                     faults.add(header, str(misfit))
+
+    def _refuse_conditions(self, request: Request, faults: Faults) -> None:
+        for name in sorted({name for name, _ in request.headers} & self._conditions):
+            faults.add(name.decode("ascii"), "is not supported here")
+
+
+def _unknown_conditions(route: Route, known: set[str]) -> frozenset[bytes]:
+    """Conditions that the route does not heed. Where nothing is changed they can do no harm."""
+    if route.method not in METHODS:
+        return frozenset()
+    return frozenset(name for name in _CONDITIONS if name.decode("ascii") not in known)
 
 
 def _is_mask(field: FieldDescriptor | None) -> bool:

@@ -33,7 +33,12 @@ _CREDENTIALS: Final = {
     b"x-knoxcall-stepup": ("x-knoxcall-stepup", _printable(8 * _KIB)),
 }
 """The headers that are forwarded. All of them and a refusal fit into the 32 KiB of metadata that our gRPC
-ends take (`services.common.rpc.channel`): what is longer is not forwarded, and the service answers 401."""
+ends take (`services.common.rpc.channel`): what is longer is not usable."""
+
+_LOGINS: Final = ("authorization", "x-api-key")
+_STEP_UP: Final = "x-knoxcall-stepup"
+_UNUSABLE: Final = "unusable"
+"""Instead of a step-up token that cannot be forwarded: there was one, and it is not valid."""
 
 
 class RefusalIgnoredError(Exception):
@@ -87,6 +92,8 @@ def _metadata(request: Request) -> tuple[Metadata, int]:
             # Two of one kind: whichever was meant, neither is trusted.
             usable = name not in found and form.fullmatch(value)
             found[name] = value.decode("ascii") if usable else None
+    if None in found.values():
+        found = _without_unusable(found)
     metadata = (
         ("x-request-id", request.id),
         ("coffer-client-ip", request.client_ip),
@@ -96,3 +103,14 @@ def _metadata(request: Request) -> tuple[Metadata, int]:
     # Python's hash of a text is keyed by a secret of the process: it tells nothing, and nobody can aim at
     # another's. The scheme is left out, so that one API key is one key in either header.
     return metadata, hash(credential.rpartition(" ")[2])
+
+
+def _without_unusable(found: dict[str, str | None]) -> dict[str, str | None]:
+    """A login that cannot be used is refused, also beside a good one: so none goes along, and that is 401."""
+    kept = dict(found)
+    if any(name in found and found[name] is None for name in _LOGINS):
+        for name in _LOGINS:
+            kept.pop(name, None)
+    if _STEP_UP in kept and kept[_STEP_UP] is None:
+        kept[_STEP_UP] = _UNUSABLE
+    return kept

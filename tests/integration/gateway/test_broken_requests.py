@@ -108,6 +108,28 @@ async def test_all_faults_of_query_headers_and_body_are_told_at_once(stack: Stac
 
 
 @pytest.mark.parametrize(
+    ("method", "path", "header"),
+    [
+        ("PATCH", "/v1/secrets/x", "If-Match"),
+        ("DELETE", "/v1/secrets/x", "If-Match"),
+        ("PUT", "/v1/secrets/x/value", "If-None-Match"),
+        ("POST", "/v1/secrets", "If-None-Match"),
+        ("POST", "/admin/tenant-kms", "If-Match"),
+    ],
+)
+async def test_a_condition_that_is_not_heeded_is_refused_and_never_ignored(
+    stack: Stack, method: str, path: str, header: str
+) -> None:
+    answer = await stack.client.request(method, path, json={}, headers={header: "*"})
+    assert assert_refused(answer)["fields"][header.lower()] == ["is not supported here"]
+
+
+async def test_a_condition_on_a_reading_request_means_nothing(stack: Stack) -> None:
+    headers = {"If-None-Match": '"1"', "If-Match": '"2"'}
+    assert (await stack.client.get("/v1/secrets", headers=headers)).status_code == 200
+
+
+@pytest.mark.parametrize(
     ("body", "fields"),
     [
         ({"strict_expiry_enforcement": 1}, ["strict_expiry_enforcement"]),

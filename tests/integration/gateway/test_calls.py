@@ -70,6 +70,10 @@ async def test_a_trusted_proxy_tells_the_clients_address(
         b"x-api-key:\r\n",
         b"x-api-key: " + b"k" * 5000 + b"\r\n",
         b"Authorization: Bearer " + b"k" * 20_000 + b"\r\n",
+        # Beside a good one: which of them was meant?
+        b"Authorization: Bearer one\r\nx-api-key: one\r\nx-api-key: two\r\n",
+        b"Authorization: Bearer one\r\nx-api-key: " + b"k" * 300 + b"\r\n",
+        b"x-api-key: one\r\nAuthorization:\r\n",
     ],
 )
 async def test_an_ambiguous_or_unusable_credential_is_none(stack: Stack, lines: bytes) -> None:
@@ -78,6 +82,13 @@ async def test_an_ambiguous_or_unusable_credential_is_none(stack: Stack, lines: 
     assert answer.startswith(b"HTTP/1.1 401 ")
     assert b"\r\nwww-authenticate: Bearer\r\n" in answer
     assert stack.backend.received == []
+
+
+@pytest.mark.parametrize("sent", [["a", "b"], ["s" * 9000], [""]])
+async def test_an_unusable_step_up_token_is_told_from_none(stack: Stack, sent: list[str]) -> None:
+    headers = [("authorization", "Bearer x"), *(("X-KnoxCall-StepUp", token) for token in sent)]
+    await stack.client.post("/admin/tenant-kms/rotate", headers=headers)
+    assert stack.backend.received[0].metadata["x-knoxcall-stepup"] == "unusable"
 
 
 @pytest.mark.parametrize("code", CODES)
