@@ -8,11 +8,12 @@ class Exit(IntEnum):
 
     OK = 0
     FAILED = 1
-    """The command was understood and did not succeed."""
+    """The command was understood and did not succeed; also when the service goes on answering with a status
+    above 499: the tenant is sealed, the service is busy or failing."""
     USAGE = 2
     """Unknown option, missing argument, value out of range."""
     UNREACHABLE = 3
-    """No running stack was found where the command looked for one."""
+    """No running stack was found where the command looked, or a setting names none that may be used."""
     REFUSED = 4
     """The server answered and refused (authentication, role, validation, state)."""
     ALREADY_RUNNING = 5

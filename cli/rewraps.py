@@ -59,7 +59,7 @@ def list_(
 
     Example: coffer rewraps list --state running
 
-    Exit status: 0 listed, 3 no stack found or reachable, 4 refused.
+    Exit status: 0 listed, 1 tenant sealed, service busy or failing, 3 no stack found or reachable, 4 refused.
     """
     with exit_codes(), _api(data_dir, tenant, no_wait=no_wait) as api:
         found = api.get(PATH, state=state, page=page, per_page=per_page)
@@ -99,8 +99,8 @@ def watch(
 
     Example: coffer rewraps watch
 
-    Exit status: 0 completed, 1 it failed, was superseded or cancelled, or did not end in time,
-    3 no stack found or reachable, 4 refused or no such rewrap.
+    Exit status: 0 completed, 1 tenant sealed, service busy or failing, or it failed, was superseded or
+    cancelled, or did not end in time, 3 no stack found or reachable, 4 refused or no such rewrap.
     """
     with exit_codes(), _api(data_dir, tenant) as api:
         follow(api, lease_id, timeout, Console(stderr=as_json, highlight=False), quiet=as_json)

@@ -54,8 +54,9 @@ def onboard(
     Example: coffer kms onboard --key arn:aws:kms:eu-west-1:111122223333:key/1234abcd-...
     --role-arn arn:aws:iam::111122223333:role/coffer
 
-    Exit status: 0 connected, 1 with --watch when the rewrap did not complete, 2 the key has no known form,
-    3 no stack found or reachable, 4 refused: the hint says what is missing.
+    Exit status: 0 connected, 1 tenant sealed, service busy or failing, or with --watch when the rewrap did
+    not complete, 2 the key has no known form, 3 no stack found or reachable, 4 refused: the hint says what is
+    missing.
     """
     options = CloudOptions(
         region,
@@ -107,8 +108,8 @@ def verify(
 
     Example: coffer kms verify
 
-    Exit status: 0 it can be used, 2 options without --key or a key of no known form, 3 no stack found or
-    reachable, 4 it cannot be used: the hint says why.
+    Exit status: 0 it can be used, 1 tenant sealed, service busy or failing, 2 options without --key or a key
+    of no known form, 3 no stack found or reachable, 4 it cannot be used: the hint says why.
     """
     options = CloudOptions(
         region,

@@ -48,8 +48,9 @@ def revoke(
 
     Example: coffer kms revoke 1 --receipt-file receipt-1.json
 
-    Exit status: 0 erased, 1 not confirmed or the receipt could not be written, 3 no stack or token found,
-    or not reachable, 4 refused: the message says how many data keys still need it.
+    Exit status: 0 erased, 1 tenant sealed, service busy or failing, or not confirmed or the receipt could not
+    be written, 3 no stack or token found, or not reachable, 4 refused: the message says how many data keys
+    still need it.
     """
     with exit_codes():
         stack = Stack.locate(data_dir)
@@ -81,8 +82,8 @@ def receipt(
 
     Example: coffer kms receipt 1 --json
 
-    Exit status: 0 shown, 1 it could not be written, 3 no stack found or reachable, 4 refused, also when
-    that version was not revoked.
+    Exit status: 0 shown, 1 tenant sealed, service busy or failing, or it could not be written, 3 no stack
+    found or reachable, 4 refused, also when that version was not revoked.
     """
     with exit_codes(), admin_api(Stack.locate(data_dir), tenant, no_wait=no_wait) as api:
         found = api.get(f"{PATH}/keys/{version}/receipt")

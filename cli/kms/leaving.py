@@ -25,8 +25,9 @@ def offboard(
 
     Example: coffer kms offboard --watch
 
-    Exit status: 0 begun (with --watch: completed), 1 not confirmed, or with --watch the rewrap did not
-    complete, 3 no stack or token found, or not reachable, 4 refused, also when no key is connected.
+    Exit status: 0 begun (with --watch: completed), 1 tenant sealed, service busy or failing, or not
+    confirmed, or with --watch the rewrap did not complete, 3 no stack or token found, or not reachable, 4
+    refused, also when no key is connected.
     """
     confirm(
         "This tenant's data goes back under the platform's own key, which then opens it. Go on?",

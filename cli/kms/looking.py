@@ -48,7 +48,8 @@ def status(
 
     Example: coffer kms status
 
-    Exit status: 0 shown, 3 no stack found or reachable, 4 refused, also when no key is connected.
+    Exit status: 0 shown, 1 tenant sealed, service busy or failing, 3 no stack found or reachable, 4 refused,
+    also when no key is connected.
     """
     with exit_codes(), admin_api(Stack.locate(data_dir), tenant, no_wait=no_wait) as api:
         found = api.get(PATH)
@@ -112,7 +113,7 @@ def setup(
 
     Example: coffer kms setup --json
 
-    Exit status: 0 shown, 3 no stack found or reachable, 4 refused.
+    Exit status: 0 shown, 1 tenant sealed, service busy or failing, 3 no stack found or reachable, 4 refused.
     """
     with exit_codes(), admin_api(Stack.locate(data_dir), tenant, no_wait=no_wait) as api:
         found = api.get(f"{PATH}/setup")

@@ -22,8 +22,8 @@ def rotate(
 
     Example: coffer kms rotate --watch
 
-    Exit status: 0 rotated, 1 with --watch when the rewrap did not complete, 3 no stack or token found, or
-    not reachable, 4 refused.
+    Exit status: 0 rotated, 1 tenant sealed, service busy or failing, or with --watch when the rewrap did not
+    complete, 3 no stack or token found, or not reachable, 4 refused.
     """
     with exit_codes():
         stack = Stack.locate(data_dir)
@@ -45,8 +45,8 @@ def unseal(tenant: OtherTenant = None, data_dir: DataDir = None, as_json: AsJson
 
     Example: coffer kms unseal
 
-    Exit status: 0 it can be used again, 1 it still cannot: the hint says why, 3 no stack or token found,
-    or not reachable, 4 refused, also when nothing is sealed.
+    Exit status: 0 it can be used again, 1 tenant sealed, service busy or failing, or it still cannot: the
+    hint says why, 3 no stack or token found, or not reachable, 4 refused, also when nothing is sealed.
     """
     with exit_codes():
         stack = Stack.locate(data_dir)

@@ -43,8 +43,8 @@ def update(
 
     Example: coffer secrets update DB_PASSWORD --collection billing --expires-at 2027-01-31T00:00:00Z
 
-    Exit status: 0 changed, 2 nothing to change was given, 3 no stack found or reachable, 4 refused, no
-    such secret or collection.
+    Exit status: 0 changed, 1 tenant sealed, service busy or failing, 2 nothing to change was given, 3 no
+    stack found or reachable, 4 refused, no such secret or collection.
     """
     body = changed(
         name=name,

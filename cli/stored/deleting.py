@@ -34,7 +34,8 @@ def delete(
 
     Example: coffer secrets delete DB_PASSWORD --yes
 
-    Exit status: 0 deleted, 1 not confirmed, 3 no stack found or reachable, 4 refused or no such secret.
+    Exit status: 0 deleted, 1 tenant sealed, service busy or failing, or not confirmed, 3 no stack found or
+    reachable, 4 refused or no such secret.
     """
     with exit_codes(), v1_api(data_dir, no_wait=no_wait) as api:
         path = path_of(api, secret)
@@ -59,8 +60,8 @@ def undelete(
 
     Example: coffer secrets undelete DB_PASSWORD
 
-    Exit status: 0 restored, 3 no stack found or reachable, 4 refused: no such deleted secret, several of
-    that name, or the name is taken again.
+    Exit status: 0 restored, 1 tenant sealed, service busy or failing, 3 no stack found or reachable, 4
+    refused: no such deleted secret, several of that name, or the name is taken again.
     """
     with exit_codes(), v1_api(data_dir, no_wait=no_wait) as api:
         row = api.post(f"{SECRETS}/{deleted_secret_id(api, secret)}/restore")["data"]
@@ -85,8 +86,8 @@ def remove_environment(
 
     Example: coffer secrets remove-environment DB_PASSWORD staging --yes
 
-    Exit status: 0 removed, 1 not confirmed, 3 no stack found or reachable, 4 refused, no such secret, or
-    no value there.
+    Exit status: 0 removed, 1 tenant sealed, service busy or failing, or not confirmed, 3 no stack found or
+    reachable, 4 refused, no such secret, or no value there.
     """
     with exit_codes(), v1_api(data_dir, no_wait=no_wait) as api:
         path = path_of(api, secret)

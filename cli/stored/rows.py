@@ -57,7 +57,8 @@ def list_(
 
     Example: coffer secrets list --all --sort expires_at --expires-before 2027-01-31T00:00:00Z
 
-    Exit status: 0 listed, 2 --all and --page, 3 no stack found or reachable, 4 refused.
+    Exit status: 0 listed, 1 tenant sealed, service busy or failing, 2 --all and --page, 3 no stack found or
+    reachable, 4 refused.
     """
     if everything and page is not None:
         raise typer.BadParameter("--all has no pages", param_hint="--page")
@@ -96,7 +97,8 @@ def get(
 
     Example: coffer secrets get MY_TLS_CERT
 
-    Exit status: 0 shown, 3 no stack found or reachable, 4 refused or no such secret.
+    Exit status: 0 shown, 1 tenant sealed, service busy or failing, 3 no stack found or reachable, 4 refused
+    or no such secret.
     """
     with exit_codes(), v1_api(data_dir, no_wait=no_wait) as api:
         row = api.get(path_of(api, secret))["data"]

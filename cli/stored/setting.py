@@ -53,8 +53,9 @@ def set_(
 
     Example: coffer secrets set MY_TLS_CERT --certificate-file new.crt --key-file new.key
 
-    Exit status: 0 stored, 1 no value or a file cannot be used, 2 contradicting options, 3 no stack found
-    or reachable, 4 refused, no such secret, or --if-match is not the current version.
+    Exit status: 0 stored, 1 tenant sealed, service busy or failing, or no value or a file cannot be used, 2
+    contradicting options, 3 no stack found or reachable, 4 refused, no such secret, or --if-match is not the
+    current version.
     """
     files = certificate_file or []
     _refuse_contradictions(

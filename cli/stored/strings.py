@@ -54,8 +54,8 @@ def create(
 
     Example: pass show db | coffer secrets create DB_PASSWORD
 
-    Exit status: 0 stored, 1 no value, 2 something more on the command line, 3 no stack found or
-    reachable, 4 refused.
+    Exit status: 0 stored, 1 tenant sealed, service busy or failing, or no value, 2 something more on the
+    command line, 3 no stack found or reachable, 4 refused.
     """
     with exit_codes(), v1_api(data_dir, no_wait=no_wait) as api:
         body = {"name": name, "value": value_from(from_file)}

@@ -26,7 +26,8 @@ def history(
 
     Example: coffer secrets history DB_PASSWORD
 
-    Exit status: 0 listed, 3 no stack found or reachable, 4 refused or no such secret.
+    Exit status: 0 listed, 1 tenant sealed, service busy or failing, 3 no stack found or reachable, 4 refused
+    or no such secret.
     """
     with exit_codes(), v1_api(data_dir, no_wait=no_wait) as api:
         path = f"{path_of(api, secret)}/versions"
@@ -68,8 +69,8 @@ def restore(
 
     Example: coffer secrets restore DB_PASSWORD 3
 
-    Exit status: 0 restored, 3 no stack found or reachable, 4 refused, no such secret or version, or
-    --if-match is not the current version.
+    Exit status: 0 restored, 1 tenant sealed, service busy or failing, 3 no stack found or reachable, 4
+    refused, no such secret or version, or --if-match is not the current version.
     """
     with exit_codes(), v1_api(data_dir, no_wait=no_wait) as api:
         path = f"{path_of(api, secret)}/versions/{version}/restore"

@@ -50,7 +50,7 @@ def list_(
 
     Example: coffer apikeys list
 
-    Exit status: 0 listed, 3 no stack found or reachable, 4 refused.
+    Exit status: 0 listed, 1 tenant sealed, service busy or failing, 3 no stack found or reachable, 4 refused.
     """
     with exit_codes(), v1_api(data_dir, no_wait=no_wait) as api:
         found = api.get(API_KEYS, page=page, per_page=per_page)
@@ -105,8 +105,8 @@ def create(
 
     Example: coffer apikeys create ci --scope secrets:read --expires-in-days 30 | pass insert -m coffer/ci
 
-    Exit status: 0 made, 1 made but the key was lost with the connection, 2 contradicting options, 3 no
-    stack found or reachable, 4 refused.
+    Exit status: 0 made, 1 tenant sealed, service busy or failing, or made but the key was lost with the
+    connection, 2 contradicting options, 3 no stack found or reachable, 4 refused.
     """
     if sum((expires_in_days is not None, expires_at is not None, never_expires)) > 1:
         raise typer.BadParameter("say only one of --expires-in-days, --expires-at, --never-expires")
@@ -136,7 +136,8 @@ def revoke(
 
     Example: coffer apikeys revoke key_0123456789abcdef --yes
 
-    Exit status: 0 revoked, 1 not confirmed, 3 no stack found or reachable, 4 refused or no such key.
+    Exit status: 0 revoked, 1 tenant sealed, service busy or failing, or not confirmed, 3 no stack found or
+    reachable, 4 refused or no such key.
     """
     with exit_codes(), v1_api(data_dir, no_wait=no_wait) as api:
         confirm(f"Revoke {key_id}? What uses it stops working at once.", yes=yes)

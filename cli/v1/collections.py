@@ -64,7 +64,7 @@ def list_(
 
     Example: coffer collections list
 
-    Exit status: 0 listed, 3 no stack found or reachable, 4 refused.
+    Exit status: 0 listed, 1 tenant sealed, service busy or failing, 3 no stack found or reachable, 4 refused.
     """
     with exit_codes(), v1_api(data_dir, no_wait=no_wait) as api:
         found = api.get(
@@ -95,7 +95,8 @@ def get(
 
     Example: coffer collections get billing
 
-    Exit status: 0 shown, 3 no stack found or reachable, 4 refused or no such collection.
+    Exit status: 0 shown, 1 tenant sealed, service busy or failing, 3 no stack found or reachable, 4 refused
+    or no such collection.
     """
     with exit_codes(), v1_api(data_dir, no_wait=no_wait) as api:
         row = api.get(f"{COLLECTIONS}/{collection_id(api, collection)}")["data"]
@@ -114,7 +115,7 @@ def create(
 
     Example: coffer collections create billing --description "What the billing service uses"
 
-    Exit status: 0 made, 3 no stack found or reachable, 4 refused.
+    Exit status: 0 made, 1 tenant sealed, service busy or failing, 3 no stack found or reachable, 4 refused.
     """
     body = {"name": name} | given(description=description)
     with exit_codes(), v1_api(data_dir, no_wait=no_wait) as api:
@@ -138,8 +139,8 @@ def update(
 
     Example: coffer collections update billing --name payments
 
-    Exit status: 0 changed, 2 nothing to change was given, 3 no stack found or reachable, 4 refused or no
-    such collection.
+    Exit status: 0 changed, 1 tenant sealed, service busy or failing, 2 nothing to change was given, 3 no
+    stack found or reachable, 4 refused or no such collection.
     """
     body = changed(name=name, description=(description, no_description))
     with exit_codes(), v1_api(data_dir, no_wait=no_wait) as api:
@@ -159,8 +160,8 @@ def delete(
 
     Example: coffer collections delete billing --yes
 
-    Exit status: 0 deleted, 1 not confirmed, 3 no stack found or reachable, 4 refused or no such
-    collection.
+    Exit status: 0 deleted, 1 tenant sealed, service busy or failing, or not confirmed, 3 no stack found or
+    reachable, 4 refused or no such collection.
     """
     with exit_codes(), v1_api(data_dir, no_wait=no_wait) as api:
         confirm(f"Delete the collection {collection}? Its secrets stay.", yes=yes)

@@ -54,7 +54,7 @@ def list_(*, no_wait: NoWait = False, data_dir: DataDir = None, as_json: AsJson 
 
     Example: coffer environments list
 
-    Exit status: 0 listed, 3 no stack found or reachable, 4 refused.
+    Exit status: 0 listed, 1 tenant sealed, service busy or failing, 3 no stack found or reachable, 4 refused.
     """
     with exit_codes(), v1_api(data_dir, no_wait=no_wait) as api:
         found = api.get(ENVIRONMENTS)
@@ -93,7 +93,7 @@ def create(
 
     Example: coffer environments create staging --color "#f59e0b"
 
-    Exit status: 0 made, 3 no stack found or reachable, 4 refused.
+    Exit status: 0 made, 1 tenant sealed, service busy or failing, 3 no stack found or reachable, 4 refused.
     """
     body = {"name": name} | given(
         display_name=display_name, description=description, color=color, is_default=default or None
@@ -126,8 +126,8 @@ def update(
 
     Example: coffer environments update staging --default
 
-    Exit status: 0 changed, 2 nothing to change was given, 3 no stack found or reachable, 4 refused or no
-    such environment.
+    Exit status: 0 changed, 1 tenant sealed, service busy or failing, 2 nothing to change was given, 3 no
+    stack found or reachable, 4 refused or no such environment.
     """
     body = changed(
         name=name,
@@ -155,8 +155,8 @@ def delete(
 
     Example: coffer environments delete staging --yes
 
-    Exit status: 0 deleted, 1 not confirmed, 3 no stack found or reachable, 4 refused or no such
-    environment.
+    Exit status: 0 deleted, 1 tenant sealed, service busy or failing, or not confirmed, 3 no stack found or
+    reachable, 4 refused or no such environment.
     """
     with exit_codes(), v1_api(data_dir, no_wait=no_wait) as api:
         confirm(f"Delete the environment {environment}?", yes=yes)

@@ -61,8 +61,8 @@ def import_certificate(
 
     Example: coffer secrets import-certificate MY_PFX server.pfx --passphrase-file <(pass show pfx)
 
-    Exit status: 0 stored, 1 a file cannot be used, 2 contradicting options, 3 no stack found or
-    reachable, 4 refused.
+    Exit status: 0 stored, 1 tenant sealed, service busy or failing, or a file cannot be used, 2 contradicting
+    options, 3 no stack found or reachable, 4 refused.
     """
     with exit_codes(), v1_api(data_dir, no_wait=no_wait) as api:
         sent = gather(files, key, passphrase_file, certificate_type, ask=passphrase_prompt)

@@ -91,6 +91,17 @@ def test_its_help_shows_an_example_and_its_exit_status(name: str) -> None:
     assert ("--data-dir" in options) == (name not in ALONE)
 
 
+ASK_THE_SERVICE = ("kms", "rewraps", "secrets", "collections", "environments", "apikeys")
+
+
+@pytest.mark.parametrize("name", sorted(PROMISED - ALONE))
+def test_a_status_for_what_may_pass_is_told(name: str) -> None:
+    if name.split(" ", maxsplit=1)[0] in ASK_THE_SERVICE:
+        text, _ = commands()[name]
+        told = " ".join(text.split()).partition("Exit status: ")[2]
+        assert ", 1 tenant sealed, service busy or failing, " in told
+
+
 def test_off_boarding_does_not_promise_that_the_old_key_opens_nothing_while_it_drains() -> None:
     text, _ = commands()["kms offboard"]
     first, rest = text.split("\n\n", 1)
