@@ -230,8 +230,13 @@ class BindingStore(Protocol):
         """The current binding, every version and the census, read at one moment."""
         ...
 
-    async def record_verification(self, binding: Binding, failure: Reason | None) -> None:
-        """Note the outcome of a proof. Lifts no seal, whose reason stays for as long as it does."""
+    async def record_verification(
+        self, call: Call, binding: Binding, failure: Reason | None
+    ) -> None:
+        """Note the outcome of a proof, with an event. Lifts no seal, whose reason stays as long as it does.
+
+        Nothing is noted of a binding that was replaced or left meanwhile.
+        """
         ...
 
 

@@ -143,9 +143,9 @@ class TenantKmsService:
         try:
             proof = await self._proving.probe(call.tenant, binding.target)
         except KmsVerifyFailedError as error:
-            await self._store.record_verification(binding, Reason(error.reason or ""))
+            await self._store.record_verification(call, binding, Reason(error.reason or ""))
             raise
-        await self._store.record_verification(binding, None)
+        await self._store.record_verification(call, binding, None)
         # Read anew: it may have been sealed meanwhile. A proof lifts no seal, opening the stored key does.
         self._tending.hurry(binding)
         return proof

@@ -62,9 +62,9 @@ async def unseal(connection: Connection, binding: Binding) -> bool:
 
 async def record_verification(
     connection: Connection, binding: Binding, failure: Reason | None
-) -> None:
-    """Note a proof's outcome. Of a sealed binding the reason stays the seal's, which it does not lift."""
-    await connection.execute(
+) -> bool:
+    """Note a proof's outcome; whether the binding is still there. A seal stays, and so does its reason."""
+    cursor = await connection.execute(
         "update kms.binding set last_verify_error ="
         " case when sealed_since is null then %(failure)s else last_verify_error end,"
         " last_verified_at ="
@@ -72,6 +72,7 @@ async def record_verification(
         " where tenant_id = %(tenant)s and id = %(id)s",
         {"failure": failure, "tenant": binding.tenant_id, "id": binding.id},
     )
+    return cursor.rowcount > 0
 
 
 async def sealed(connection: Connection, limit: int) -> list[SealedKey]:

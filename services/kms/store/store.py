@@ -232,10 +232,20 @@ class Store:
             found = await cursor.fetchall()
         return rows.status(found) if found else None
 
-    async def record_verification(self, binding: Binding, failure: Reason | None) -> None:
+    async def record_verification(
+        self, call: Call, binding: Binding, failure: Reason | None
+    ) -> None:
         """See BindingStore."""
         async with self._database.tenant(binding.tenant_id) as connection:
-            await seals.record_verification(connection, binding, failure)
+            if not await seals.record_verification(connection, binding, failure):
+                return
+            event = audit.Event("kms.verified", "kms_binding", str(binding.id))
+            if failure is not None:
+                reason = {"reason": str(failure)}
+                event = audit.Event(
+                    "kms.verification_failed", "kms_binding", str(binding.id), reason
+                )
+            await audit.append(connection, binding.tenant_id, call, [event])
 
     async def sealed_bindings(self, limit: int) -> list[SealedKey]:
         """See KeyStore."""

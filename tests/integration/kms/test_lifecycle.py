@@ -136,6 +136,7 @@ async def test_a_customer_goes_back_and_its_key_is_left_when_nothing_needs_it(
     assert events(kms, tenant) == [
         ("kms.onboarded", "admin:alice"),
         ("kms.offboarded", "admin:alice"),
+        ("kms.verified", "admin:alice"),
         ("kms.drained", "service:kms"),
     ]
     await kms.cloud(cloud.set_key_state, customer.key_arn, KeyState.GONE)

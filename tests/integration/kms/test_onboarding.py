@@ -218,6 +218,11 @@ async def test_verify_of_the_stored_binding_records_the_outcome(
     config = (await kms.get(tenant))["config"]
     assert "last_verify_error" not in config
     assert config["last_verified_at"] > verified
+    events = "select action, details, actor from audit.event order by seq offset 1"
+    failed, verified = kms.database.rows(events)
+    assert failed[:2] == ("kms.verification_failed", '{"reason":"access_denied"}')
+    assert verified[:2] == ("kms.verified", "{}")
+    assert failed[2].startswith("admin:")
 
 
 async def test_rotate_makes_a_version_and_a_lease_under_the_same_key(
