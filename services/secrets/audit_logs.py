@@ -7,6 +7,7 @@ that number. Not promised: that an event is delivered once only; an older cursor
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import time
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from services.common.audit_chain import ChainWalk
 from services.common.errors import DeadlineError, ValidationError
 from services.secrets.paging import page_of, paging
-from services.secrets.turns import Turns
+from services.secrets.shares import Room, Shares
 from services.secrets.values import Faults, has_control
 
 if TYPE_CHECKING:
@@ -31,8 +32,20 @@ DEFAULT_LIMIT: Final = 100
 MAX_LIMIT: Final = 1000
 MAX_FILTER: Final = 128
 """Characters of a filter; no action is longer."""
-CHUNK: Final = 500
-"""Events that are read and hashed in a row, some milliseconds: then other calls have their turn."""
+CHUNK: Final = 250
+"""Events that are read in a row, about two milliseconds: then other calls have their turn."""
+SLICE: Final = 50
+"""Events that are hashed in a row, less than a millisecond: likewise."""
+WALKS: Final = 2
+"""Walks along chains at a time in this process, of different tenants: each keeps it busy."""
+MAX_FILTERED: Final = 100_000
+"""How far a page with filters may be from the newest event: every row before it is gone through."""
+_WAITING: Final = Room(calls=256)
+_ALL_WAITING: Final = Room(calls=4096)
+_TOO_FAR: Final = (
+    f"Is too far: with a filter, the newest {MAX_FILTERED:,} can be paged through. Narrow the filter, or read"
+    " /v1/audit-logs/events."
+)
 _SPARE_SECONDS: Final = 1.0
 """Of the call's time, for the answer."""
 _CURSOR_BYTES: Final = 8
@@ -100,14 +113,16 @@ class AuditLogs:
     def __init__(self, store: AuditStore, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._store = store
         self._clock = clock
-        self._walks: Turns[UUID] = Turns()
+        self._walks = Shares(WALKS, each=1, waiting=_WAITING, all_waiting=_ALL_WAITING)
 
     async def list(
         self, call: Call, filters: Filters, page: int | None, per_page: int | None
     ) -> tuple[Sequence[StoredEvent], Numbers]:
-        """A page, newest first. Raises validation_error."""
+        """A page, newest first. Raises validation_error, also for a page too far back with filters."""
         faults = Faults()
         asked = paging(page, per_page, faults)
+        if filters and asked.offset + asked.per_page > MAX_FILTERED and not faults:
+            faults.add("page", _TOO_FAR)
         _check(filters, faults)
         faults.raise_any()
         total, events = await self._store.page(call.tenant, filters, asked)
@@ -134,9 +149,11 @@ class AuditLogs:
         return Piece(events, cursor_of(events[-1]) if len(found) > rows else None, rows)
 
     async def verify(self, call: Call, first: int | None) -> Verification:
-        """Walk along the chain from the event `first` (1) to the last. One walk of a tenant at a time.
+        """Walk along the chain from the event `first` (1) to the last.
 
-        Raises validation_error for a `first` beyond the end, timeout naming the event to go on from.
+        One walk of a tenant at a time, two in all, and tenants take turns: others wait. Raises
+        validation_error for a `first` beyond the end, timeout naming the event to go on from, unavailable
+        when too many wait.
         """
         start = 1 if first is None else first
         if start < 1:
@@ -161,8 +178,10 @@ class AuditLogs:
             chunk = await self._store.stretch(call.tenant, walk.next, ends.last.seq, CHUNK)
             if not chunk:
                 walk.miss()
-            for event in chunk:
-                walk.take(event)
+            for at in range(0, len(chunk), SLICE):
+                for event in chunk[at : at + SLICE]:
+                    walk.take(event)
+                await asyncio.sleep(0)
 
 
 def cursor_of(event: StoredEvent) -> str:

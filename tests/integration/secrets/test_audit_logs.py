@@ -15,7 +15,7 @@ from services.common.audit import Event
 from services.common.database import Database
 from services.common.errors import DeadlineError, ValidationError
 from services.common.identity import Call
-from services.secrets.audit_logs import AuditLogs, Filters, cursor_of
+from services.secrets.audit_logs import MAX_FILTERED, SLICE, AuditLogs, Filters, cursor_of
 from services.secrets.paging import Paging
 from services.secrets.store import PostgresAuditLogs, audit_logs
 from tests.fixtures.database import fresh_database
@@ -118,6 +118,18 @@ async def test_pages_and_feed_show_what_the_filters_say_each_once_and_in_order(
         if page > place.total_pages:
             break
     assert shown == numbers[::-1]
+
+
+async def test_a_filtered_page_may_not_be_so_far_back_that_all_before_it_is_gone_through(
+    shared: TestDatabase, logs: AuditLogs
+) -> None:
+    call, filters = call_of(shared.create_tenant("deep")), Filters(action_prefix="secret.")
+    for page, per_page in ((MAX_FILTERED // 100, 100), (MAX_FILTERED, 1)):
+        assert (await logs.list(call, filters, page, per_page))[1].total == 0
+        with pytest.raises(ValidationError, match="Narrow the filter") as refusal:
+            await logs.list(call, filters, page + 1, per_page)
+        assert set(refusal.value.fields or {}) == {"page"}
+    assert (await logs.list(call, EVERY, MAX_FILTERED, 100))[0] == ()
 
 
 async def test_a_drained_feed_goes_on_from_the_last_event_seen(
@@ -333,4 +345,44 @@ async def test_verifying_leaves_the_process_to_others(
     task = asyncio.create_task(others())
     assert (await logs.verify(call, None)).first_broken is None
     task.cancel()
-    assert turns >= 3
+    assert turns >= len(KINDS) * 300 // SLICE
+
+
+class Gate(PostgresAuditLogs):
+    """Holds every walk at its beginning until it is let on, and notes whose they are."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.let_on = asyncio.Semaphore(0)
+        self.came = asyncio.Semaphore(0)
+        self.begun: list[UUID] = []
+
+    async def ends(self, tenant_id: UUID, first: int) -> audit_chain.Ends:
+        self.begun.append(tenant_id)
+        self.came.release()
+        await self.let_on.acquire()
+        return await super().ends(tenant_id, first)
+
+
+async def test_walks_of_one_tenant_take_neither_the_process_nor_the_turns_of_others(
+    shared: TestDatabase, pool: Database
+) -> None:
+    greedy, second, third = (shared.create_tenant(f"walk{number}") for number in range(3))
+    gate = Gate(pool)
+    logs = AuditLogs(gate)
+    whose = [greedy] * 4 + [second, third]
+    walks = [asyncio.create_task(logs.verify(call_of(one), None)) for one in whose]
+    for _ in range(2):
+        await gate.came.acquire()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert gate.begun == [greedy, second]
+    for _ in range(2):
+        gate.let_on.release()
+        await gate.came.acquire()
+    assert gate.begun[:4].count(greedy) == 2
+    assert third in gate.begun[:4]
+    for _ in walks:
+        gate.let_on.release()
+    await asyncio.gather(*walks)
+    assert gate.begun.count(greedy) == 4
