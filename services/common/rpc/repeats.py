@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from google.api import annotations_pb2
-from google.protobuf import message_factory
+from google.protobuf import field_mask_pb2, message_factory
 from google.rpc import status_pb2
 
 from services.common.errors import CofferError, InternalError, UnavailableError, ValidationError
@@ -100,8 +100,7 @@ class Repeats:
         Raises what `work` raises, ValidationError for a key that is none, and as `Claims.claim`.
         """
         _require_key(key)
-        asked = request.SerializeToString(deterministic=True)
-        found = await self._claims.claim(call, key, method, asked)
+        found = await self._claims.claim(call, key, method, _said(request))
         if isinstance(found, Kept):
             responses.add(responses.IDEMPOTENT_REPLAYED, "true")
             return self._replay(method, found)
@@ -138,6 +137,22 @@ class Repeats:
             return self._replies[method].FromString(kept.reply)
         error = parse_status(status_pb2.Status.FromString(kept.refusal or b""))
         raise error or InternalError()
+
+
+def _said(request: Message) -> bytes:
+    """What the request says, the same whatever order its body was written in."""
+    masks = [
+        field.name
+        for field, _ in request.ListFields()
+        if field.message_type is field_mask_pb2.FieldMask.DESCRIPTOR and not field.is_repeated
+    ]
+    if masks:
+        copy = type(request)()
+        copy.CopyFrom(request)
+        for name in masks:
+            getattr(copy, name).paths.sort()
+        request = copy
+    return request.SerializeToString(deterministic=True)
 
 
 def _require_key(key: str) -> None:
