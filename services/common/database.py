@@ -72,6 +72,7 @@ class Database:
 
     def __init__(self, dsn: str, *, name: str, max_connections: int = 16) -> None:
         """`name` is shown in `pg_stat_activity`. Raises InsecureDatabaseUrlError."""
+        self.max_connections = max_connections
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             _in_utc(require_secure(dsn)),
             min_size=1,

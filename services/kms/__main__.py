@@ -14,6 +14,7 @@ from coffer.kms.v1 import kms_pb2, kms_pb2_grpc
 from services.common.authentication import Authenticator
 from services.common.clock import clock
 from services.common.database import Database
+from services.common.idempotency.clearing import Clearing
 from services.common.idempotency.guard import Guard
 from services.common.notifications import Listener
 from services.common.rpc.server import RpcServer, Served, run, stop_on_signals
@@ -118,6 +119,7 @@ class Process:
             lifetimes=settings.lifetimes,
             clock=clock,
         )
+        self._clearing = Clearing(self._database, NAME)
         self._draining = Draining(store, self._master_keys, clock=clock)
         tenant_kms = TenantKmsService(
             store,
@@ -166,6 +168,7 @@ class Process:
         background = (
             asyncio.create_task(self._tending.run(), name="tending"),
             asyncio.create_task(self._draining.run(), name="draining"),
+            asyncio.create_task(self._clearing.run(), name="clearing"),
         )
         try:
             await self.server.serve(stop)

@@ -13,6 +13,7 @@ from coffer.secrets.v1 import secrets_pb2, secrets_pb2_grpc
 from services.common.api_uses import UseRecorder, recording
 from services.common.authentication import Authenticator
 from services.common.database import Database
+from services.common.idempotency.clearing import Clearing
 from services.common.idempotency.guard import Guard
 from services.common.metering import ApiKeyMeter
 from services.common.rate_limits import RateLimit
@@ -91,6 +92,7 @@ async def serve(settings: Settings, certificates: Certificates, stop: asyncio.Ev
         PostgresPurges(database),
         every_seconds=settings.purge_seconds,
     )
+    clearing = Clearing(purge_database, NAME, every_seconds=settings.purge_seconds)
     channel = open_channel(str(settings.kms_target), settings.server.tls)
     kms = KmsClient(channel)
     pool = DataKeyPool(kms, observation, max_stock=settings.data_key_stock)
@@ -142,14 +144,19 @@ async def serve(settings: Settings, certificates: Certificates, stop: asyncio.Ev
     )
     await database.open()
     await purge_database.open()
-    purging = asyncio.create_task(purger.run(), name="purging")
+    background = (
+        asyncio.create_task(purger.run(), name="purging"),
+        asyncio.create_task(clearing.run(), name="clearing"),
+    )
     try:
         async with recording(uses):
             await server.serve(stop)
     finally:
-        purging.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await purging
+        for task in background:
+            task.cancel()
+        for task in background:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
         await pool.aclose()
         await channel.close()
         await purge_database.close()

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Final
 from services.common.defects import describe
 from services.common.errors import IdempotencyConflictError, UnavailableError
 from services.common.idempotency.claim import Claim, Kept
+from services.common.idempotency.places import Places
 from services.common.idempotency.store import Rows
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from uuid import UUID
 
-    from services.common.database import Database
+    from services.common.database import Connection, Database
     from services.common.identity import Call
     from services.common.sensitive import SecretBytes
 
@@ -35,6 +36,10 @@ _MARGIN_SECONDS: Final = 0.25
 """Before its deadline a copy that waits is told so: after it nobody would hear."""
 _PATIENCE_SECONDS: Final = 30.0
 """For so long a copy waits that has no deadline."""
+_PART: Final = 2
+"""All that is done about claims takes at most this part of the process's connections at a time."""
+_EACH: Final = 2
+"""And this many of them for each tenant."""
 
 _log = logging.getLogger(__name__)
 
@@ -68,6 +73,9 @@ class Guard:
         self._key = key
         self._count = count
         self._patience = patience or Patience()
+        self._all_places = asyncio.Semaphore(max(1, database.max_connections // _PART))
+        self._places = Places(_EACH)
+        self._copies = Places(1)
 
     async def claim(self, call: Call, key: str, rpc: str, request: bytes) -> Claim | Kept:
         """The claim of this request's key, or what a copy of it came to. Waits for one that is under way.
@@ -77,20 +85,24 @@ class Guard:
         """
         claim = Claim(key, uuid.uuid4())
         mark = self._fingerprint(rpc, request)
-        give_up_at = _give_up_at(call)
+        try:
+            async with asyncio.timeout(_give_up_after(call)):
+                # One of them asks for all copies that came to this process.
+                async with self._copies.of((call.tenant, key, mark)):
+                    return await self._claim(call.tenant, claim, mark)
+        except TimeoutError:
+            raise UnavailableError(
+                "A request with this Idempotency-Key is still being served; send it again."
+            ) from None
+
+    async def _claim(self, tenant_id: UUID, claim: Claim, mark: bytes) -> Claim | Kept:
         pause = _FIRST_PAUSE_SECONDS
-        is_first = True
         while True:
-            found = await self._try(call.tenant, claim, mark, insert=is_first)
-            is_first = False
+            found = await self._try(tenant_id, claim, mark)
             if isinstance(found, Kept):
                 self._count(REPLAYED)
             if found is not None:
                 return found
-            if time.monotonic() + pause >= give_up_at:
-                raise UnavailableError(
-                    "A request with this Idempotency-Key is still being served; send it again."
-                )
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
@@ -111,31 +123,30 @@ class Guard:
         Not promised: that it is kept. If the database is gone the claim lapses, and a copy begins anew.
         """
         with _at_best():
-            async with self._database.tenant(tenant_id) as connection:
+            async with self._tenant(tenant_id) as connection:
                 await self._rows.keep(connection, tenant_id, claim, kept)
 
     async def release(self, tenant_id: UUID, claim: Claim) -> None:
         """Let a copy begin anew at once. Does nothing to a claim of which something is kept."""
         with _at_best():
-            async with self._database.tenant(tenant_id) as connection:
+            async with self._tenant(tenant_id) as connection:
                 await self._rows.release(connection, tenant_id, claim)
 
     def _fingerprint(self, rpc: str, request: bytes) -> bytes:
         # A name holds no zero byte, so that no two pairs are the same bytes.
         return hmac.digest(self._key.reveal(), rpc.encode() + b"\0" + request, hashlib.sha256)
 
-    async def _try(
-        self, tenant_id: UUID, claim: Claim, mark: bytes, *, insert: bool
-    ) -> Claim | Kept | None:
+    async def _try(self, tenant_id: UUID, claim: Claim, mark: bytes) -> Claim | Kept | None:
         """None: there is a copy under way."""
         rows, seconds = self._rows, self._patience.claim
-        async with self._database.tenant(tenant_id) as connection:
-            if insert and await rows.insert(connection, tenant_id, claim, mark, seconds):
+        async with self._place(tenant_id), self._database.transaction() as connection:
+            if await rows.hold(connection, tenant_id, claim) and await rows.insert(
+                connection, tenant_id, claim, mark, seconds
+            ):
                 return claim
             found = await rows.read(connection, tenant_id, claim, mark)
-            if found is None:  # released since
-                done = await rows.insert(connection, tenant_id, claim, mark, seconds)
-                return claim if done else None
+            if found is None:
+                return None
             if found.is_free:
                 if not await rows.take(connection, tenant_id, claim, mark, seconds):
                     return None
@@ -147,21 +158,32 @@ class Guard:
             raise IdempotencyConflictError
         return found.kept
 
+    @contextlib.asynccontextmanager
+    async def _tenant(self, tenant_id: UUID) -> AsyncIterator[Connection]:
+        async with self._place(tenant_id), self._database.tenant(tenant_id) as connection:
+            yield connection
+
+    @contextlib.asynccontextmanager
+    async def _place(self, tenant_id: UUID) -> AsyncIterator[None]:
+        """However many requests a tenant repeats, there are connections for the others."""
+        async with self._places.of(tenant_id), self._all_places:
+            yield
+
     async def _renew(self, tenant_id: UUID, claim: Claim) -> None:
         is_ours = True
         while is_ours:
             await asyncio.sleep(self._patience.renewal)
             with _at_best():
-                async with self._database.tenant(tenant_id) as connection:
+                async with self._tenant(tenant_id) as connection:
                     is_ours = await self._rows.renew(
                         connection, tenant_id, claim, self._patience.claim
                     )
 
 
-def _give_up_at(call: Call) -> float:
+def _give_up_after(call: Call) -> float:
     if call.deadline is None:
-        return time.monotonic() + _PATIENCE_SECONDS
-    return call.deadline - _MARGIN_SECONDS
+        return _PATIENCE_SECONDS
+    return call.deadline - _MARGIN_SECONDS - time.monotonic()
 
 
 @contextlib.contextmanager

@@ -1,7 +1,8 @@
 """The rows of idempotency keys: `<schema>.idempotency` of the service that does the work.
 
 All times are the database's. Each function runs in the caller's transaction, held to the tenant. Only
-`complete` and `take` may wait for a row: for one that a transaction which completes it is about to commit.
+`complete` may wait for a row, for a moment: nothing else waits for what another transaction holds, since the
+one that completes a claim holds its row until it commits, which may be long.
 """
 
 from __future__ import annotations
@@ -21,26 +22,27 @@ if TYPE_CHECKING:
 
 KEPT_HOURS: Final = 24
 """Wire contract, "Idempotency"."""
-_CLEARED: Final = 20
-"""Expired rows of the tenant that go with each new one: so many more than come that none stay for long."""
 
 _EXPIRED: Final = f"created_at <= now() - interval '{KEPT_HOURS} hours'"
 _UNTIL: Final = "clock_timestamp() + make_interval(secs => %(seconds)s)"
-_OURS: Final = """
-i.tenant_id = %(tenant)s and i.key = %(key)s and i.owner = %(owner)s
+_HELD: Final = """
+select i.key from {schema}.idempotency i
+where i.tenant_id = %(tenant)s and i.key = %(key)s and i.owner = %(owner)s
     and i.reply is null and i.refusal is null
 """
 
 # Nothing of these texts but the schema's name is put in by us, and that is a constant of the service.
+# An insert waits for another of the same key. So only who has this lock inserts: it is held for no longer
+# than a claim takes to commit, and who has it after somebody sees what that one left.
+_HOLD: Final = """
+select set_config('coffer.tenant_id', %(tenant)s::text, true),
+    pg_try_advisory_xact_lock(hashtextextended('{schema} ' || %(tenant)s::text || %(key)s, 0))
+"""
 _INSERT: Final = f"""
-with cleared as (
-    delete from {{schema}}.idempotency where tenant_id = %(tenant)s and key in (
-        select key from {{schema}}.idempotency
-        where tenant_id = %(tenant)s and key <> %(key)s and {_EXPIRED}
-        order by created_at limit {_CLEARED} for update skip locked)
-)
 insert into {{schema}}.idempotency (tenant_id, key, fingerprint, owner, claimed_until)
-values (%(tenant)s, %(key)s, %(fingerprint)s, %(owner)s, {_UNTIL})
+select %(tenant)s, %(key)s, %(fingerprint)s, %(owner)s, {_UNTIL}
+where not exists (
+    select from {{schema}}.idempotency where tenant_id = %(tenant)s and key = %(key)s)
 on conflict do nothing
 returning owner
 """  # noqa: S608
@@ -52,18 +54,29 @@ _TAKE: Final = f"""
 update {{schema}}.idempotency
 set fingerprint = %(fingerprint)s, owner = %(owner)s, claimed_until = {_UNTIL},
     created_at = clock_timestamp(), reply = null, refusal = null
-where tenant_id = %(tenant)s and key = %(key)s and ({_EXPIRED} or (fingerprint = %(fingerprint)s
-    and reply is null and refusal is null and claimed_until <= clock_timestamp()))
+where tenant_id = %(tenant)s and key = (
+    select key from {{schema}}.idempotency
+    where tenant_id = %(tenant)s and key = %(key)s and ({_EXPIRED} or (
+        fingerprint = %(fingerprint)s
+        and reply is null and refusal is null and claimed_until <= clock_timestamp()))
+    for update skip locked)
 returning owner
 """  # noqa: S608
 _RENEW: Final = f"""
-update {{schema}}.idempotency i set claimed_until = {_UNTIL} where {_OURS} returning owner
+with renewed as (
+    update {{schema}}.idempotency set claimed_until = {_UNTIL}
+    where tenant_id = %(tenant)s and key = ({_HELD} for update skip locked)
+)
+{_HELD}
 """  # noqa: S608
 _KEEP: Final = f"""
-update {{schema}}.idempotency i set reply = %(reply)s, refusal = %(refusal)s
-where {_OURS} returning owner
+update {{schema}}.idempotency set reply = %(reply)s, refusal = %(refusal)s
+where tenant_id = %(tenant)s and key = ({_HELD} for update skip locked) returning owner
 """  # noqa: S608
-_RELEASE: Final = f"delete from {{schema}}.idempotency i where {_OURS} returning owner"  # noqa: S608
+_RELEASE: Final = f"""
+delete from {{schema}}.idempotency
+where tenant_id = %(tenant)s and key = ({_HELD} for update skip locked) returning owner
+"""  # noqa: S608
 _COMPLETE: Final = """
 update {schema}.idempotency i
 set reply = done.reply
@@ -79,12 +92,20 @@ class Rows:
 
     schema: str
 
+    async def hold(self, connection: Connection, tenant_id: UUID, claim: Claim) -> bool:
+        """Hold the transaction to the tenant, and its key against inserting; whether nobody else does.
+
+        To be called first, as `Database.tenant` would.
+        """
+        row = await self._one(connection, _HOLD, tenant_id, claim, {})
+        return row is not None and row[1]
+
     async def insert(
         self, connection: Connection, tenant_id: UUID, claim: Claim, mark: bytes, seconds: float
     ) -> bool:
         """Claim a key that is not there, for the request with the fingerprint `mark`; whether it was not.
 
-        Clears some of the tenant's expired rows.
+        The caller must hold the key, else it may wait.
         """
         asked = {"fingerprint": mark, "seconds": seconds}
         return await self._one(connection, _INSERT, tenant_id, claim, asked) is not None
@@ -104,24 +125,30 @@ class Rows:
     async def take(
         self, connection: Connection, tenant_id: UUID, claim: Claim, mark: bytes, seconds: float
     ) -> bool:
-        """Claim a key that is free (see `Standing.is_free`); whether it was."""
+        """Claim a key that is free (see `Standing.is_free`); whether it was, and nobody is completing it."""
         asked = {"fingerprint": mark, "seconds": seconds}
         return await self._one(connection, _TAKE, tenant_id, claim, asked) is not None
 
     async def renew(
         self, connection: Connection, tenant_id: UUID, claim: Claim, seconds: float
     ) -> bool:
-        """Hold the claim for so long from now; whether it is still there to be held."""
+        """Hold the claim for so long from now; whether it is still there to be held.
+
+        One that is being completed is left as it is: nobody can take it over meanwhile.
+        """
         found = await self._one(connection, _RENEW, tenant_id, claim, {"seconds": seconds})
         return found is not None
 
     async def keep(self, connection: Connection, tenant_id: UUID, claim: Claim, kept: Kept) -> bool:
-        """Keep what the request came to, after the fact; whether the claim was still there."""
+        """Keep what the request came to, after the fact; whether the claim was still there, and free."""
         asked = {"reply": kept.reply, "refusal": kept.refusal}
         return await self._one(connection, _KEEP, tenant_id, claim, asked) is not None
 
     async def release(self, connection: Connection, tenant_id: UUID, claim: Claim) -> None:
-        """Forget a claim of which nothing is kept. Work of it that still goes on cannot be completed then."""
+        """Forget a claim of which nothing is kept, and nothing is being kept just now.
+
+        Work of it that still goes on cannot be completed then.
+        """
         await self._one(connection, _RELEASE, tenant_id, claim, {})
 
     async def _one(

@@ -108,10 +108,11 @@ def admit(table: str, role: str, rights: str) -> None:
     )
 
 
-def idempotency_table(schema: str, role: str) -> None:
+def idempotency_table(schema: str, role: str, cleaner: str) -> None:
     """Make `<schema>.idempotency`, the rows of requests that brought an idempotency key, for `role`.
 
     A row is claimed (neither `reply` nor `refusal`) or kept (one of them): services.common.idempotency.
+    `cleaner` may remove what is older than 24 hours, of all tenants, and sees nothing of it.
     """
     table = f"{schema}.idempotency"
     as_owner(
@@ -129,10 +130,29 @@ def idempotency_table(schema: str, role: str) -> None:
             check (reply is null or refusal is null)
         )
         """,
-        f"create index idempotency_age on {table} (tenant_id, created_at)",
+        f"create index idempotency_age on {table} (created_at)",
     )
     isolate(table)
     grant(table, role, "select, insert, update, delete")
+    admit(table, FUNCTIONS, "select, update, delete")  # who locks rows needs the right to update
+    define(
+        f"{schema}.clear_idempotency(p_limit integer)",
+        f"""
+        returns integer language sql as $$
+            with gone as (
+                delete from {table} i using (
+                    select o.tenant_id, o.key from {table} o
+                    where o.created_at <= now() - interval '24 hours'
+                    order by o.created_at limit p_limit for update skip locked
+                ) as old
+                where i.tenant_id = old.tenant_id and i.key = old.key
+                returning 1
+            )
+            select count(*)::integer from gone
+        $$
+        """,  # noqa: S608 - constants
+        callers=(cleaner,),
+    )
 
 
 def define(signature: str, body: str, *, callers: Sequence[str]) -> None:

@@ -7,6 +7,7 @@ are is how often it was done.
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections import Counter
 from contextlib import asynccontextmanager
@@ -14,8 +15,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+import psycopg
 import pytest
 from coffer.secrets.v1 import secrets_pb2
+from google.protobuf import field_mask_pb2
 
 from services.common import audit
 from services.common.database import Database
@@ -27,7 +30,7 @@ from services.common.errors import (
     UnavailableError,
     ValidationError,
 )
-from services.common.idempotency import store
+from services.common.idempotency import clearing, store
 from services.common.idempotency.guard import Guard, Patience
 from services.common.identity import Call, enter_call
 from services.common.rpc import responses
@@ -35,6 +38,7 @@ from services.common.rpc.answering import answer
 from services.common.rpc.repeats import Repeats
 from services.common.sensitive import SecretBytes
 from tests.fixtures.database import fresh_database
+from tests.fixtures.eventually import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -44,6 +48,7 @@ if TYPE_CHECKING:
 
 SERVICE = secrets_pb2.DESCRIPTOR.services_by_name["SecretsService"]
 RENAME = "/coffer.secrets.v1.SecretsService/PutSecretValue"
+UPDATE = "/coffer.secrets.v1.SecretsService/UpdateSecret"
 LASTING = Patience(claim=60.0, renewal=30.0)
 
 
@@ -218,22 +223,69 @@ async def test_another_tenants_equal_key_is_another_key(
     assert await sides[1].ask(theirs, sides[1].work(2), value="another") == (2, False)
 
 
-async def test_a_day_later_the_key_is_new_and_old_rows_are_cleared(
+async def test_a_day_later_the_key_is_new(
     shared: TestDatabase, tenant: UUID, sides: tuple[Side, Side]
 ) -> None:
     one, other = sides
-    for key in ("once", "a", "b"):
-        await one.ask(tenant, one.work(1), key=key)
-    shared.execute(
-        "update secrets.idempotency set created_at = created_at - interval '24 hours'"
-        " where tenant_id = %s",
-        (tenant,),
-    )
+    await one.ask(tenant, one.work(1))
+    age(shared, tenant, "24 hours")
     assert await other.ask(tenant, other.work(2), value="another") == (2, False)
     assert await one.ask(tenant, one.work(3), value="another") == (2, True)
-    await one.ask(tenant, one.work(4), key="new")
-    assert claimed(shared, tenant) == 2
     assert one.counted["taken_over"] + other.counted["taken_over"] == 0
+
+
+def age(database: TestDatabase, tenant_id: UUID, by: str) -> None:
+    database.execute(
+        "update secrets.idempotency set created_at = created_at - %s::interval"
+        " where tenant_id = %s",
+        (by, tenant_id),
+    )
+
+
+@pytest.mark.parametrize(
+    ("schema", "cleaner"), [("secrets", "coffer_secrets_purge"), ("kms", "coffer_kms")]
+)
+async def test_what_is_kept_goes_after_a_day_though_its_tenant_is_heard_of_no_more(
+    database: TestDatabase, monkeypatch: pytest.MonkeyPatch, schema: str, cleaner: str
+) -> None:
+    monkeypatch.setattr(clearing, "AT_A_TIME", 2)
+    for key, hours in (("a", 24), ("b", 25), ("c", 48), ("kept", 23)):
+        database.execute(
+            f"insert into {schema}.idempotency (tenant_id, key, fingerprint, owner, claimed_until,"
+            " created_at) select gen_random_uuid(), %s, '', gen_random_uuid(), made, made"
+            " from (select now() - make_interval(hours => %s) as made) as m",
+            (key, hours),
+        )
+    pool = Database(database.dsn(cleaner), name="test", max_connections=1)
+    await pool.open()
+    try:
+        assert await clearing.Clearing(pool, schema).turn() == 3
+        assert await clearing.Clearing(pool, schema).turn() == 0
+    finally:
+        await pool.close()
+    assert database.rows(f"select key from {schema}.idempotency") == [("kept",)]
+
+
+async def test_members_of_a_body_in_another_order_are_the_same_request(
+    tenant: UUID, sides: tuple[Side, Side]
+) -> None:
+    found = []
+    for paths in (["name", "value"], ["value", "name"]):
+        mask = field_mask_pb2.FieldMask(paths=paths)
+        request = secrets_pb2.UpdateSecretRequest(id="x", update_mask=mask)
+        responses.begin()
+        call = Call("api_key:x", str(uuid4()), tenant)
+        reply = secrets_pb2.Secret(name=f"after {paths[0]}")
+        found.append(await sides[0].repeats.serve(UPDATE, call, "k", request, given(reply)))
+        assert request.update_mask.paths == paths
+    assert found[0] == found[1]
+
+
+def given(reply: Any) -> Any:
+    async def work() -> Any:
+        return reply
+
+    return work
 
 
 async def test_the_work_of_an_owner_that_was_only_slow_is_undone_after_a_takeover(
@@ -278,6 +330,40 @@ async def test_a_claim_is_held_for_as_long_as_its_work_takes(
         go_on.set()
         assert await slow == (1, False)
         assert await other.ask(tenant, other.work(3)) == (1, True)
+
+
+async def test_what_waits_to_be_completed_is_waited_for_without_a_connection(
+    shared: TestDatabase, tenant: UUID
+) -> None:
+    """Not by its copies, nor by who renews its claim; and nobody takes it over meanwhile."""
+    short = Patience(claim=0.1, renewal=0.03)
+    async with a_side(shared, short) as one, a_side(shared, short) as other:
+        await one.ask(tenant, one.work(0), key="before")
+        with psycopg.connect(shared.admin_dsn) as holder:
+            holder.execute("select from audit.head where tenant_id = %s for update", (tenant,))
+            first = asyncio.create_task(one.ask(tenant, one.work(1)))
+            waits = functools.partial(waiting, shared)
+            await asyncio.to_thread(eventually, waits, "the first waits at the audit head")
+            copies = [side.ask(tenant, side.work(2), seconds=1.0) for side in (one, other) * 20]
+            found = asyncio.gather(*copies, return_exceptions=True)
+            most = 0
+            while not found.done():
+                most = max(most, waiting(shared))
+                await asyncio.sleep(0.05)
+        assert most == 1
+        assert {type(refusal) for refusal in await found} == {UnavailableError}
+        assert await first == (1, False)
+        assert await other.ask(tenant, other.work(3)) == (1, True)
+        assert one.counted["taken_over"] + other.counted["taken_over"] == 0
+
+
+def waiting(database: TestDatabase) -> int:
+    """Connections that wait for a lock."""
+    rows = database.rows(
+        "select count(*) from pg_stat_activity where datname = current_database()"
+        " and usename = 'coffer_secrets' and wait_event_type = 'Lock'"
+    )
+    return int(str(rows[0][0]))
 
 
 @pytest.mark.parametrize(

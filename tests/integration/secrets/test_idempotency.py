@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+import psycopg
 import pytest
 from coffer.secrets.v1 import secrets_pb2
 
@@ -100,6 +101,29 @@ async def test_a_reading_call_takes_no_notice_of_a_key(stand: Stand) -> None:
         )
         assert not replayed
     assert stand.database.rows("select 1 from secrets.idempotency") == []
+
+
+async def test_copies_of_what_hangs_keep_no_other_tenant_from_the_service(stand: Stand) -> None:
+    client, other = stand.tenant(), stand.tenant("other")
+    create = secrets_pb2.CreateSecretRequest(name="ONE", value="v")
+    metadata = (("authorization", f"Bearer {client.api_key}"), ("idempotency-key", "k"))
+    await client.create("FIRST")
+    with psycopg.connect(stand.database.admin_dsn) as holder:
+        holder.execute(
+            "select from audit.head where tenant_id = %s for update", (client.tenant_id,)
+        )
+        calls = [
+            stand.stub().CreateSecret(create, metadata=metadata, timeout=seconds)
+            for seconds in (30, *(1.5 for _ in range(40)))
+        ]
+        copies = asyncio.gather(*(answered(call) for call in calls[1:]), return_exceptions=True)
+        for _ in range(10):
+            await other.call("ListSecrets", secrets_pb2.ListSecretsRequest())
+        assert not copies.done()
+        refused = await copies
+    # One of them may have come first, or after the first gave up.
+    told = [getattr(error, "retry_after", None) for error in refused]
+    assert told.count(1) >= 39
 
 
 @asynccontextmanager

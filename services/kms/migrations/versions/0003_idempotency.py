@@ -8,4 +8,4 @@ down_revision = "0002"
 
 def upgrade() -> None:
     """Add to the schema `kms`."""
-    idempotency_table("kms", "coffer_kms")
+    idempotency_table("kms", "coffer_kms", "coffer_kms")

@@ -1,6 +1,6 @@
 """Idempotency keys."""
 
-from services.common.migrations.ddl import idempotency_table
+from services.common.migrations.ddl import as_owner, idempotency_table
 
 revision = "0003"
 down_revision = "0002"
@@ -8,4 +8,5 @@ down_revision = "0002"
 
 def upgrade() -> None:
     """Add to the schema `secrets`."""
-    idempotency_table("secrets", "coffer_secrets")
+    as_owner("grant usage on schema secrets to coffer_secrets_purge")
+    idempotency_table("secrets", "coffer_secrets", "coffer_secrets_purge")

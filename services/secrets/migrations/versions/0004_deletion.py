@@ -38,7 +38,6 @@ def upgrade() -> None:
     )
     index("secret_expires", TABLE, f"(tenant_id, {EXPIRY}, id) {LIVE} and {EXPIRY} > '-infinity'")
     as_owner(
-        "grant usage on schema secrets to coffer_secrets_purge",
         "grant select (tenant_id, id, deleted_at) on secrets.secret to coffer_secrets_purge",
         "create policy secrets_purge on secrets.secret for select to coffer_secrets_purge"
         " using (deleted_at is not null)",
