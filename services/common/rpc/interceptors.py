@@ -175,7 +175,15 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-i
             ours = code == OK and call.tenant_id is None and call.actor.startswith(_SERVICE_ACTOR)
             if not ours or _stdlib_log.isEnabledFor(logging.DEBUG):
                 tell = _log.debug if ours else _log.info
-                tell("call", code=code, milliseconds=round(elapsed * 1000, 1), actor=call.actor)
+                # Of who could not be known there is nothing but the address: no part of a credential.
+                tell(
+                    "call",
+                    code=code,
+                    milliseconds=round(elapsed * 1000, 1),
+                    actor=call.actor,
+                    tenant_id=None if call.tenant_id is None else str(call.tenant_id),
+                    address=call.ip_address,
+                )
 
         return note
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import jwt
 import pytest
+import structlog
 from coffer.kms.v1 import kms_pb2, kms_pb2_grpc
 from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor_pool import DescriptorPool
@@ -189,6 +190,21 @@ async def test_a_consumer_cannot_forge_the_address_that_the_audit_shows(
     token = bearer(pki.issuer.admin_token(tenant))
     await frame.call(peer="consumer/dev", authorization=token, coffer_client_ip="192.0.2.7")
     assert frame.servicer.calls[0].ip_address == "127.0.0.1"  # that of its connection
+
+
+async def test_the_log_says_of_which_tenant_and_from_where_a_call_came_and_nothing_of_its_credential(
+    frame: Frame, pki: TestPki, tenant: UUID
+) -> None:
+    token = pki.issuer.admin_token(tenant)
+    with structlog.testing.capture_logs() as lines:
+        await frame.call(authorization=bearer(token), coffer_client_ip="192.0.2.7")
+        await frame.refused(authorization=bearer(f"{token}x"), coffer_client_ip="192.0.2.8")
+    told = [line for line in lines if line["event"] == "call"]
+    assert [(line["code"], line["tenant_id"], line["address"]) for line in told] == [
+        ("ok", str(tenant), "192.0.2.7"),
+        ("unauthenticated", None, "192.0.2.8"),
+    ]
+    assert token[:20] not in str(lines)
 
 
 async def test_nobody_has_the_address_of_a_service_of_ours(
