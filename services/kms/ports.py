@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         KmsTarget,
         MasterKeyRow,
         NewMasterKey,
+        Proof,
         Reason,
         SealedKey,
         TenantKms,
@@ -231,7 +232,7 @@ class BindingStore(Protocol):
         ...
 
     async def record_verification(
-        self, call: Call, binding: Binding, failure: Reason | None
+        self, call: Call, binding: Binding, outcome: Proof | Reason
     ) -> None:
         """Note the outcome of a proof, with an event. Lifts no seal, whose reason stays as long as it does.
 

@@ -145,7 +145,7 @@ class TenantKmsService:
         except KmsVerifyFailedError as error:
             await self._store.record_verification(call, binding, Reason(error.reason or ""))
             raise
-        await self._store.record_verification(call, binding, None)
+        await self._store.record_verification(call, binding, proof)
         # Read anew: it may have been sealed meanwhile. A proof lifts no seal, opening the stored key does.
         self._tending.hurry(binding)
         return proof

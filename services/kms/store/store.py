@@ -17,6 +17,7 @@ from services.kms.model import (
     LeaseReason,
     MasterKeyRow,
     Onboarded,
+    Proof,
     TenantKms,
 )
 from services.kms.store import draining, ring, rows, seals
@@ -233,18 +234,21 @@ class Store:
         return rows.status(found) if found else None
 
     async def record_verification(
-        self, call: Call, binding: Binding, failure: Reason | None
+        self, call: Call, binding: Binding, outcome: Proof | Reason
     ) -> None:
         """See BindingStore."""
+        failure = None if isinstance(outcome, Proof) else outcome
         async with self._database.tenant(binding.tenant_id) as connection:
             if not await seals.record_verification(connection, binding, failure):
                 return
-            event = audit.Event("kms.verified", "kms_binding", str(binding.id))
-            if failure is not None:
-                reason = {"reason": str(failure)}
-                event = audit.Event(
-                    "kms.verification_failed", "kms_binding", str(binding.id), reason
-                )
+            if failure is None:
+                await _complete(connection, binding.tenant_id, call, outcome)
+            event = audit.Event(
+                "kms.verified" if failure is None else "kms.verification_failed",
+                "kms_binding",
+                str(binding.id),
+                {} if failure is None else {"reason": str(failure)},
+            )
             await audit.append(connection, binding.tenant_id, call, [event])
 
     async def sealed_bindings(self, limit: int) -> list[SealedKey]:

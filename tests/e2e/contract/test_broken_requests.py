@@ -264,7 +264,7 @@ def test_one_mebibyte_is_let_in_and_a_byte_more_is_not(anybody: TenantUser) -> N
 
 NUL = "a\x00b"
 """What no text of the database can hold."""
-GOOD = {
+GOOD: dict[str, dict[str, Any]] = {
     "CreateSecret": {"name": "NUL", "value": "x"},
     "CreateCertificate": {"name": "NUL", "certificate_content": "x"},
     "PutSecretValue": {"value": "x"},
