@@ -1,7 +1,8 @@
 """Which API key was used when, and how often: collected here, written every few seconds.
 
 No call waits for it. Not promised: that what a process has not written yet outlives its SIGKILL, or that a
-count is written once where the connection was lost while it was committed.
+count is written once where the connection was lost while it was committed. When a key was used is written
+later where somebody holds its row, and not at all if that is so until the process ends.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ MAX_ROWS: Final = 4_096
 """Of one statement."""
 
 _RECORD: Final = (
-    "select tenancy.record_use(%s::uuid[], %s::text[], %s::timestamptz[], %s::bigint[])"
+    "select left_tenant, left_key, left_minute"
+    " from tenancy.record_use(%s::uuid[], %s::text[], %s::timestamptz[], %s::bigint[])"
 )
 _MINUTE: Final = timedelta(minutes=1)
 
@@ -96,9 +98,12 @@ class UseRecorder:
         if not uses:
             return
         tenants, keys, minutes = zip(*uses, strict=True)
-        await self._database.write(
+        left = await self._database.write(
             _RECORD, (list(tenants), list(keys), list(minutes), list(uses.values()))
         )
+        # The calls are counted; when the key was used could not be said, its row being held by somebody.
+        for tenant_id, key_id, minute in left:
+            self._calls.setdefault((tenant_id, key_id, minute), 0)
 
 
 @contextlib.asynccontextmanager

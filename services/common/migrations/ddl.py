@@ -51,13 +51,27 @@ def index(name: str, table: str, what: str, *, unique: bool = False) -> None:
     Not in a transaction, so it comes first in a revision: what is before it would be committed with it, and
     a revision that failed begins anew. One that was left half-made is made again.
     """
-    schema = table.partition(".")[0]
+    kind = "unique index" if unique else "index"
+    _concurrently(
+        f"drop index concurrently if exists {table.partition('.')[0]}.{name}",
+        f"create {kind} concurrently {name} on {table} {what}",
+    )
+
+
+def drop_index(name: str) -> None:
+    """Drop the index `name` (schema.name) while others go on; as `index`, not in a transaction."""
+    _concurrently(f"drop index concurrently if exists {name}")
+
+
+def _concurrently(*statements: str) -> None:
+    """Nobody has to wait for who waits here: so it may take as long as the longest transaction of others."""
     with op.get_context().autocommit_block():
+        op.execute("set lock_timeout = 0")
         op.execute(f"set role {OWNER}")
-        op.execute(f"drop index concurrently if exists {schema}.{name}")
-        kind = "unique index" if unique else "index"
-        op.execute(f"create {kind} concurrently {name} on {table} {what}")
+        for statement in statements:
+            op.execute(statement)
         op.execute("reset role")
+        op.execute("reset lock_timeout")
 
 
 def one_by_one(*statements: str) -> None:

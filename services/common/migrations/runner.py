@@ -1,6 +1,10 @@
 """Bring a database to this release: roles, schemas, every component's revisions, the task queue.
 
 Any part may run twice; what is there is left as it is. Two runs at once wait for each other.
+
+Whoever waits for a table keeps all who come later from it, the previous release among them, also where it
+waits only for somebody who reads. So each part waits for a lock for a moment only, and begins anew after a
+pause: a revision that does not finish leaves nothing, or what it may do again.
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from psycopg import sql
 from services.common.database import sqlalchemy_url
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 COMPONENTS: Final = ("common", "kms", "secrets", "rewrap")
 SCHEMAS: Final = ("tenancy", "audit", "kms", "secrets", "rewrap")
@@ -53,6 +57,13 @@ is full. `off` is a preference: where there is no index, the table is scanned al
 """
 _ONE_AT_A_TIME: Final = 0x434F464652  # "COFFR", the key of the advisory lock that migrations hold
 _TURN_SECONDS: Final = 0.2
+_HELD: Final = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
+LOCK_SECONDS: Final = 1.0
+"""For so long a statement waits for a lock, and others for it."""
+PAUSE_SECONDS: Final = 2.0
+"""In which they have their turn."""
+PATIENCE_SECONDS: Final = 1800.0
+"""For so long a part is begun anew."""
 _SERVICES: Final = Path(__file__).resolve().parents[2]
 
 
@@ -61,20 +72,40 @@ def migrate(admin_dsn: str, passwords: Mapping[str, str]) -> list[str]:
 
     The administrator must be a superuser or be able to create roles and schemas. `passwords` maps
     login roles to passwords; a role without one keeps what it has (and cannot log in if new).
-    Raises sqlalchemy.exc.DBAPIError when the database refuses; what was committed until then stays.
+    Raises sqlalchemy.exc.DBAPIError when the database refuses, or somebody holds what is to be changed for
+    longer than PATIENCE_SECONDS; what was committed until then stays.
     """
-    engine = sa.create_engine(sqlalchemy_url(admin_dsn), poolclass=sa.NullPool)
+    engine = _engine(admin_dsn)
     try:
         with engine.connect() as guard:
             _take_turn(guard)
             return [
-                *_ensure_roles(engine, passwords),
-                *_ensure_schemas(engine),
+                *_patiently(lambda: _ensure_roles(engine, passwords)),
+                *_patiently(lambda: _ensure_schemas(engine)),
                 *(line for name in COMPONENTS for line in _upgrade(engine, name)),
-                *_ensure_queue(engine),
+                *_patiently(lambda: _ensure_queue(engine)),
             ]
     finally:
         engine.dispose()
+
+
+def _engine(admin_dsn: str) -> sa.Engine:
+    url = sa.make_url(sqlalchemy_url(admin_dsn))
+    given = url.query.get("options", "")
+    bound = f"-c lock_timeout={LOCK_SECONDS * 1000:.0f}ms"
+    options = f"{given if isinstance(given, str) else ' '.join(given)} {bound}".strip()
+    return sa.create_engine(url, poolclass=sa.NullPool, connect_args={"options": options})
+
+
+def _patiently(part: Callable[[], list[str]]) -> list[str]:
+    give_up_at = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return part()
+        except sa.exc.DBAPIError as error:
+            if not isinstance(error.orig, _HELD) or time.monotonic() >= give_up_at:
+                raise
+        time.sleep(PAUSE_SECONDS)
 
 
 def _take_turn(guard: sa.Connection) -> None:
@@ -107,6 +138,12 @@ def _version_schema(component: str) -> str:
 
 def _upgrade(engine: sa.Engine, component: str) -> list[str]:
     before = revisions(engine)[component]
+    _patiently(lambda: _run_revisions(engine, component))
+    after = revisions(engine)[component]
+    return [] if before == after else [f"{component}: {before or 'empty'} -> {after}"]
+
+
+def _run_revisions(engine: sa.Engine, component: str) -> list[str]:
     config = Config()
     config.set_main_option("script_location", str(_SERVICES / component / "migrations"))
     with engine.connect() as connection:
@@ -114,8 +151,7 @@ def _upgrade(engine: sa.Engine, component: str) -> list[str]:
         config.attributes["schema"] = _version_schema(component)
         command.upgrade(config, "head")
         connection.commit()
-    after = revisions(engine)[component]
-    return [] if before == after else [f"{component}: {before or 'empty'} -> {after}"]
+    return []
 
 
 def _ensure_roles(engine: sa.Engine, passwords: Mapping[str, str]) -> list[str]:

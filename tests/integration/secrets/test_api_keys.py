@@ -303,6 +303,35 @@ async def test_uses_are_written_once_and_kept_while_the_database_is_away(
     assert stored(tenant, "last_used_at", key_id) == datetime(2031, 2, 1, tzinfo=UTC)
 
 
+async def test_a_key_whose_row_is_held_keeps_no_other_tenants_use_from_being_written(
+    stand: Stand,
+) -> None:
+    database = stand.database
+    held, other = stand.tenant("held"), stand.tenant("other")
+    rows = database.rows("select tenant_id, key_id from tenancy.api_key")
+    keys = {tenant_id: str(key_id) for tenant_id, key_id in rows}
+    held_key, other_key = keys[held.tenant_id], keys[other.tenant_id]
+    now = datetime(2031, 1, 31, 23, 59, tzinfo=UTC)
+    pool = Database(database.dsn("coffer_secrets"), name="recorder", max_connections=1)
+    await pool.open()
+    recorder = UseRecorder(pool, lambda: now)
+    with psycopg.connect(database.admin_dsn) as holder:
+        holder.execute(
+            "select from tenancy.api_key where tenant_id = %s for share", (held.tenant_id,)
+        )
+        recorder.note(held.tenant_id, held_key)
+        recorder.note(other.tenant_id, other_key)
+        await recorder.flush()
+        assert stored(other, "last_used_at", other_key) == now
+        assert stored(held, "last_used_at", held_key) is None
+    await recorder.flush()
+    await recorder.flush()
+    await pool.close()
+    assert stored(held, "last_used_at", held_key) == now
+    for client in (held, other):
+        assert _calls(stand, client.tenant_id) == [("2031-01-01", 1)]
+
+
 def _calls(stand: Stand, tenant_id: UUID) -> list[tuple[str, int]]:
     rows = stand.database.rows(
         "select month::text, calls from tenancy.api_usage where tenant_id = %s"

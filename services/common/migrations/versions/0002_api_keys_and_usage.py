@@ -4,7 +4,7 @@ Safe while the previous release runs: it goes on asking `tenancy.find_api_key`, 
 writes.
 """
 
-from services.common.migrations.ddl import admit, as_owner, define, grant, isolate
+from services.common.migrations.ddl import admit, as_owner, define, grant, index, isolate
 
 revision = "0002"
 down_revision = "0001"
@@ -14,6 +14,12 @@ SECRETS = ("coffer_secrets",)
 
 def upgrade() -> None:
     """Limits and use of API keys."""
+    # `GET /v1/api-keys`, newest first.
+    index(
+        "api_key_by_age",
+        "tenancy.api_key",
+        "(tenant_id, created_at desc, id desc) where revoked_at is null",
+    )
     _api_keys()
     _rate_windows()
     _use()
@@ -28,9 +34,6 @@ def _api_keys() -> None:
             add column rate_window_seconds integer not null default 60
                 check (rate_window_seconds between 1 and 86400)
         """,
-        # `GET /v1/api-keys`, newest first.
-        "create index api_key_by_age on tenancy.api_key (tenant_id, created_at desc, id desc)"
-        " where revoked_at is null",
     )
     define(
         "tenancy.find_api_key_and_limit(p_sha256 bytea)",
@@ -135,31 +138,37 @@ def _use() -> None:
         # PostgreSQL asks for the right to update of whoever locks rows as well.
         "grant update (last_used_at) on tenancy.api_key to coffer_functions",
     )
-    # Rows are locked in the order of their primary keys. `p_minutes`: when each was used, UTC.
+    # Rows are locked in the order of their primary keys. `p_minutes`: when each was used, UTC. A key whose
+    # row somebody holds is passed over and told, to be tried again: one tenant's change keeps no other's.
     define(
         "tenancy.record_use(p_tenants uuid[], p_keys text[], p_minutes timestamptz[], p_calls bigint[])",
         """
-        returns void language plpgsql as $$
+        returns table (left_tenant uuid, left_key text, left_minute timestamptz) language plpgsql as $$
         begin
             perform set_config('synchronous_commit', 'off', true);
             insert into tenancy.api_usage as u (tenant_id, month, calls)
             select a.tenant, date_trunc('month', a.minute at time zone 'UTC')::date as month, sum(a.calls)
             from unnest(p_tenants, p_minutes, p_calls) as a (tenant, minute, calls)
+            where a.calls > 0
             group by 1, 2 order by 1, 2
             on conflict (tenant_id, month) do update set calls = u.calls + excluded.calls;
-            perform from tenancy.api_key k
-            where exists (
-                select from unnest(p_tenants, p_keys) as a (tenant, key)
-                where a.tenant = k.tenant_id and a.key = k.key_id
-            )
-            order by k.tenant_id, k.key_id for no key update;
-            update tenancy.api_key k set last_used_at = a.minute
-            from (
+            return query with used as (
                 select b.tenant, b.key, max(b.minute) as minute
                 from unnest(p_tenants, p_keys, p_minutes) as b (tenant, key, minute) group by 1, 2
-            ) as a
-            where k.tenant_id = a.tenant and k.key_id = a.key
-              and (k.last_used_at is null or k.last_used_at < a.minute);
+            ), held as (
+                select k.tenant_id, k.key_id, a.minute
+                from used a join tenancy.api_key k on k.tenant_id = a.tenant and k.key_id = a.key
+                where k.last_used_at is null or k.last_used_at < a.minute
+                order by k.tenant_id, k.key_id for no key update of k skip locked
+            ), updated as (
+                update tenancy.api_key k set last_used_at = greatest(h.minute, k.created_at)
+                from held h where k.tenant_id = h.tenant_id and k.key_id = h.key_id
+            )
+            select a.tenant, a.key, a.minute
+            from used a join tenancy.api_key k on k.tenant_id = a.tenant and k.key_id = a.key
+            where (k.last_used_at is null or k.last_used_at < a.minute)
+              and not exists (
+                  select from held h where h.tenant_id = a.tenant and h.key_id = a.key);
         end
         $$
         """,

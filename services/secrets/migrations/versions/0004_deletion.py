@@ -6,7 +6,7 @@ finds is removed by `coffer_secrets`, held to one tenant.
 The previous release may go on running: it only finds what expires before a moment more slowly.
 """
 
-from services.common.migrations.ddl import as_owner, index
+from services.common.migrations.ddl import as_owner, drop_index, index
 
 revision = "0004"
 down_revision = "0003"
@@ -37,6 +37,7 @@ def upgrade() -> None:
         f"(tenant_id, created_at, id) {LIVE} and created_at > '-infinity'",
     )
     index("secret_expires", TABLE, f"(tenant_id, {EXPIRY}, id) {LIVE} and {EXPIRY} > '-infinity'")
+    drop_index("secrets.secret_expiry")
     as_owner(
         "grant select (tenant_id, id, deleted_at) on secrets.secret to coffer_secrets_purge",
         "create policy secrets_purge on secrets.secret for select to coffer_secrets_purge"
@@ -44,5 +45,4 @@ def upgrade() -> None:
         # The policy of the transaction's tenant is for every role: without this one it would show live rows.
         "create policy secrets_purge_no_more on secrets.secret as restrictive to coffer_secrets_purge"
         " using (deleted_at is not null)",
-        "drop index secrets.secret_expiry",
     )
