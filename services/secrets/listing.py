@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal, cast
 
+from services.common.errors import ValidationError
 from services.secrets import cursors, values
-from services.secrets.cursors import NEVER, Place
+from services.secrets.cursors import BY_ENVIRONMENT, NEVER, Place
 from services.secrets.paging import paging
 from services.secrets.values import Faults
 
@@ -26,6 +27,7 @@ RESTORABLE_DAYS: Final = 7
 MAX_LIMIT: Final = 100
 MAX_SEARCH: Final = 128
 _TYPES: Final = ("string", "certificate")
+_MOVED: Final = "Environments were renamed, added or removed: begin again with an empty one."
 _WITH_PAGES: Final = "Belongs to pages: not together with cursor."
 
 Sort = Literal["name", "created_at", "base_environment", "expires_at"]
@@ -84,9 +86,21 @@ class Listing:
     descending: bool
     part: Paging | Piece
 
-    def next_cursor(self, last: SecretRow) -> str:
-        """Where the list goes on after this row."""
-        return cursors.encode(self._question, Place(_key(last, self.sort), last.id))
+    def next_cursor(self, last: SecretRow, environments: bytes = b"") -> str:
+        """Where the list goes on after this row; `environments` is `Page.environments`."""
+        place = Place(_key(last, self.sort), last.id, environments)
+        return cursors.encode(self._question, place)
+
+    @property
+    def by_environment(self) -> bool:
+        """Whether rows are sorted by their base environment."""
+        return self.sort == BY_ENVIRONMENT
+
+    def check(self, page: Page) -> None:
+        """Raises ValidationError when `page` goes on in another order than the piece before it."""
+        part = self.part
+        if isinstance(part, Piece) and part.after and part.after.environments != page.environments:
+            raise ValidationError.of("cursor", _MOVED)
 
     @property
     def _question(self) -> list[object]:
@@ -110,11 +124,12 @@ class Listing:
 @dataclass(frozen=True, slots=True)
 class Page:
     """Rows, and how many there are in all; None where nobody asked. `has_more`: of a piece, whether it
-    was not the last one."""
+    was not the last one. `environments`: of a piece sorted by them, a mark of the tenant's environments."""
 
     rows: tuple[SecretRow, ...]
     total: int | None = None
     has_more: bool = False
+    environments: bytes = b""
 
 
 def listing(request: ListRequest) -> Listing:

@@ -85,7 +85,9 @@ class SecretsService:
     async def list(self, call: Call, request: ListRequest) -> tuple[Page, Listing]:
         """A page or a piece, and the checked question it answers. Raises validation_error."""
         asked = listing(request)
-        return await self._store.list(call.tenant, asked), asked
+        page = await self._store.list(call.tenant, asked)
+        asked.check(page)
+        return page, asked
 
     async def get(
         self, call: Call, secret_id: str

@@ -101,7 +101,7 @@ def listed(found: Page, listing: Listing) -> secrets_pb2.ListSecretsResponse:
     if isinstance(listing.part, Piece):
         reply.cursor_page.limit = listing.part.limit
         if found.has_more:
-            reply.cursor_page.next_cursor = listing.next_cursor(found.rows[-1])
+            reply.cursor_page.next_cursor = listing.next_cursor(found.rows[-1], found.environments)
     else:
         reply.page.CopyFrom(pages.page(page_of(found.total or 0, listing.part)))
     return reply

@@ -26,12 +26,16 @@ select k.id, k.key_id, k.key_prefix, k.name, k.scopes, k.expires_at, k.created_a
 from tenancy.api_key k
 where k.tenant_id = %(tenant)s and k.revoked_at is null
 """
+# One statement, so that rows and total are of one moment; a row of nulls where the page is empty.
 _LIST: Final = f"""
-{_ROW} order by k.created_at desc, k.id desc limit %(per_page)s offset %(offset)s
-"""
-_COUNT: Final = """
-select count(*) from tenancy.api_key k where k.tenant_id = %(tenant)s and k.revoked_at is null
-"""
+select (select count(*) from tenancy.api_key k
+        where k.tenant_id = %(tenant)s and k.revoked_at is null),
+    shown.*
+from (select) nothing left join (
+    {_ROW} order by k.created_at desc, k.id desc limit %(per_page)s offset %(offset)s
+) shown on true
+order by shown.created_at desc, shown.id desc
+"""  # noqa: S608 - a constant
 _GET: Final = f"{_ROW} and (k.key_id = %(name)s or k.id::text = %(name)s)"
 # The maker's setting is the new key's where it has none of its own.
 _CREATE: Final = """
@@ -72,10 +76,9 @@ class PostgresApiKeys:
         """As `ports.ApiKeys.list`."""
         parameters = {"tenant": tenant_id, "per_page": asked.per_page, "offset": asked.offset}
         async with self._database.tenant(tenant_id) as connection:
-            total = await (await connection.execute(_COUNT, parameters, prepare=True)).fetchone()
-            cursor = await connection.execute(_LIST, parameters, prepare=True)
-            rows = [_row(row) async for row in cursor]
-        return rows, total[0] if total else 0
+            found = await (await connection.execute(_LIST, parameters, prepare=True)).fetchall()
+        rows = [_row(row[1:]) for row in found if row[1] is not None]
+        return rows, found[0][0]
 
     async def get(self, tenant_id: UUID, name: str) -> ApiKeyRow | None:
         """As `ports.ApiKeys.get`."""

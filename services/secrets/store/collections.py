@@ -31,7 +31,7 @@ where c.tenant_id = %(tenant)s
 """
 _GET: Final = f"{_ROW} and c.id = %(collection)s"
 _COUNT: Final = "select count(*) from secrets.collection c where c.tenant_id = %(tenant)s"
-_ORDERS: Final = {"name": 'c.name collate "C"', "created_at": "c.created_at"}
+_ORDERS: Final = {"name": 'name collate "C"', "created_at": "created_at"}
 _CREATE: Final = """
 insert into secrets.collection (tenant_id, id, name, description)
 values (%(tenant)s, %(collection)s, %(name)s, %(description)s)
@@ -74,17 +74,23 @@ class PostgresCollections:
         """As `ports.CollectionStore.list`."""
         direction = "desc" if listing.descending else "asc"
         asked = listing.paging
-        # Constants of this module and two numbers.
-        paging = (
-            f"{_ROW} order by {_ORDERS[listing.sort]} {direction}, c.id {direction}"
-            f" limit {int(asked.per_page)} offset {int(asked.offset)}"
-        )
+        order = f"{{0}}.{_ORDERS[listing.sort]} {direction}, {{0}}.id {direction}"
+        # Constants of this module and two numbers. One statement, so that rows and total are of one moment;
+        # a row of nulls where the page is empty.
+        query = f"""
+        select ({_COUNT}), shown.* from (select) nothing left join (
+            {_ROW} order by {order.format("c")}
+            limit {int(asked.per_page)} offset {int(asked.offset)}
+        ) shown on true
+        order by {order.format("shown")}
+        """  # noqa: S608
         async with self._database.tenant(tenant_id) as connection:
-            parameters = {"tenant": tenant_id}
-            total = await (await connection.execute(_COUNT, parameters, prepare=True)).fetchone()
-            cursor = await connection.execute(cast("Any", paging), parameters, prepare=False)
-            rows = tuple([CollectionRow(*row) async for row in cursor])
-        return rows, total[0] if total else 0
+            cursor = await connection.execute(
+                cast("Any", query), {"tenant": tenant_id}, prepare=False
+            )
+            found = await cursor.fetchall()
+        rows = [CollectionRow(*row[1:]) for row in found if row[1] is not None]
+        return tuple(rows), found[0][0]
 
     async def get(self, tenant_id: UUID, collection_id: UUID) -> CollectionRow | None:
         """As `ports.CollectionStore.get`."""

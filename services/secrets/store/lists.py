@@ -3,7 +3,7 @@
 First the ids of a part are found, along an index where the order has one: `secret_live_name`,
 `secret_created`, `secret_expires`. Only then is anything counted or fetched for them, so that what is passed
 over costs an index entry each. By base environment there is no index: environments are few, and all secrets
-of the tenant are sorted.
+of the tenant are sorted. All in one statement: the rows and their total are of one moment.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from services.secrets.cursors import MARK_BYTES
 from services.secrets.listing import RESTORABLE_DAYS, Filters, Page, Piece
 from services.secrets.store.reads import BASE, COLUMNS, row_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from uuid import UUID
 
     from services.common.database import Connection
@@ -56,6 +58,12 @@ _ALWAYS: Final = {
     "expires_at": f"{_EXPIRY} > '-infinity'",
 }
 """Conditions of indexes that only lists are to use; every row meets them."""
+# What the order by base environment depends on beside the secrets.
+_ENVIRONMENTS: Final = f"""
+select substr(sha256(convert_to(coalesce(string_agg(e.id || e.name, ' ' order by e.id), ''),
+    'UTF8')), 1, {MARK_BYTES})
+from secrets.environment e where e.tenant_id = %(tenant)s
+"""  # noqa: S608 - a constant
 _LIVE_SECRETS: Final = """
 select coalesce((select live_secrets from secrets.usage where tenant_id = %(tenant)s), 0)
 """
@@ -63,21 +71,23 @@ select coalesce((select live_secrets from secrets.usage where tenant_id = %(tena
 
 async def list_(connection: Connection, tenant_id: UUID, listing: Listing) -> Page:
     """As `ports.Secrets.list`: no expiry counts as later than any, ids break ties."""
-    counting, finding, parameters = queries(tenant_id, listing)
-    total = None
-    if counting is not None:
-        found = await (await connection.execute(cast("Any", counting), parameters)).fetchone()
-        total = found[0] if found else 0
+    finding, parameters = query(tenant_id, listing)
     cursor = await connection.execute(cast("Any", finding), parameters, prepare=False)
-    rows = tuple([row_of(row) async for row in cursor])
+    return page_of(await cursor.fetchall(), listing)
+
+
+def page_of(found: Sequence[tuple[Any, ...]], listing: Listing) -> Page:
+    """What the rows of `query` say. There is one at least, without a number when no secret was found."""
+    total, environments = found[0][:2]
+    rows = tuple([row_of(row) for _, _, number, *row in found if number is not None])
     if not isinstance(listing.part, Piece):
         return Page(rows, total)
     limit = listing.part.limit
-    return Page(rows[:limit], has_more=len(rows) > limit)
+    return Page(rows[:limit], has_more=len(rows) > limit, environments=environments)
 
 
-def queries(tenant_id: UUID, listing: Listing) -> tuple[str | None, str, dict[str, Any]]:
-    """How many rows there are in all, if that is asked, and those of the part; and the parameters."""
+def query(tenant_id: UUID, listing: Listing) -> tuple[str, dict[str, Any]]:
+    """The rows of the part, each with how many there are in all if that is asked; and the parameters."""
     filters = listing.filters
     parameters: dict[str, Any] = {"tenant": tenant_id}
     where = [_STATES[filters.deleted]]
@@ -86,7 +96,7 @@ def queries(tenant_id: UUID, listing: Listing) -> tuple[str | None, str, dict[st
         if field.name in _FILTERS and value is not None:
             parameters[field.name] = value
             where.append(_FILTERS[field.name])
-    counting = None if isinstance(listing.part, Piece) else _counting(filters, where)
+    filtered = " and ".join(where)
     if listing.sort in _ALWAYS:
         where.append(_ALWAYS[listing.sort])
     key, after = _KEYS[listing.sort]
@@ -99,6 +109,9 @@ def queries(tenant_id: UUID, listing: Listing) -> tuple[str | None, str, dict[st
             parameters |= {"key": part.after.key, "after": part.after.id}
     else:
         size, skipped = part.per_page, part.offset
+    in_pieces = isinstance(listing.part, Piece)
+    total = "null" if in_pieces else _total(filters, filtered, size, skipped)
+    mark = f"({_ENVIRONMENTS})" if in_pieces and listing.by_environment else "''::bytea"
     # Constants of this module and two numbers; what the client sent is in the parameters. The numbers are
     # not: a plan for any limit would sort all that the tenant has. Such a statement's plan is not kept.
     base = BASE if listing.sort == "base_environment" else ""
@@ -107,14 +120,22 @@ def queries(tenant_id: UUID, listing: Listing) -> tuple[str | None, str, dict[st
         select s.tenant_id, s.id from secrets.secret s {base} where {" and ".join(where)}
         order by {key} {direction}, s.id {direction} limit {int(size)} offset {int(skipped)}
     )
-    {COLUMNS} from part join secrets.secret s using (tenant_id, id) {BASE}
-    order by {key} {direction}, s.id {direction}
+    select {total}, {mark}, shown.* from (select) nothing left join (
+        select row_number() over (order by {key} {direction}, s.id {direction}) as number, {COLUMNS}
+        from part join secrets.secret s using (tenant_id, id) {BASE}
+    ) shown on true
+    order by shown.number
     """  # noqa: S608
-    return counting, finding, parameters
+    return finding, parameters
 
 
-def _counting(filters: Filters, where: list[str]) -> str:
-    """The count of all live secrets is kept; any other is made."""
+def _total(filters: Filters, filtered: str, size: int, skipped: int) -> str:
+    """The count of all live secrets is kept; any other is made, unless the page is the last and tells it."""
     if filters.is_none:
-        return _LIVE_SECRETS
-    return f"select count(*) from secrets.secret s where {' and '.join(where)}"  # noqa: S608
+        return f"({_LIVE_SECRETS})"
+    return f"""
+    (select case when here.rows < {size} and (here.rows > 0 or {skipped} = 0)
+            then {skipped} + here.rows
+        else (select count(*) from secrets.secret s where {filtered}) end
+    from (select count(*) as rows from part) here)
+    """  # noqa: S608

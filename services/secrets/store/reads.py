@@ -13,12 +13,13 @@ from services.secrets.model import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from uuid import UUID
 
     from services.common.database import Connection
 
 COLUMNS: Final = """
-select s.id, s.name, s.description, e.name, s.secret_type, s.collection_id,
+    s.id, s.name, s.description, e.name, s.secret_type, s.collection_id,
     coalesce(s.expires_at, s.certificate_expires_at), s.strict_expiry_enforcement,
     s.created_at, s.updated_at, s.certificate_type, s.metadata, s.deleted_at,
     (select count(*) from secrets.secret_environment v where v.tenant_id = s.tenant_id
@@ -33,22 +34,29 @@ join secrets.environment e on e.tenant_id = s.tenant_id and e.id = s.base_enviro
 # Whether it is deleted is looked at afterwards: asked for here, it would let the planner take the index of
 # live names for as good as the key where nothing is stored yet, and plans are kept.
 _GET: Final = f"""
-{COLUMNS} from secrets.secret s {BASE}
+select {COLUMNS} from secrets.secret s {BASE}
 where s.tenant_id = %(tenant)s and s.id = %(secret)s
-"""
-# Another environment's certificate expires when it does, unless the secret has an expiry of its own.
-_ENVIRONMENTS: Final = """
-select e.name, v.value_version, v.updated_at,
-    coalesce(v.expires_at_override, case when s.expires_at is null
-        then nullif(c.certificate_expires_at, s.certificate_expires_at) end)
-from secrets.secret_environment v
-join secrets.secret s on s.tenant_id = v.tenant_id and s.id = v.secret_id
-join secrets.environment e on e.tenant_id = v.tenant_id and e.id = v.environment_id
-left join secrets.value_version c on c.tenant_id = v.tenant_id and c.secret_id = v.secret_id
-    and c.environment_id = v.environment_id and c.value_version = v.value_version
-where v.tenant_id = %(tenant)s and v.secret_id = %(secret)s and v.deleted_at is null
-order by e.name collate "C"
-"""
+"""  # noqa: S608 - a constant
+# One statement: a secret and its environments are of one moment. Another environment's certificate expires
+# when it does, unless the secret has an expiry of its own.
+_DETAIL: Final = f"""
+select x.names, x.versions, x.moments, x.expiries, {COLUMNS}
+from secrets.secret s {BASE}
+cross join lateral (
+    select array_agg(n.name order by n.name collate "C") as names,
+        array_agg(v.value_version order by n.name collate "C") as versions,
+        array_agg(v.updated_at order by n.name collate "C") as moments,
+        array_agg(coalesce(v.expires_at_override, case when s.expires_at is null
+            then nullif(c.certificate_expires_at, s.certificate_expires_at) end)
+            order by n.name collate "C") as expiries
+    from secrets.secret_environment v
+    join secrets.environment n on n.tenant_id = v.tenant_id and n.id = v.environment_id
+    left join secrets.value_version c on c.tenant_id = v.tenant_id and c.secret_id = v.secret_id
+        and c.environment_id = v.environment_id and c.value_version = v.value_version
+    where v.tenant_id = %(tenant)s and v.secret_id = %(secret)s and v.deleted_at is null
+) x
+where s.tenant_id = %(tenant)s and s.id = %(secret)s
+"""  # noqa: S608 - a constant
 _STANDING: Final = """
 select s.name, s.secret_type, e.id, e.name, e.is_default, coalesce(v.value_version, 0),
     v.value_version is not null and v.deleted_at is null
@@ -91,12 +99,15 @@ async def get(
     connection: Connection, tenant_id: UUID, secret_id: UUID
 ) -> tuple[SecretRow, tuple[EnvironmentValue, ...]] | None:
     """As `ports.Secrets.get`."""
-    found = await live_row(connection, tenant_id, secret_id)
-    if found is None:
-        return None
     parameters = {"tenant": tenant_id, "secret": secret_id}
-    cursor = await connection.execute(_ENVIRONMENTS, parameters, prepare=True)
-    return found, tuple([EnvironmentValue(*value) async for value in cursor])
+    row = await (await connection.execute(_DETAIL, parameters, prepare=True)).fetchone()
+    if row is None:
+        return None
+    found = row_of(row[4:])
+    if found.deleted_at is not None:
+        return None
+    columns = [column or () for column in row[:4]]
+    return found, tuple([EnvironmentValue(*value) for value in zip(*columns, strict=True)])
 
 
 async def live_row(connection: Connection, tenant_id: UUID, secret_id: UUID) -> SecretRow | None:
@@ -119,8 +130,8 @@ async def standing(
     return Standing(row[0], row[1], found, row[5], row[6])
 
 
-def row_of(row: tuple[Any, ...]) -> SecretRow:
-    """What is shown of a row of `ROW`."""
+def row_of(row: Sequence[Any]) -> SecretRow:
+    """What is shown of a row of `COLUMNS`."""
     (
         secret_id, name, description, base, kind, collection_id, expires_at, strict,
         created_at, updated_at, certificate_type, metadata, deleted_at, environments, version,

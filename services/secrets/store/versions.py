@@ -21,19 +21,23 @@ if TYPE_CHECKING:
     from services.secrets.model import FieldName
     from services.secrets.paging import Paging
 
-_COUNT: Final = """
-select count(*) from secrets.value_version v
-where v.tenant_id = %(tenant)b and v.secret_id = %(secret)b and v.environment_id = %(environment)b
-"""
+# One statement, so that rows and total are of one moment; a row of nulls where the page is empty.
 _HISTORY: Final = """
-select v.value_version, v.value_version = (
-        select c.value_version from secrets.secret_environment c
-        where c.tenant_id = %(tenant)b and c.secret_id = %(secret)b
-          and c.environment_id = %(environment)b),
-    v.created_at, v.certificate_type, v.certificate_expires_at
-from secrets.value_version v
-where v.tenant_id = %(tenant)b and v.secret_id = %(secret)b and v.environment_id = %(environment)b
-order by v.value_version desc limit %(limit)b::bigint offset %(offset)b::bigint
+select (select count(*) from secrets.value_version v where v.tenant_id = %(tenant)b
+        and v.secret_id = %(secret)b and v.environment_id = %(environment)b),
+    shown.*
+from (select) nothing left join (
+    select v.value_version, v.value_version = (
+            select c.value_version from secrets.secret_environment c
+            where c.tenant_id = %(tenant)b and c.secret_id = %(secret)b
+              and c.environment_id = %(environment)b),
+        v.created_at, v.certificate_type, v.certificate_expires_at
+    from secrets.value_version v
+    where v.tenant_id = %(tenant)b and v.secret_id = %(secret)b
+      and v.environment_id = %(environment)b
+    order by v.value_version desc limit %(limit)b::bigint offset %(offset)b::bigint
+) shown on true
+order by shown.value_version desc
 """
 # One look-up by a unique key after another, as in `accesses`.
 _STORED: Final = """
@@ -88,10 +92,9 @@ async def history(
         "limit": asked.per_page,
         "offset": asked.offset,
     }
-    total = await (await connection.execute(_COUNT, parameters, prepare=True)).fetchone()
-    cursor = await connection.execute(_HISTORY, parameters, prepare=True)
-    rows = [PastVersion(row[0], environment.name, *row[1:]) async for row in cursor]
-    return PastVersions(tuple(rows), total[0] if total else 0)
+    found = await (await connection.execute(_HISTORY, parameters, prepare=True)).fetchall()
+    rows = [PastVersion(row[1], environment.name, *row[2:]) for row in found if row[1] is not None]
+    return PastVersions(tuple(rows), found[0][0])
 
 
 async def stored(

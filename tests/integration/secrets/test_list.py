@@ -57,6 +57,17 @@ async def test_an_empty_list_has_no_pages(stand: Stand) -> None:
     assert (reply.page.total, reply.page.total_pages, reply.page.per_page) == (0, 0, 20)
 
 
+async def test_the_total_of_a_filtered_list_is_told_by_every_page(stand: Stand) -> None:
+    client = stand.tenant()
+    await outcomes([client.create(f"{'AB'[number % 2]}{number}") for number in range(10)])
+    for page, rows in ((1, 2), (2, 2), (3, 1), (4, 0), (9, 0)):
+        reply = await client.list(search="A", per_page=2, page=page)
+        assert (len(reply.secrets), reply.page.total, reply.page.total_pages) == (rows, 5, 3)
+    reply = await client.list(search="A", per_page=5)
+    assert (len(reply.secrets), reply.page.total) == (5, 5)
+    assert (await client.list(search="none")).page.total == 0
+
+
 async def test_filters_narrow_together(stand: Stand) -> None:
     client = stand.tenant()
     collection = uuid4()

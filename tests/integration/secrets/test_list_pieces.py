@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from coffer.secrets.v1 import secrets_pb2
+from coffer.secrets.v1 import environments_pb2, secrets_pb2
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -106,6 +106,29 @@ async def test_a_cursor_of_another_list_is_refused(client: Client) -> None:
         assert refused.value.code == "validation_error"
 
 
+async def test_a_rename_of_an_environment_ends_a_walk_by_environment(client: Client) -> None:
+    """Its secrets would move to where the walk has been already, and be missed."""
+    await fill(client, 8)
+    walking = {"sort": "base_environment", "limit": 5}
+    begun = await client.list(cursor="", **walking)
+    by_name = await client.list(cursor="", limit=5)
+    listed = await client.call("ListEnvironments", environments_pb2.ListEnvironmentsRequest())
+    (staging,) = [row.id for row in listed.environments if row.name == "staging"]
+    renamed = environments_pb2.UpdateEnvironmentRequest(
+        id=staging, name="a", update_mask=FieldMask(paths=["name"])
+    )
+    await client.call("UpdateEnvironment", renamed)
+    with pytest.raises(CofferError) as refused:
+        await client.list(cursor=begun.cursor_page.next_cursor, **walking)
+    assert refused.value.code == "validation_error"
+    assert refused.value.fields == {
+        "cursor": ["Environments were renamed, added or removed: begin again with an empty one."]
+    }
+    goes_on = await client.list(cursor=by_name.cursor_page.next_cursor, limit=5)
+    assert len(goes_on.secrets) == 3
+    assert len(await walk(client, 3, sort="base_environment")) == 8
+
+
 @pytest.mark.parametrize("sort", SORTS)
 async def test_what_stays_is_seen_once_while_others_come_go_and_are_renamed(
     stand: Stand, client: Client, sort: str
@@ -119,6 +142,9 @@ async def test_what_stays_is_seen_once_while_others_come_go_and_are_renamed(
             for limit in (1, 9):
                 seen = Counter(row.id for row in await walk(client, limit, sort=sort, order=order))
                 assert {secret_id: seen[secret_id] for secret_id in stay} == dict.fromkeys(stay, 1)
+                for search in (None, "x"):
+                    page = await client.list(per_page=100, sort=sort, search=search)
+                    assert len(page.secrets) == min(page.page.total, 100), "of one moment"
     finally:
         done.set()
         await disturbing

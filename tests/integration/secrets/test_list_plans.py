@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 import psycopg
@@ -11,7 +11,6 @@ import pytest
 
 from services.secrets.listing import ListRequest, listing
 from services.secrets.store import lists
-from services.secrets.store.reads import row_of
 from tests.fixtures.database import fresh_database
 
 if TYPE_CHECKING:
@@ -57,10 +56,16 @@ def connection(
 
 def part_of(connection: psycopg.Connection[Any], asked: ListRequest) -> list[dict[str, Any]]:
     """The nodes of the plan that finds the part's ids."""
-    _, query, parameters = lists.queries(TENANT, listing(asked))
-    cursor = connection.execute(f"explain (format json) {query}".encode(), parameters)
+    return [*_nodes(_part(plan_of(connection, asked)))]
+
+
+def plan_of(
+    connection: psycopg.Connection[Any], asked: ListRequest, options: str = "format json"
+) -> dict[str, Any]:
+    query, parameters = lists.query(TENANT, listing(asked))
+    cursor = connection.execute(f"explain ({options}) {query}".encode(), parameters)
     ((plan,),) = cursor.fetchall()
-    return [*_nodes(_part(plan[0]["Plan"]))]
+    return cast("dict[str, Any]", plan[0]["Plan"])
 
 
 def _part(plan: dict[str, Any]) -> dict[str, Any]:
@@ -89,9 +94,9 @@ def test_a_piece_begins_where_the_one_before_ended(
     connection: psycopg.Connection[Any], sort: str, order: str
 ) -> None:
     asked = ListRequest(sort=sort, order=order, cursor="")
-    _, query, parameters = lists.queries(TENANT, listing(asked))
-    row = connection.execute(query.encode(), parameters).fetchall()[-1]
-    cursor = listing(asked).next_cursor(row_of(row))
+    query, parameters = lists.query(TENANT, listing(asked))
+    found = connection.execute(query.encode(), parameters).fetchall()
+    cursor = listing(asked).next_cursor(lists.page_of(found, listing(asked)).rows[-1])
     nodes = part_of(connection, ListRequest(sort=sort, order=order, cursor=cursor))
     (walk,) = [node for node in nodes if node.get("Index Name") == INDEXES[sort]]
     assert walk["Index Cond"].count(" AND ") >= 1, walk
@@ -106,8 +111,20 @@ def test_those_to_renew_are_not_looked_for_among_all(connection: psycopg.Connect
 
 
 def test_all_live_secrets_are_not_counted_for_a_page(connection: psycopg.Connection[Any]) -> None:
-    counting, _, parameters = lists.queries(TENANT, listing(ListRequest()))
-    assert counting is not None
-    cursor = connection.execute(f"explain (format json) {counting}".encode(), parameters)
-    ((plan,),) = cursor.fetchall()
-    assert {node.get("Relation Name", "usage") for node in _nodes(plan[0]["Plan"])} == {"usage"}
+    nodes = [*_nodes(plan_of(connection, ListRequest(), "analyze, timing off, format json"))]
+    looked_at = [node for node in nodes if node.get("Relation Name") == "secret"]
+    assert sum(node["Actual Rows"] * node["Actual Loops"] for node in looked_at) <= 3 * 20
+    assert "usage" in {node.get("Relation Name") for node in nodes}
+
+
+@pytest.mark.parametrize("search", ["S4999", "S"], ids=["one", "most"])
+def test_a_search_looks_at_all_names_once(connection: psycopg.Connection[Any], search: str) -> None:
+    """A page that is not full tells the total; a full one is found without looking at all."""
+    asked = ListRequest(search=search)
+    nodes = [*_nodes(plan_of(connection, asked, "analyze, timing off, format json"))]
+    passed = [
+        (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
+        for node in nodes
+        if node.get("Relation Name") == "secret"
+    ]
+    assert sum(passed) <= 5000 + 3 * 20

@@ -16,7 +16,7 @@ from tests.integration.secrets.stand import outcomes
 
 if TYPE_CHECKING:
     from tests.fixtures.database import TestDatabase
-    from tests.integration.secrets.stand import Stand
+    from tests.integration.secrets.stand import Client, Stand
 
 
 async def test_a_plan_admits_exactly_its_limit(stand: Stand) -> None:
@@ -146,6 +146,26 @@ async def test_a_put_makes_the_first_value_of_another_environment(stand: Stand) 
     assert (shown.environment_count, shown.value_version) == (2, 1)
     request = secrets_pb2.PutSecretValueRequest(id=made.id, value="x", environment="nowhere")
     assert await outcomes([client.call("PutSecretValue", request)]) == ["validation_error"]
+
+
+async def test_a_secret_and_its_environments_are_of_one_moment(client: Client) -> None:
+    made = await client.create("ONE")
+    done = asyncio.Event()
+
+    async def disturb() -> None:
+        removal = secrets_pb2.DeleteSecretEnvironmentRequest(id=made.id, environment_name="staging")
+        while not done.is_set():
+            await client.put(made.id, "x", environment="staging")
+            await client.call("DeleteSecretEnvironment", removal)
+
+    disturbing = asyncio.create_task(disturb())
+    try:
+        for _ in range(100):
+            shown = await client.get(made.id)
+            assert shown.environment_count == len(shown.environments)
+    finally:
+        done.set()
+        await disturbing
 
 
 async def test_a_full_plan_hides_no_fault_in_the_fields(stand: Stand) -> None:
