@@ -106,7 +106,7 @@ async def test_a_key_of_a_version_that_is_not_active_is_never_stored(tenant: Ten
     await database.open()
     try:
         store = PostgresSecrets(database)
-        environment = await store.environment(UUID(tenant.id), None)
+        environment = await store.environment(UUID(tenant.id), None, a_call(UUID(tenant.id)))
         for version in (generated.key_version, rotation["new_version"] + 1):
             secret = new_secret(
                 "TWO", environment, key_version=version, call=a_call(UUID(tenant.id))

@@ -37,6 +37,7 @@ def data_dir() -> Iterator[Path]:
         yield folder / "data"
 
 
+@pytest.mark.slow
 def test_a_stack_is_ready_when_it_says_so_mends_itself_and_leaves_nothing(data_dir: Path) -> None:
     with Up(data_dir) as up:
         credentials = up.credentials()

@@ -103,6 +103,7 @@ def test_what_is_stored_is_found_nowhere(scene: Scene) -> None:
     scene.hold()
 
 
+@pytest.mark.slow
 def test_what_is_refused_is_found_nowhere(scene: Scene) -> None:
     wrong = scene.value("wrong passphrase")
     stranger = certificates.issue().key_pem

@@ -141,6 +141,7 @@ def test_a_passphrase_beyond_ascii(word: str, options: list[str], files: Path) -
     assert reason(data, word[:-1]) == "wrong_passphrase"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [[], ["-legacy"]], ids=["today", "legacy"])
 def test_a_dear_file_from_a_terminal_in_windows_1252(options: list[str], files: Path) -> None:
     typed = os.fsdecode("pässwörd€".encode("cp1252"))

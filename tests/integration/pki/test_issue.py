@@ -185,6 +185,7 @@ def test_a_stacks_own_certificates_are_kept_too(tmp_path: Path) -> None:
     assert contents(tmp_path) == before
 
 
+@pytest.mark.slow
 def test_the_image_needs_no_stand_in_cloud_and_no_database_for_it() -> None:
     # The one image of all processes holds neither devcloud nor the wheel with PostgreSQL.
     check = (
