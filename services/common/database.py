@@ -7,6 +7,7 @@ conditions a store asks for by SQLSTATE (`psycopg.errors`), which a store must c
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -35,24 +36,51 @@ LOCK_SECONDS: Final = 2.0
 
 
 class InsecureDatabaseUrlError(ValueError):
-    """A database on another host without `sslmode=verify-full`. The text names no password."""
+    """A database on another host without `sslmode=verify-full`, or one that is not named. The text names no
+    password.
+    """
 
 
 def require_secure(dsn: str) -> str:
-    """`dsn` itself, if it is loopback, a socket, or verified TLS. Raises InsecureDatabaseUrlError."""
-    parts = conninfo_to_dict(dsn)
-    hosts = [host for host in str(parts.get("host") or "").split(",") if host]
-    remote = [host for host in hosts if host not in _LOCAL and not host.startswith("/")]
+    """The same database, if it is loopback, a socket, or reached by verified TLS.
+
+    Whatever PGHOST, PGHOSTADDR or PGSERVICE say: where to connect is what `dsn` itself says. Raises
+    InsecureDatabaseUrlError.
+    """
+    parts = {name: str(value) for name, value in conninfo_to_dict(dsn).items()}
+    if "service" in parts:
+        raise InsecureDatabaseUrlError(
+            "the database must be named by its host: a service file may say anything"
+        )
+    hosts = [host for host in parts.get("host", "").split(",") if host]
+    if not hosts:
+        raise InsecureDatabaseUrlError(
+            "the database URL must name a host, or the folder of a socket with ?host=/..."
+        )
+    addresses = [one for one in parts.get("hostaddr", "").split(",") if one]
+    remote = [
+        *(host for host in hosts if host not in _LOCAL and not host.startswith("/")),
+        *(address for address in addresses if not _is_loopback(address)),
+    ]
     if remote and parts.get("sslmode") != "verify-full":
         raise InsecureDatabaseUrlError(
             f"the database on {remote[0]} must be reached with sslmode=verify-full"
         )
-    return dsn
+    # An address from the environment, or of a service from there, would count more than the host.
+    return make_conninfo(dsn, hostaddr=parts.get("hostaddr", ""))
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
 
 
 def sqlalchemy_url(dsn: str) -> str:
     """The same database for SQLAlchemy: `postgresql://...` through psycopg 3."""
-    parts = urlsplit(require_secure(dsn))
+    require_secure(dsn)
+    parts = urlsplit(dsn)
     if parts.scheme not in {"postgresql", "postgres"}:
         raise ValueError("a database URL begins with postgresql://")
     query = urlencode(parse_qsl(parts.query))

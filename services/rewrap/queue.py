@@ -53,7 +53,8 @@ class ProcrastinateQueue:
         """A worker says every `heartbeat_seconds` that it lives; after `stalled_seconds` without a word
         its jobs are taken over. Raises InsecureDatabaseUrlError.
         """
-        given = conninfo_to_dict(require_secure(dsn)).get("options") or ""
+        dsn = require_secure(dsn)
+        given = conninfo_to_dict(dsn).get("options") or ""
         self._pool: AsyncConnectionPool[Any] = AsyncConnectionPool(
             dsn,
             min_size=1,

@@ -19,8 +19,9 @@ from alembic import command
 from alembic.config import Config
 from procrastinate import schema as queue_schema
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
-from services.common.database import sqlalchemy_url
+from services.common.database import require_secure, sqlalchemy_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -90,11 +91,15 @@ def migrate(admin_dsn: str, passwords: Mapping[str, str]) -> list[str]:
 
 
 def _engine(admin_dsn: str) -> sa.Engine:
-    url = sa.make_url(sqlalchemy_url(admin_dsn))
-    given = url.query.get("options", "")
-    bound = f"-c lock_timeout={LOCK_SECONDS * 1000:.0f}ms"
-    options = f"{given if isinstance(given, str) else ' '.join(given)} {bound}".strip()
-    return sa.create_engine(url, poolclass=sa.NullPool, connect_args={"options": options})
+    dsn = require_secure(admin_dsn)
+    given = conninfo_to_dict(dsn).get("options") or ""
+    options = f"{given} -c lock_timeout={LOCK_SECONDS * 1000:.0f}ms".strip()
+    return sa.create_engine(
+        sqlalchemy_url(admin_dsn),
+        poolclass=sa.NullPool,
+        # The URL's way through SQLAlchemy loses what is said to be empty.
+        creator=lambda: psycopg.connect(dsn, options=options),
+    )
 
 
 def _patiently(part: Callable[[], list[str]]) -> list[str]:

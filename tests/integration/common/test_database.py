@@ -12,10 +12,12 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from services.common.clock import clock
 from services.common.database import Database, InsecureDatabaseUrlError, require_secure
 from services.common.errors import DeadlineError, UnavailableError
+from services.common.migrations import runner
 from services.common.notifications import HEARTBEAT_SECONDS, Listener
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from tests.fixtures.database import TestDatabase
 
@@ -76,6 +78,12 @@ async def test_a_statement_past_its_time_is_told_as_timeout(database: TestDataba
         "postgresql://u:canary@db.example/x",
         "postgresql://u:canary@db.example/x?sslmode=require",
         "host=db.example password=canary",
+        "host=localhost hostaddr=10.1.2.3 password=canary",
+        "postgresql://u:canary@localhost,db.example/x",
+        "postgresql://u:canary@localhost/x?service=prod",
+        "postgresql://u:canary@db.example/x?sslmode=verify-full&service=prod",
+        "postgresql://u:canary@/x",
+        "",
     ],
 )
 def test_another_host_is_reached_with_a_verified_certificate_or_not_at_all(dsn: str) -> None:
@@ -88,12 +96,30 @@ def test_another_host_is_reached_with_a_verified_certificate_or_not_at_all(dsn: 
     "dsn",
     [
         "postgresql://u@db.example/x?sslmode=verify-full",
+        "postgresql://u@db.example/x?sslmode=verify-full&hostaddr=10.1.2.3",
         "postgresql://u@127.0.0.1/x",
+        "postgresql://u@localhost/x?hostaddr=::1",
         "postgresql://u@/x?host=/run/postgresql",
     ],
 )
 def test_loopback_sockets_and_verified_hosts_are_fine(dsn: str) -> None:
-    assert require_secure(dsn) == dsn
+    found = conninfo_to_dict(require_secure(dsn))
+    assert found == {"hostaddr": "", **conninfo_to_dict(dsn)}
+
+
+async def test_the_environment_leads_to_no_other_database(
+    database: TestDatabase, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    services = tmp_path / "services"
+    services.write_text("[away]\nhost=db.example\nhostaddr=192.0.2.1\nsslmode=disable\n")
+    monkeypatch.setenv("PGHOSTADDR", "192.0.2.1")
+    monkeypatch.setenv("PGHOST", "db.example")
+    monkeypatch.setenv("PGSERVICE", "away")
+    monkeypatch.setenv("PGSERVICEFILE", str(services))
+    pool = await opened(database)
+    assert await pool.ping()
+    await pool.close()
+    assert runner.migrate(database.admin_dsn, {}) == []
 
 
 async def test_a_listener_knows_when_it_may_have_missed_something(database: TestDatabase) -> None:
