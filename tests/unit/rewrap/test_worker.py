@@ -179,7 +179,7 @@ async def test_two_workers_on_one_lease_do_no_harm() -> None:
 
 
 async def test_a_lease_makes_way_when_its_time_is_up_and_others_wait() -> None:
-    here = scene(10_000, lanes=1, slice_seconds=1)
+    here = scene(2_000, lanes=1, slice_seconds=1)
     here.queue.is_crowded = True
     assert await here.work() is Ended.YIELDED
     assert here.leases.row.state == "enqueued"
