@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 
-from services.common import api_keys
+from services.common import api_keys, audit
 from services.common.database import InsecureDatabaseUrlError, require_secure
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ _SLUG: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _CONSUMER: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _MAX_NAME: Final = 200
 _CONNECT_SECONDS: Final = 5
+_WINDOW_SECONDS: Final = 60
+"""Of every limit that is set here."""
 
 
 class TenancyError(Exception):
@@ -172,10 +174,27 @@ def create_api_key(
                 rate_limit,
             ),
         )
-        ends = None if expires is None else expires.isoformat(timespec="milliseconds")
-        details = {"name": name, "scopes": sorted(scopes), "expires_at": ends}
+        ends = None if expires is None else audit.moment(expires)
+        details = {
+            "name": name,
+            "scopes": sorted(scopes),
+            "expires_at": ends,
+            "rate_limit": rate_limit,
+            "rate_window_seconds": _WINDOW_SECONDS if rate_limit else None,
+        }
         _append(connection, tenant_id, "api_key.created", "api_key", new.key_id, **details)
     return new.token
+
+
+def api_key_works(dsn: str, tenant_id: str, token: str) -> bool:
+    """Whether this is a key of the tenant that is neither revoked nor ended. Raises TenancyError."""
+    with reading(dsn, tenant_id) as connection:
+        row = connection.execute(
+            "select 1 from tenancy.api_key where tenant_id = %s and sha256 = %s"
+            " and revoked_at is null and (expires_at is null or expires_at > clock_timestamp())",
+            (tenant_id, api_keys.digest(token)),
+        ).fetchone()
+    return row is not None
 
 
 def limit_api_key(dsn: str, tenant_id: str, key_id: str, rate_limit: int | None) -> None:
@@ -185,9 +204,9 @@ def limit_api_key(dsn: str, tenant_id: str, key_id: str, rate_limit: int | None)
     """
     with _of_tenant(dsn, tenant_id) as connection:
         changed = connection.execute(
-            "update tenancy.api_key set rate_limit = %s, rate_window_seconds = 60"
+            "update tenancy.api_key set rate_limit = %s, rate_window_seconds = %s"
             " where tenant_id = %s and key_id = %s and revoked_at is null",
-            (rate_limit, tenant_id, key_id),
+            (rate_limit, _WINDOW_SECONDS, tenant_id, key_id),
         ).rowcount
         if not changed:
             raise TenancyError(f"the tenant has no API key {key_id}, or it was revoked")

@@ -36,8 +36,8 @@ BODY: Final = "body"
 """Where the faults of a body as a whole are reported."""
 
 UPDATE_MASK: Final = "update_mask"
-"""The field (google.protobuf.FieldMask) that says which members a body has, also those that are null. The
-binding fills it; it is no member itself."""
+"""The field (google.protobuf.FieldMask) that says which members a body has: of a PATCH also those that are
+null, which clear; elsewhere null is as good as not given. The binding fills it; it is no member itself."""
 
 # RFC 9110 section 8.8.3: an entity tag is quoted; a bare number is what people type.
 _QUOTED: Final = re.compile(r'"([^"]*)"')
@@ -64,6 +64,7 @@ class RequestBinder:
         "_make",
         "_masked",
         "_members",
+        "_null_clears",
         "_path",
         "_query",
         "_raw",
@@ -73,6 +74,7 @@ class RequestBinder:
         fields = route.rpc.input_type.fields
         by_name = route.rpc.input_type.fields_by_name
         headers = {field.name: header_name(field) for field in fields if header_name(field)}
+        self._null_clears = route.method == "PATCH"
         self._masked = route.takes_body and _is_mask(by_name.get(UPDATE_MASK))
         elsewhere = {*route.path_fields, *headers}
         if self._masked:
@@ -113,8 +115,11 @@ class RequestBinder:
         if len(faults):
             raise faults.error()
         if self._masked:
-            found[UPDATE_MASK] = field_mask_pb2.FieldMask(paths=members)
+            found[UPDATE_MASK] = field_mask_pb2.FieldMask(paths=self._given(members))
         return self._make(**found)
+
+    def _given(self, members: dict[str, object]) -> list[str]:
+        return [name for name, value in members.items() if self._null_clears or value is not None]
 
     def empty(self) -> Message:
         """The request of a call that only carries a refusal."""

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from gateway.openapi_schema import Schema, Schemas
     from gateway.routes import Route
 
-_ALWAYS: Final = (400, 500, 503, 504)
-_WITH_BODY: Final = (408, 413, 415)
+_ALWAYS: Final = (400, 408, 413, 415, 500, 503, 504)
+"""Those of a body too: whoever sends one where none is meant is held to the same."""
 _ELSEWHERE: Final = {"tenant_sealed": 409, "timeout": 408}
 """Codes with a second status: on rotate, and for a body that does not arrive."""
 _BEFORE_THE_CALL: Final = frozenset({401, 405, 408, 413, 415})
@@ -66,8 +66,6 @@ def _statuses(route: Route) -> list[int]:
         429: caller == "api_key",
     }
     found.update(status for status, is_there in there.items() if is_there)
-    if route.takes_body:
-        found.update(_WITH_BODY)
     return sorted(found)
 
 

@@ -54,7 +54,7 @@ class Schemas:
         """The schema of one member, its description included; `nullable`: if it has a null at all."""
         schema = self._single(field, reply=reply)
         if field.is_repeated:
-            schema = {"type": "array", "items": schema}
+            schema = {"type": "array", "items": schema} | _least_items(field)
         elif (
             nullable
             and not _never_null(field)
@@ -117,6 +117,11 @@ def _limits(field: FieldDescriptor) -> Schema:
         "enum": list(option.one_of) or None,
     }
     return {keyword: value for keyword, value in said.items() if value is not None}
+
+
+def _least_items(field: FieldDescriptor) -> Schema:
+    option = field.GetOptions().Extensions[policy_pb2.json_field]
+    return {"minItems": option.min_items} if option.HasField("min_items") else {}
 
 
 def _required(field: FieldDescriptor) -> bool:

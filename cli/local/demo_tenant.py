@@ -36,6 +36,9 @@ class Tenancy(Protocol):
     def create_api_key(self, dsn: str, tenant_id: str, name: str, scopes: Sequence[str]) -> str:
         """Make a key that never expires; return the token, which is stored nowhere."""
 
+    def api_key_works(self, dsn: str, tenant_id: str, token: str) -> bool:
+        """Whether the token is of a key of the tenant that is neither revoked nor ended."""
+
     def lift_rate_limits(self, dsn: str, tenant_id: str) -> object:
         """Let no setting limit the tenant's keys; may be repeated."""
 
@@ -54,12 +57,17 @@ class DemoTenant:
 def ensure_demo_tenant(tenancy: Tenancy, dsn: str, file: Path) -> DemoTenant:
     """Find or make the tenant, its key and the development consumer's grant.
 
-    The token is remembered in `file` (0600), with the tenant it belongs to: on another database a
-    new one is made. A crash between making a key and remembering it costs an unused key.
+    The token is remembered in `file` (0600), with the tenant it belongs to: on another database, and once
+    its key was revoked, a new one is made. A crash between making a key and remembering it costs an unused
+    key.
     """
     tenant_id = tenancy.find_tenant(dsn, SLUG) or tenancy.create_tenant(dsn, SLUG, NAME, PLAN)
     demo = _remembered(file)
-    if demo is None or demo.tenant_id != tenant_id:
+    if (
+        demo is None
+        or demo.tenant_id != tenant_id
+        or not tenancy.api_key_works(dsn, tenant_id, demo.api_key)
+    ):
         demo = DemoTenant(tenant_id, tenancy.create_api_key(dsn, tenant_id, KEY_NAME, SCOPES))
         content = {"tenant_id": demo.tenant_id, "api_key": demo.api_key}
         write_private(file, json.dumps(content))

@@ -52,19 +52,29 @@ def delete(
 def undelete(
     *,
     secret: Deleted,
+    base_environment: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ENV",
+            help="Takes the place of its base environment, if that was deleted meanwhile.",
+            autocompletion=completion.environments,
+        ),
+    ] = None,
     no_wait: NoWait = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
     """Restore a secret that was deleted at most 7 days ago, with all its values and their history.
 
-    Example: coffer secrets undelete DB_PASSWORD
+    Example: coffer secrets undelete DB_PASSWORD --base-environment production
 
     Exit status: 0 restored, 1 tenant sealed, service busy or failing, 3 no stack found or reachable, 4
-    refused: no such deleted secret, several of that name, or the name is taken again.
+    refused: no such deleted secret, several of that name, the name is taken again, its base environment was
+    deleted and nothing says which takes its place, or it has no value there.
     """
     with exit_codes(), v1_api(data_dir, no_wait=no_wait) as api:
-        row = api.post(f"{SECRETS}/{deleted_secret_id(api, secret)}/restore")["data"]
+        body = None if base_environment is None else {"base_environment": base_environment}
+        row = api.post(f"{SECRETS}/{deleted_secret_id(api, secret)}/restore", body)["data"]
     if as_json:
         show_json(row)
     else:

@@ -15,10 +15,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from datetime import UTC
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
     from uuid import UUID
 
     from services.common.database import Connection
@@ -36,6 +38,11 @@ class Event:
     resource_type: str
     resource_id: str | None = None
     details: Mapping[str, object] = field(default_factory=dict)
+
+
+def moment(at: datetime) -> str:
+    """A time among details: in the form of the wire contract, cut to milliseconds."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 async def append(

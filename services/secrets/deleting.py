@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
-from services.common.errors import ConflictError, InvalidStateError, PlanLimitError
+from services.common.errors import (
+    ConflictError,
+    InvalidStateError,
+    PlanLimitError,
+    ValidationError,
+)
 from services.secrets.missing import no_secret, path_id
 from services.secrets.model import SecretRow
+from services.secrets.naming import is_environment_name
 
 if TYPE_CHECKING:
+    from services.common.errors import CofferError
     from services.common.identity import Call
     from services.secrets.ports import SecretChanges
     from services.secrets.shares import Shares
@@ -23,6 +31,27 @@ class NotRestored(enum.Enum):
     NOT_DELETED = enum.auto()
     NAME_TAKEN = enum.auto()
     PLAN_LIMIT = enum.auto()
+    NO_VALUE_THERE = enum.auto()
+    """The environment that was named is unknown, or holds no value of it."""
+    NOT_ITS_BASE = enum.auto()
+    """Its base environment is there, and another was named."""
+
+
+@dataclass(frozen=True, slots=True)
+class LostBase:
+    """Its base environment `name` was deleted, and somebody must say which of `places` is the new one.
+
+    The places are names, the default environment first: who names no environment is answered from there.
+    """
+
+    name: str
+    places: tuple[str, ...]
+
+
+_BASE_FAULTS: Final = {
+    NotRestored.NO_VALUE_THERE: "The secret has no value in this environment.",
+    NotRestored.NOT_ITS_BASE: "Is not its base environment, which is still there: leave it out.",
+}
 
 
 class Deleter:
@@ -40,23 +69,46 @@ class Deleter:
         if not deleted:
             raise no_secret()
 
-    async def restore(self, call: Call, secret_id: str) -> SecretRow:
+    async def restore(
+        self, call: Call, secret_id: str, base_environment: str | None = None
+    ) -> SecretRow:
         """Undo a deletion of the last 7 days: the secret is as it was, with all its values.
 
-        Only a collection or an environment that was deleted meanwhile is missing. Raises not_found,
-        invalid_state for a live secret, conflict, plan_limit, unavailable.
+        Only a collection or an environment that was deleted meanwhile is missing. If that was the base
+        environment, `base_environment` must name one that takes its place, where the secret has a value: who
+        reads or writes it and names no environment goes there from now on, and versions count otherwise
+        there. Else it may only name the base. Raises not_found, invalid_state for a live secret,
+        validation_error, conflict, plan_limit, unavailable.
         """
         found = path_id(secret_id)
+        if base_environment is not None and not is_environment_name(base_environment):
+            raise _not_restored(NotRestored.NO_VALUE_THERE)
         async with self._places.of(call.tenant):
-            restored = await self._store.restore(call.tenant, found, call)
+            restored = await self._store.restore(call.tenant, found, base_environment, call)
         if isinstance(restored, SecretRow):
             return restored
-        if restored is NotRestored.NOT_DELETED:
-            raise InvalidStateError("The secret is not deleted.")
-        if restored is NotRestored.NAME_TAKEN:
-            raise ConflictError(
-                "There is another secret with its name now: rename or delete that one first."
-            )
-        if restored is NotRestored.PLAN_LIMIT:
-            raise PlanLimitError("The tenant's plan allows no more secrets.")
-        raise no_secret()
+        if isinstance(restored, LostBase):
+            raise _lost(restored)
+        raise _not_restored(restored)
+
+
+def _not_restored(why: NotRestored) -> CofferError:
+    if why is NotRestored.NOT_DELETED:
+        return InvalidStateError("The secret is not deleted.")
+    if why is NotRestored.NAME_TAKEN:
+        return ConflictError(
+            "There is another secret with its name now: rename or delete that one first."
+        )
+    if why is NotRestored.PLAN_LIMIT:
+        return PlanLimitError("The tenant's plan allows no more secrets.")
+    if why in _BASE_FAULTS:
+        return ValidationError.of("base_environment", _BASE_FAULTS[why])
+    return no_secret()
+
+
+def _lost(base: LostBase) -> ConflictError:
+    fault = (
+        f"Its base environment {base.name} was deleted. Say which takes its place:"
+        f" {', '.join(base.places)}."
+    )
+    return ConflictError(fault, fields={"base_environment": [fault]})

@@ -56,14 +56,14 @@ class KnownEnvironments:
         self._store = store
         self._known: dict[UUID, dict[str | None, Environment]] = {}
 
-    async def find(self, tenant_id: UUID, name: str | None) -> Environment | None:
+    async def find(self, call: Call, name: str | None) -> Environment | None:
         """The environment of this name; None asks for the default. None when there is none."""
-        known = self._known.get(tenant_id, {}).get(name)
+        known = self._known.get(call.tenant, {}).get(name)
         if known is not None:
             return known
-        found = await self._store.environment(tenant_id, name)
+        found = await self._store.environment(call.tenant, name, call)
         if found is not None:
-            self._remember(tenant_id, name, found)
+            self._remember(call.tenant, name, found)
         return found
 
     def forget(self, tenant_id: UUID) -> None:
@@ -92,7 +92,7 @@ class Environments:
 
     async def list(self, call: Call) -> tuple[EnvironmentRow, ...]:
         """All of them, by name; the default one is made at the first look."""
-        return await self._store.list(call.tenant)
+        return await self._store.list(call.tenant, call)
 
     async def get(self, call: Call, environment_id: str) -> EnvironmentRow:
         """One of them. Raises not_found."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from services.common.sensitive import SecretBytes
     from services.secrets.certificates import CertificateMaterial
     from services.secrets.changing import Change
-    from services.secrets.deleting import NotRestored
+    from services.secrets.deleting import LostBase, NotRestored
     from services.secrets.groups import (
         CollectionListing,
         CollectionRequest,
@@ -88,8 +88,10 @@ class Secrets(Protocol):
     (nothing was stored).
     """
 
-    async def environment(self, tenant_id: UUID, name: str | None) -> Environment | None:
-        """The environment of this name; None asks for the default, which is made at first use."""
+    async def environment(
+        self, tenant_id: UUID, name: str | None, call: Call
+    ) -> Environment | None:
+        """The environment of this name; None asks for the default, which is made at first use by `call`."""
         ...
 
     async def has_collection(self, tenant_id: UUID, collection_id: UUID) -> bool:
@@ -134,9 +136,12 @@ class SecretChanges(Protocol):
         ...
 
     async def restore(
-        self, tenant_id: UUID, secret_id: UUID, call: Call
-    ) -> SecretRow | NotRestored:
-        """Undo a deletion of the last `RESTORABLE_DAYS`, by the database's clock."""
+        self, tenant_id: UUID, secret_id: UUID, base_environment: str | None, call: Call
+    ) -> SecretRow | NotRestored | LostBase:
+        """Undo a deletion of the last `RESTORABLE_DAYS`, by the database's clock.
+
+        `base_environment` takes the place of a base environment that was deleted.
+        """
         ...
 
 
@@ -249,8 +254,8 @@ class WorkList(Protocol):
 class EnvironmentStore(Protocol):
     """The store of environments. Raises as `Secrets`. A refusal changed nothing."""
 
-    async def list(self, tenant_id: UUID) -> tuple[EnvironmentRow, ...]:
-        """All of them, by name; the default one is made at the first look."""
+    async def list(self, tenant_id: UUID, call: Call) -> tuple[EnvironmentRow, ...]:
+        """All of them, by name; the default one is made at the first look, by `call`."""
         ...
 
     async def get(self, tenant_id: UUID, environment_id: UUID) -> EnvironmentRow | None:

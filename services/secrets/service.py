@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
@@ -13,7 +12,7 @@ from services.common.errors import (
     UnavailableError,
     ValidationError,
 )
-from services.secrets import sealing, values
+from services.secrets import sealing, trying, values
 from services.secrets.environments import KnownEnvironments
 from services.secrets.listing import listing
 from services.secrets.missing import no_secret, path_id
@@ -21,8 +20,6 @@ from services.secrets.model import NewSecret, Refused
 from services.secrets.values import Faults
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from services.common.identity import Call
     from services.secrets.creating import Creator
     from services.secrets.data_keys import DataKeyPool
@@ -38,12 +35,8 @@ if TYPE_CHECKING:
     from services.secrets.payloads import Payloads
     from services.secrets.ports import Secrets
 
-_KEY_TRIES: Final = 8
-"""How often a rotation may come first before we give up."""
 _PLACE_TRIES: Final = 8
 """How often the environment may be renamed, deleted or not be the default any more."""
-_KEY_PAUSE_SECONDS: Final = 0.02
-"""One kms process hears of a rotation in another a moment later; each further try waits so much longer."""
 
 
 class SecretsService:
@@ -73,7 +66,7 @@ class SecretsService:
         kind = values.secret_type(request, faults)
         draft = values.draft(request, kind, faults)
         payload = await self._payloads.check(call.tenant, kind, request.payload, faults)
-        environment = await self._place(call.tenant, draft, faults)
+        environment = await self._place(call, draft, faults)
         faults.raise_any()
         assert payload is not None
         assert environment is not None
@@ -98,18 +91,18 @@ class SecretsService:
             raise no_secret()
         return found
 
-    async def _place(self, tenant_id: UUID, draft: Draft, faults: Faults) -> Environment | None:
+    async def _place(self, call: Call, draft: Draft, faults: Faults) -> Environment | None:
         """The environment to create in. An unknown collection is looked for only beside other
         faults, so that all are told at once: without any, the writing transaction finds out."""
         environment = None
         if "environment" not in faults:
-            environment = await self._environments.find(tenant_id, draft.environment)
+            environment = await self._environments.find(call, draft.environment)
             if environment is None:
                 faults.add("environment", values.NO_ENVIRONMENT)
         if (
             faults
             and draft.collection_id is not None
-            and not await self._store.has_collection(tenant_id, draft.collection_id)
+            and not await self._store.has_collection(call.tenant, draft.collection_id)
         ):
             faults.add("collection_id", values.NO_COLLECTION)
         return environment
@@ -123,7 +116,7 @@ class SecretsService:
             if made is not Refused.NO_ENVIRONMENT:
                 return made
             self._environments.forget(call.tenant)
-            found = await self._environments.find(call.tenant, draft.environment)
+            found = await self._environments.find(call, draft.environment)
             if found is None:
                 return made
             environment = found
@@ -133,8 +126,8 @@ class SecretsService:
         self, call: Call, draft: Draft, payload: Payload, environment: Environment
     ) -> SecretRow | Refused:
         """With another data key each time; the first may be of before a rotation."""
-        for attempt in range(_KEY_TRIES):
-            await asyncio.sleep(_KEY_PAUSE_SECONDS * max(0, attempt - 1))
+        for attempt in range(trying.TRIES):
+            await trying.pause(attempt)
             secret = await self._sealed(call, draft, payload, environment)
             made = await self._creator.create(call.tenant, secret)
             if made is not Refused.STALE_KEY:

@@ -80,6 +80,7 @@ def _secret(tables: sa.MetaData) -> None:
         _moment("created_at", nullable=False),
         _moment("updated_at", nullable=False),
         _moment("deleted_at"),
+        sa.Column("lost_base", sa.Text),
         _reference("environment", ("base_environment_id", "id")),
         _reference("collection", ("collection_id", "id")),
     )

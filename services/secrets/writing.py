@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from services.common.errors import UnavailableError, ValidationError, VersionMismatchError
-from services.secrets import sealing, values
+from services.secrets import sealing, trying, values
 from services.secrets.grouping import DATABASE_PLACES
 from services.secrets.missing import no_secret, no_version, path_id
 from services.secrets.model import NewValue, StaleKeyVersionError, StaleVersionError
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from services.secrets.payloads import Payloads
     from services.secrets.ports import Values
 
-_PUT_TRIES: Final = 8
-"""How often another writer or a rotation may come first before we give up."""
 _WRITES_EACH: Final = 1
 """Changes of one tenant in the database at a time: they are in a row at its audit head anyway, and who waits
 for a lock there keeps a place from the others."""
@@ -113,7 +111,8 @@ class Writer:
         Raises as `put`, and not_found when what it restores was removed meanwhile.
         """
         async with self._writers.of((call.tenant, target.secret_id)):
-            for _ in range(_PUT_TRIES):
+            for attempt in range(trying.TRIES):
+                await trying.pause(attempt)
                 # Another writer may be faster, and a rotation: then it begins again.
                 with contextlib.suppress(StaleVersionError, StaleKeyVersionError):
                     return await self._try(call, target, payload, restores)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from services.common import api_keys
     from services.common.identity import Call
-    from services.secrets.paging import Paging
+    from services.secrets.tenancy.model import ApiKeyListing
 
 
 @dataclass
@@ -26,8 +26,12 @@ class MemoryApiKeys:
     rows: dict[str, ApiKeyRow] = field(default_factory=dict)
     maker_is_gone: bool = False
 
-    async def list(self, tenant_id: UUID, asked: Paging) -> tuple[Sequence[ApiKeyRow], int]:
-        rows = [row for row in self.rows.values() if row.active][::-1]
+    async def list(
+        self, tenant_id: UUID, listing: ApiKeyListing
+    ) -> tuple[Sequence[ApiKeyRow], int]:
+        asked = listing.paging
+        rows = [row for row in self.rows.values() if row.active]
+        rows.sort(key=lambda row: (getattr(row, listing.sort), row.id), reverse=listing.descending)
         return rows[asked.offset : asked.offset + asked.per_page], len(rows)
 
     async def get(self, tenant_id: UUID, name: str) -> ApiKeyRow | None:

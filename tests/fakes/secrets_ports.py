@@ -107,7 +107,9 @@ class MemorySecrets:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def environment(self, tenant_id: UUID, name: str | None) -> Environment | None:
+    async def environment(
+        self, tenant_id: UUID, name: str | None, call: Call
+    ) -> Environment | None:
         return self.home if name in {None, self.home.name} else None
 
     async def has_collection(self, tenant_id: UUID, collection_id: UUID) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from coffer.secrets.v1 import account_pb2
 
 from services.common.identity import current_call
+from services.secrets.groups import MAX_ENVIRONMENTS
 from services.secrets.rpc.members import moment
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class AccountRpcs:
     async def GetAccountUsage(
         self, _request: account_pb2.GetAccountUsageRequest, _context: Any
     ) -> account_pb2.AccountUsage:
-        """What it uses. Calls and all but secrets have no limit, so that nothing is a part of it."""
+        """What it uses. Calls and collections have no limit, so that nothing is a part of it."""
         usage = await self._account.usage(current_call())
         month, counts = usage.month, usage.counts
         resource = account_pb2.AccountUsage.Resource
@@ -49,7 +50,7 @@ class AccountRpcs:
             api_calls=account_pb2.AccountUsage.ApiCalls(used=counts.calls, percentage=0),
             resources=account_pb2.AccountUsage.Resources(
                 secrets=resource(used=counts.secrets, limit=counts.max_secrets),
-                environments=resource(used=counts.environments),
+                environments=resource(used=counts.environments, limit=MAX_ENVIRONMENTS),
                 collections=resource(used=counts.collections),
             ),
             plan=counts.plan,

@@ -13,7 +13,7 @@ from services.common.identity import current_call
 from services.common.rpc.answering import answer
 from services.secrets.rpc.members import moment, optional, optional_moment
 from services.secrets.rpc.pages import page
-from services.secrets.tenancy.model import ApiKeyRequest
+from services.secrets.tenancy.model import ApiKeyRequest, ApiKeysRequest
 
 if TYPE_CHECKING:
     from services.secrets.tenancy.api_keys import ApiKeyRegistry
@@ -37,9 +37,13 @@ class ApiKeyRpcs:
         self, request: api_keys_pb2.ListApiKeysRequest, _context: Any
     ) -> api_keys_pb2.ListApiKeysResponse:
         """A page of them."""
-        rows, numbers = await self._api_keys.list(
-            current_call(), optional(request, "page"), optional(request, "per_page")
+        asked = ApiKeysRequest(
+            page=optional(request, "page"),
+            per_page=optional(request, "per_page"),
+            sort=optional(request, "sort"),
+            order=optional(request, "order"),
         )
+        rows, numbers = await self._api_keys.list(current_call(), asked)
         return api_keys_pb2.ListApiKeysResponse(api_keys=map(_shown, rows), page=page(numbers))
 
     async def GetApiKey(

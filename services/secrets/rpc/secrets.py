@@ -77,7 +77,10 @@ class SecretRpcs:
         self, request: secrets_pb2.RestoreSecretRequest, _context: Any
     ) -> secrets_pb2.Secret:
         """Undo a deletion."""
-        return await answer(lambda call: self._deleter.restore(call, request.id), replies.secret)
+        base = request.base_environment if request.HasField("base_environment") else None
+        return await answer(
+            lambda call: self._deleter.restore(call, request.id, base), replies.secret
+        )
 
 
 def _created(row: SecretRow) -> secrets_pb2.CreateSecretResponse:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import uuid4
 
 from services.common import audit
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from services.common import api_keys
     from services.common.database import Connection, Database
     from services.common.identity import Call
-    from services.secrets.paging import Paging
-    from services.secrets.tenancy.model import NewApiKey
+    from services.secrets.tenancy.model import ApiKeyListing, NewApiKey
 
 _ROW: Final = """
 select k.id, k.key_id, k.key_prefix, k.name, k.scopes, k.expires_at, k.created_at, k.last_used_at,
@@ -26,16 +25,10 @@ select k.id, k.key_id, k.key_prefix, k.name, k.scopes, k.expires_at, k.created_a
 from tenancy.api_key k
 where k.tenant_id = %(tenant)s and k.revoked_at is null
 """
-# One statement, so that rows and total are of one moment; a row of nulls where the page is empty.
-_LIST: Final = f"""
-select (select count(*) from tenancy.api_key k
-        where k.tenant_id = %(tenant)s and k.revoked_at is null),
-    shown.*
-from (select) nothing left join (
-    {_ROW} order by k.created_at desc, k.id desc limit %(per_page)s offset %(offset)s
-) shown on true
-order by shown.created_at desc, shown.id desc
-"""  # noqa: S608 - a constant
+_COUNT: Final = """
+select count(*) from tenancy.api_key k where k.tenant_id = %(tenant)s and k.revoked_at is null
+"""
+_ORDERS: Final = {"name": 'name collate "C"', "created_at": "created_at"}
 _GET: Final = f"{_ROW} and (k.key_id = %(name)s or k.id::text = %(name)s)"
 # The maker's setting is the new key's where it has none of its own.
 _CREATE: Final = """
@@ -72,13 +65,28 @@ class PostgresApiKeys:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def list(self, tenant_id: UUID, asked: Paging) -> tuple[Sequence[ApiKeyRow], int]:
+    async def list(
+        self, tenant_id: UUID, listing: ApiKeyListing
+    ) -> tuple[Sequence[ApiKeyRow], int]:
         """As `ports.ApiKeys.list`."""
-        parameters = {"tenant": tenant_id, "per_page": asked.per_page, "offset": asked.offset}
+        direction = "desc" if listing.descending else "asc"
+        asked = listing.paging
+        order = f"{{0}}.{_ORDERS[listing.sort]} {direction}, {{0}}.id {direction}"
+        # Constants of this module and two numbers. One statement, so that rows and total are of one moment;
+        # a row of nulls where the page is empty.
+        query = f"""
+        select ({_COUNT}), shown.* from (select) nothing left join (
+            {_ROW} order by {order.format("k")}
+            limit {int(asked.per_page)} offset {int(asked.offset)}
+        ) shown on true
+        order by {order.format("shown")}
+        """  # noqa: S608
         async with self._database.tenant(tenant_id) as connection:
-            found = await (await connection.execute(_LIST, parameters, prepare=True)).fetchall()
-        rows = [_row(row[1:]) for row in found if row[1] is not None]
-        return rows, found[0][0]
+            cursor = await connection.execute(
+                cast("Any", query), {"tenant": tenant_id}, prepare=False
+            )
+            found = await cursor.fetchall()
+        return [_row(row[1:]) for row in found if row[1] is not None], found[0][0]
 
     async def get(self, tenant_id: UUID, name: str) -> ApiKeyRow | None:
         """As `ports.ApiKeys.get`."""
@@ -100,7 +108,7 @@ class PostgresApiKeys:
                     raise _MakerGoneError
                 made = MadeApiKey(row, key.token)
                 await idempotency_store.complete(connection, "secrets", tenant_id, [(call, made)])
-                event = audit.Event("api_key.created", "api_key", row.key_id, _details(new))
+                event = audit.Event("api_key.created", "api_key", row.key_id, _details(row))
                 await audit.append(connection, tenant_id, call, [event])
         except _MakerGoneError:
             return None
@@ -138,12 +146,14 @@ def _parameters(
     }
 
 
-def _details(new: NewApiKey) -> dict[str, object]:
-    ends = new.expires_at
+def _details(row: ApiKeyRow) -> dict[str, object]:
+    """What was stored: the limit is the maker's where none was asked for."""
     return {
-        "name": new.name,
-        "scopes": list(new.scopes),
-        "expires_at": None if ends is None else ends.isoformat(timespec="milliseconds"),
+        "name": row.name,
+        "scopes": list(row.scopes),
+        "expires_at": None if row.expires_at is None else audit.moment(row.expires_at),
+        "rate_limit": row.rate_limit_requests,
+        "rate_window_seconds": row.rate_limit_window_sec,
     }
 
 

@@ -14,11 +14,12 @@ from uuid import UUID
 from services.common import audit
 from services.common.idempotency import store as idempotency_store
 from services.secrets.changing import PATCHABLE
-from services.secrets.deleting import NotRestored
+from services.secrets.deleting import LostBase, NotRestored
 from services.secrets.model import Refused
 from services.secrets.store import reads
 from services.secrets.store.creates import room_left
 from services.secrets.store.lists import RESTORABLE
+from services.secrets.store.rebasing import settle
 from services.secrets.store.usage import hold_usage
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ select from secrets.collection where tenant_id = %(tenant)s and id = %(collectio
 # By the key alone, and whether it is deleted looked at afterwards: see `reads`.
 _LOCK: Final = f"""
 select s.name, s.description, s.collection_id, s.expires_at, s.strict_expiry_enforcement,
-    s.deleted_at is null, s.{RESTORABLE}
+    s.deleted_at is null, s.{RESTORABLE}, s.base_environment_id, s.lost_base
 from secrets.secret s
 where s.tenant_id = %(tenant)s and s.id = %(secret)s for update
 """  # noqa: S608 - a constant
@@ -52,12 +53,21 @@ set name = %(name)s, description = %(description)s, collection_id = %(collection
 where s.tenant_id = %(tenant)s and s.id = %(secret)s
 """
 _DELETE: Final = """
-update secrets.secret s set deleted_at = clock_timestamp()
+update secrets.secret s set deleted_at = clock_timestamp(), lost_base = null
 where s.tenant_id = %(tenant)s and s.id = %(secret)s
 """
+# One that lost its base is shown otherwise than when it was deleted.
 _RESTORE: Final = """
-update secrets.secret s set deleted_at = null
+update secrets.secret s
+set deleted_at = null, lost_base = null, updated_at = case when s.lost_base is null then s.updated_at
+    else date_trunc('milliseconds', clock_timestamp()) end
 where s.tenant_id = %(tenant)s and s.id = %(secret)s
+"""
+_PLACES: Final = """
+select e.name, e.id from secrets.secret_environment v
+join secrets.environment e on e.tenant_id = v.tenant_id and e.id = v.environment_id
+where v.tenant_id = %(tenant)s and v.secret_id = %(secret)s and v.deleted_at is null
+order by e.is_default desc, e.name collate "C"
 """
 _COUNT: Final = """
 update secrets.usage set live_secrets = live_secrets + %(more)s where tenant_id = %(tenant)s
@@ -90,12 +100,16 @@ class PostgresSecretChanges:
             return await _delete(connection, tenant_id, secret_id, call)
 
     async def restore(
-        self, tenant_id: UUID, secret_id: UUID, call: Call
-    ) -> SecretRow | NotRestored:
+        self, tenant_id: UUID, secret_id: UUID, base_environment: str | None, call: Call
+    ) -> SecretRow | NotRestored | LostBase:
         """As `ports.SecretChanges.restore`."""
         async with self._database.change(tenant_id) as connection:
-            allowed = await room_left(connection, tenant_id, 1)
-            return await _restore(connection, tenant_id, secret_id, call, has_room=allowed > 0)
+            has_room = await room_left(connection, tenant_id, 1) > 0
+            held = await _held(connection, tenant_id, secret_id)
+            refused = await _not_restored(connection, tenant_id, held, has_room=has_room)
+            if refused is not None or held is None:
+                return refused or NotRestored.NO_SECRET
+            return await _restore(connection, tenant_id, secret_id, held, base_environment, call)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +119,8 @@ class _Held:
     members: tuple[Any, ...]
     is_live: bool
     is_restorable: bool | None
+    base_id: UUID
+    lost_base: str | None
 
     @property
     def name(self) -> str:
@@ -116,8 +132,8 @@ async def _held(connection: Connection, tenant_id: UUID, secret_id: UUID) -> _He
     row = await (await connection.execute(_LOCK, parameters, prepare=True)).fetchone()
     if row is None:
         return None
-    *members, is_live, is_restorable = row
-    return _Held(tuple(members), is_live, is_restorable)
+    *members, is_live, is_restorable, base_id, lost_base = row
+    return _Held(tuple(members), is_live, is_restorable, base_id, lost_base)
 
 
 async def _change(
@@ -174,22 +190,44 @@ async def _delete(connection: Connection, tenant_id: UUID, secret_id: UUID, call
     return True
 
 
-async def _restore(
-    connection: Connection, tenant_id: UUID, secret_id: UUID, call: Call, *, has_room: bool
-) -> SecretRow | NotRestored:
-    held = await _held(connection, tenant_id, secret_id)
+async def _not_restored(
+    connection: Connection, tenant_id: UUID, held: _Held | None, *, has_room: bool
+) -> NotRestored | None:
+    """Why it stays deleted, whatever takes the place of its base."""
     if held is not None and held.is_live:
         return NotRestored.NOT_DELETED
     if held is None or not held.is_restorable:
         return NotRestored.NO_SECRET
     if await _is_taken(connection, tenant_id, held.name):
         return NotRestored.NAME_TAKEN
-    if not has_room:
-        return NotRestored.PLAN_LIMIT
+    return None if has_room else NotRestored.PLAN_LIMIT
+
+
+async def _restore(
+    connection: Connection,
+    tenant_id: UUID,
+    secret_id: UUID,
+    held: _Held,
+    base_environment: str | None,
+    call: Call,
+) -> SecretRow | NotRestored | LostBase:
     parameters = {"tenant": tenant_id, "secret": secret_id}
+    cursor = await connection.execute(_PLACES, parameters, prepare=True)
+    places = {name: place async for name, place in cursor}
+    if base_environment is None:
+        if held.lost_base is not None:
+            return LostBase(held.lost_base, tuple(places))
+    elif base_environment not in places:
+        return NotRestored.NO_VALUE_THERE
+    elif held.lost_base is None and places[base_environment] != held.base_id:
+        return NotRestored.NOT_ITS_BASE
+    details: dict[str, object] = {"name": held.name}
+    if held.lost_base is not None and base_environment is not None:
+        await settle(connection, tenant_id, secret_id, held.base_id, places[base_environment])
+        details |= {"lost_base": held.lost_base, "base_environment": base_environment}
     await connection.execute(_RESTORE, parameters, prepare=True)
     await connection.execute(_COUNT, {"tenant": tenant_id, "more": 1}, prepare=True)
-    event = audit.Event("secret.restored", "secret", str(secret_id), {"name": held.name})
+    event = audit.Event("secret.restored", "secret", str(secret_id), details)
     return await _shown(connection, tenant_id, secret_id, call, event)
 
 

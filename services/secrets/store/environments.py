@@ -70,11 +70,11 @@ class PostgresEnvironments:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def list(self, tenant_id: UUID) -> tuple[EnvironmentRow, ...]:
+    async def list(self, tenant_id: UUID, call: Call) -> tuple[EnvironmentRow, ...]:
         """As `ports.EnvironmentStore.list`."""
         async with self._database.tenant(tenant_id) as connection:
             # Makes it where there is none.
-            await reads.environment(connection, tenant_id, None)
+            await reads.environment(connection, tenant_id, None, call)
             cursor = await connection.execute(_LIST, {"tenant": tenant_id}, prepare=True)
             return tuple([EnvironmentRow(*row) async for row in cursor])
 
@@ -99,7 +99,7 @@ class PostgresEnvironments:
         try:
             async with self._database.change(tenant_id) as connection:
                 await hold_usage(connection, tenant_id)
-                await reads.environment(connection, tenant_id, None)
+                await reads.environment(connection, tenant_id, None, call)
                 count = await (await connection.execute(_COUNT, parameters)).fetchone()
                 if count is not None and count[0] >= MAX_ENVIRONMENTS:
                     return Refusal.TOO_MANY

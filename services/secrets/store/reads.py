@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from services.common import audit
 from services.secrets.model import (
     DEFAULT_ENVIRONMENT,
     Environment,
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from services.common.database import Connection
+    from services.common.identity import Call
 
 COLUMNS: Final = """
     s.id, s.name, s.description, e.name, s.secret_type, s.collection_id,
@@ -77,13 +79,14 @@ _FIRST_ENVIRONMENT: Final = """
 insert into secrets.environment (tenant_id, id, name, display_name, is_default)
 values (%(tenant)s, gen_random_uuid(), %(default)s, initcap(%(default)s), true)
 on conflict do nothing
+returning id
 """
 
 
 async def environment(
-    connection: Connection, tenant_id: UUID, name: str | None
+    connection: Connection, tenant_id: UUID, name: str | None, call: Call
 ) -> Environment | None:
-    """As `ports.Secrets.environment`. Two first uses at once make one environment."""
+    """As `ports.Secrets.environment`. Two first uses at once make one environment, and one event."""
     parameters = {"tenant": tenant_id, "name": name, "default": DEFAULT_ENVIRONMENT}
     for is_last in (False, True):
         row = await (await connection.execute(_ENVIRONMENT, parameters, prepare=True)).fetchone()
@@ -91,7 +94,11 @@ async def environment(
             return Environment(*row)
         if is_last or name not in {None, DEFAULT_ENVIRONMENT}:
             break
-        await connection.execute(_FIRST_ENVIRONMENT, parameters)
+        made = await (await connection.execute(_FIRST_ENVIRONMENT, parameters)).fetchone()
+        if made is not None:
+            details = {"name": DEFAULT_ENVIRONMENT, "is_default": True}
+            event = audit.Event("environment.created", "environment", str(made[0]), details)
+            await audit.append(connection, tenant_id, call, [event])
     return None
 
 

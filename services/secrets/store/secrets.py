@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from services.common.database import Database
+    from services.common.identity import Call
     from services.secrets.listing import Listing, Page
     from services.secrets.model import (
         Environment,
@@ -27,10 +28,12 @@ class PostgresSecrets:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def environment(self, tenant_id: UUID, name: str | None) -> Environment | None:
+    async def environment(
+        self, tenant_id: UUID, name: str | None, call: Call
+    ) -> Environment | None:
         """As `ports.Secrets.environment`."""
         async with self._database.tenant(tenant_id) as connection:
-            return await reads.environment(connection, tenant_id, name)
+            return await reads.environment(connection, tenant_id, name, call)
 
     async def has_collection(self, tenant_id: UUID, collection_id: UUID) -> bool:
         """As `ports.Secrets.has_collection`."""

@@ -12,7 +12,7 @@ from services.common.rate_limits import RateLimit
 from services.secrets import values
 from services.secrets.naming import parse_id
 from services.secrets.paging import page_of, paging
-from services.secrets.tenancy.model import NewApiKey
+from services.secrets.tenancy.model import ApiKeyListing, NewApiKey
 from services.secrets.values import Faults
 
 if TYPE_CHECKING:
@@ -21,7 +21,12 @@ if TYPE_CHECKING:
     from services.common.identity import ApiKeyIdentity, Call
     from services.secrets.paging import Numbers
     from services.secrets.shares import Shares
-    from services.secrets.tenancy.model import ApiKeyRequest, ApiKeyRow, MadeApiKey
+    from services.secrets.tenancy.model import (
+        ApiKeyRequest,
+        ApiKeyRow,
+        ApiKeysRequest,
+        MadeApiKey,
+    )
     from services.secrets.tenancy.ports import ApiKeys
 
 DEFAULT_DAYS: Final = 90
@@ -29,6 +34,9 @@ MAX_DAYS: Final = 3650
 MAX_NAME: Final = 200
 ENDINGS: Final = ("expires_in_days", "expires_at", "never_expires")
 """The members that say when a key ends; at most one of them is given."""
+NEWEST: Final = "created_at"
+_SORTS: Final = (NEWEST, "name")
+_USUAL: Final = {NEWEST: "desc", "name": "asc"}
 _KEY_ID: Final = re.compile(r"key_[0-9A-Za-z]{1,64}")
 
 
@@ -49,14 +57,12 @@ class ApiKeyRegistry:
         self._now = now
 
     async def list(
-        self, call: Call, page: int | None, per_page: int | None
+        self, call: Call, request: ApiKeysRequest
     ) -> tuple[Sequence[ApiKeyRow], Numbers]:
         """A page of those that are not revoked. Raises validation_error."""
-        faults = Faults()
-        asked = paging(page, per_page, faults)
-        faults.raise_any()
-        rows, total = await self._store.list(call.tenant, asked)
-        return rows, page_of(total, asked)
+        listing = _listing(request)
+        rows, total = await self._store.list(call.tenant, listing)
+        return rows, page_of(total, listing.paging)
 
     async def get(self, call: Call, name: str) -> ApiKeyRow:
         """One of them, by its `key_id` or its id. Raises not_found."""
@@ -115,6 +121,16 @@ class ApiKeyRegistry:
         if at is not None or request.never_expires:
             return at
         return now + timedelta(days=DEFAULT_DAYS if days is None else days)
+
+
+def _listing(request: ApiKeysRequest) -> ApiKeyListing:
+    faults = Faults()
+    asked = paging(request.page, request.per_page, faults)
+    sort = values.one_of("sort", request.sort, _SORTS, faults) or NEWEST
+    order = values.one_of("order", request.order, values.ORDERS, faults)
+    faults.raise_any()
+    # Whoever asks for no order wants the newest first, but names from A on.
+    return ApiKeyListing(asked, sort, descending=(order or _USUAL[sort]) == "desc")
 
 
 def _caller(call: Call) -> ApiKeyIdentity:

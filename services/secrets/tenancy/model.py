@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from services.common.rate_limits import RateLimit
+    from services.secrets.paging import Paging
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,25 @@ class ApiKeyRequest:
     never_expires: bool = False
     rate_limit_requests: int | None = None
     rate_limit_window_sec: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeysRequest:
+    """A page of API keys, as it was asked for; nothing is checked yet."""
+
+    page: int | None = None
+    per_page: int | None = None
+    sort: str | None = None
+    order: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeyListing:
+    """A checked question for a page; `sort` is `created_at` or `name`, ids break ties."""
+
+    paging: Paging
+    sort: str = "created_at"
+    descending: bool = True
 
 
 @dataclass(frozen=True, slots=True)

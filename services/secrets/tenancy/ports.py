@@ -11,15 +11,23 @@ if TYPE_CHECKING:
 
     from services.common import api_keys
     from services.common.identity import Call
-    from services.secrets.paging import Paging
-    from services.secrets.tenancy.model import Account, ApiKeyRow, Counts, MadeApiKey, NewApiKey
+    from services.secrets.tenancy.model import (
+        Account,
+        ApiKeyListing,
+        ApiKeyRow,
+        Counts,
+        MadeApiKey,
+        NewApiKey,
+    )
 
 
 class ApiKeys(Protocol):
     """A tenant's API keys. Each change appends its audit event in its transaction."""
 
-    async def list(self, tenant_id: UUID, asked: Paging) -> tuple[Sequence[ApiKeyRow], int]:
-        """Those that are not revoked, newest first, and how many there are."""
+    async def list(
+        self, tenant_id: UUID, listing: ApiKeyListing
+    ) -> tuple[Sequence[ApiKeyRow], int]:
+        """A page of those that are not revoked, and how many there are; names by code point."""
         ...
 
     async def get(self, tenant_id: UUID, name: str) -> ApiKeyRow | None:

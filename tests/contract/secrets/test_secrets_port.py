@@ -30,7 +30,8 @@ class Subject:
     other_tenant_id: UUID
 
     async def home(self, tenant_id: UUID | None = None) -> Environment:
-        found = await self.store.environment(tenant_id or self.tenant_id, None)
+        asked = tenant_id or self.tenant_id
+        found = await self.store.environment(asked, None, a_call(asked))
         assert found is not None
         return found
 
@@ -94,5 +95,6 @@ async def test_the_default_environment_is_one_and_the_same(subject: Subject) -> 
     first, second = await subject.home(), await subject.home()
     assert first == second
     assert first.name == "production"
-    assert await subject.store.environment(subject.tenant_id, "production") == first
-    assert await subject.store.environment(subject.tenant_id, "nowhere") is None
+    tenant_id, call = subject.tenant_id, a_call(subject.tenant_id)
+    assert await subject.store.environment(tenant_id, "production", call) == first
+    assert await subject.store.environment(tenant_id, "nowhere", call) is None

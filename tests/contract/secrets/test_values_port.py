@@ -99,7 +99,7 @@ async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
     pool = Database(database.dsn("coffer_secrets"), name="test", max_connections=2)
     await pool.open()
     secrets = PostgresSecrets(pool)
-    home = await secrets.environment(tenant_id, None)
+    home = await secrets.environment(tenant_id, None, a_call(tenant_id))
     secret = new_secret(NAME, home, call=a_call(tenant_id))
     await secrets.create(tenant_id, 1, [secret])
     yield Subject(PostgresValues(pool), tenant_id, secret.id)

@@ -67,6 +67,7 @@ BEYOND_A_SCHEMA: dict[str, set[str]] = {
         "value", "environment", "certificate_content", "private_key", "passphrase",
         "certificate_type",
     },
+    "RestoreSecret": {"base_environment"},
     "RestoreSecretVersion": {"environment"},
     "UpdateSecret": {"collection_id", "name"},
     # A page is asked for by number or by cursor, and a cursor is one that this list gave.

@@ -155,7 +155,7 @@ def test_any_key_may_read_the_account_and_its_usage(
         "api_calls": {"used": 3, "limit": None, "percentage": 0},
         "resources": {
             "secrets": {"used": 1, "limit": None},
-            "environments": {"used": 1, "limit": None},
+            "environments": {"used": 1, "limit": 500},
             "collections": {"used": 0, "limit": None},
         },
         "plan": "enterprise",

@@ -219,12 +219,20 @@ class Machine(RuleBasedStateMachine):
 
     @rule(who=who, key=any_key, number=pick)
     def undelete(self, who: int, key: str, number: int) -> None:
-        actor, secret_id = self.actors[who], self.secret_id(self.actors[who], number)
+        self._undelete(self.actors[who], key, number, None)
+
+    @rule(who=who, key=any_key, number=pick, place=place)
+    def undelete_to(self, who: int, key: str, number: int, place: str) -> None:
+        """With a base, which is asked for only where the old one is gone."""
+        self._undelete(self.actors[who], key, number, place)
+
+    def _undelete(self, actor: Actor, key: str, number: int, base: str | None) -> None:
+        secret_id = self.secret_id(actor, number)
         may = actor.may(key, "secrets:write")
-        expected = actor.model.undelete(secret_id) if may else FORBIDDEN
-        self.say(
-            actor, key, "secrets:write", expected, ("POST", f"/v1/secrets/{secret_id}/restore")
-        )
+        expected = actor.model.undelete(secret_id, base) if may else FORBIDDEN
+        path = ("POST", f"/v1/secrets/{secret_id}/restore")
+        body = {} if base is None else {"base_environment": base}
+        self.say(actor, key, "secrets:write", expected, path, json=body)
 
     @rule(who=who, key=any_key, place=st.sampled_from(ENVIRONMENTS[1:3]))
     def make_environment(self, who: int, key: str, place: str) -> None:

@@ -27,6 +27,7 @@ class Secret:
 
     name: str
     base: str
+    lost_base: bool = False
     description: str | None = None
     collection: str | None = None
     deleted: bool = False
@@ -145,15 +146,19 @@ class Tenant:
         secret.deleted = True
         return OK
 
-    def undelete(self, secret_id: str) -> Answer:
+    def undelete(self, secret_id: str, base: str | None = None) -> Answer:
         secret = self.secrets.get(secret_id)
         if secret is None:
             return NOT_FOUND
         if not secret.deleted:
             return NOT_DELETED
-        if self.named(secret.name):
+        if self.named(secret.name) or (base is None and secret.lost_base):
             return CONFLICT
-        secret.deleted = False
+        if base is not None:
+            if not secret.values.get(base) or not (secret.lost_base or base == secret.base):
+                return INVALID
+            secret.base = base
+        secret.deleted = secret.lost_base = False
         return OK
 
     # Groups
@@ -181,7 +186,7 @@ class Tenant:
             return
         left = sorted((name != DEFAULT, name) for name, kept in secret.values.items() if kept)
         if left:
-            secret.base = left[0][1]
+            secret.base, secret.lost_base = left[0][1], True
         else:
             del self.secrets[key]
             self.gone.add(key)

@@ -12,8 +12,11 @@ import pytest
 
 from cli import tenancy
 from cli.exits import Exit
+from cli.local.demo_tenant import ensure_demo_tenant
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.fixtures.command_line import Coffer
     from tests.fixtures.database import TestDatabase
 
@@ -224,3 +227,15 @@ def test_lifting_limits_spares_those_that_a_key_has_of_its_own(database: TestDat
     assert rows == {"usual": 0, "own": 5, "free": 0}
     limited = "select count(*) from audit.event where action = 'api_key.limited'"
     assert database.rows(limited) == [(1,)]
+
+
+def test_the_demo_keeps_its_key_until_it_is_revoked(database: TestDatabase, tmp_path: Path) -> None:
+    file = tmp_path / "demo.json"
+    first = ensure_demo_tenant(tenancy, database.admin_dsn, file)
+    assert ensure_demo_tenant(tenancy, database.admin_dsn, file) == first
+    (row,) = tenancy.list_api_keys(database.admin_dsn, first.tenant_id)
+    tenancy.revoke_api_key(database.admin_dsn, first.tenant_id, row.key_id)
+    second = ensure_demo_tenant(tenancy, database.admin_dsn, file)
+    assert second.tenant_id == first.tenant_id
+    assert tenancy.api_key_works(database.admin_dsn, second.tenant_id, second.api_key)
+    assert ensure_demo_tenant(tenancy, database.admin_dsn, file) == second

@@ -61,6 +61,9 @@ class MemoryTenancy:
     def create_api_key(self, dsn: str, tenant_id: str, name: str, scopes: Sequence[str]) -> str:
         return f"tk_live_{threading.get_native_id()}"
 
+    def api_key_works(self, dsn: str, tenant_id: str, token: str) -> bool:
+        return True
+
     def lift_rate_limits(self, dsn: str, tenant_id: str) -> None:
         pass
 

@@ -45,6 +45,11 @@ async def delete_environment(client: Client, environment_id: str) -> Any:
     return await client.call("DeleteEnvironment", request)
 
 
+async def restore_secret(client: Client, secret_id: str, base: str | None = None) -> Any:
+    request = secrets_pb2.RestoreSecretRequest(id=secret_id, base_environment=base)
+    return await client.call("RestoreSecret", request)
+
+
 async def remove_value(client: Client, secret_id: str, environment: str) -> Any:
     request = secrets_pb2.DeleteSecretEnvironmentRequest(id=secret_id, environment_name=environment)
     return await client.call("DeleteSecretEnvironment", request)

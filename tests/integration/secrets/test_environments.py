@@ -19,6 +19,7 @@ from tests.integration.secrets.groups import (
     make_environment,
     refused,
     remove_value,
+    restore_secret,
     told,
 )
 
@@ -32,6 +33,11 @@ async def test_the_default_is_there_at_the_first_look_and_names_go_by_code_point
     client = stand.tenant()
     (first,) = await environments(client)
     assert (first.name, first.display_name, first.is_default) == ("production", "Production", True)
+    await environments(client)
+    made = "select action, resource_id, actor from audit.event where tenant_id = %s"
+    ((action, resource, actor),) = stand.database.rows(made, (client.tenant_id,))
+    assert (action, resource) == ("environment.created", first.id)
+    assert str(actor).startswith("api_key:"), "the look that made it is told, and no other"
     for name in ("b", "_", "a-b", "a_b", "9"):
         await make_environment(client, name)
     names = [row.name for row in await environments(client)]
@@ -47,7 +53,7 @@ async def test_a_new_environment_says_what_it_was_not_given(stand: Stand) -> Non
         await make_environment(client, "staging")
     with refused("conflict"):
         await make_environment(client, "production")
-    assert actions(client, "environment.") == ["environment.created"]
+    assert actions(client, "environment.") == ["environment.created"] * 2
 
 
 async def test_all_faults_of_an_environment_are_told_at_once(stand: Stand) -> None:
@@ -204,13 +210,56 @@ async def test_a_certificate_that_moves_shows_no_facts_of_the_value_that_went(
     await client.call("PutSecretValue", put)
     await client.delete(made.id)
     await delete_environment(client, listed["staging"].id)
-    client.stand.database.execute("update secrets.secret set deleted_at = null")
+    await restore_secret(client, made.id, "production")
     moved = await client.get(made.id)
     assert (moved.base_environment, moved.value_version) == ("production", 1)
     assert moved.metadata.expires_at.ToSeconds() == moved.expires_at.ToSeconds() > 0
     assert not moved.metadata.dns_names
     assert not moved.metadata.HasField("subject")
     assert [warning.code for warning in moved.metadata.warnings] == ["unreadable_field"]
+
+
+async def test_a_secret_that_lost_its_base_is_restored_to_the_one_that_somebody_names(
+    client: Client,
+) -> None:
+    listed = {row.name: row for row in await environments(client)}
+    dev = await make_environment(client, "dev")
+    await make_environment(client, "empty")
+    made = await client.create("S", "for staging", environment="staging")
+    for place in ("production", "dev", "dev"):
+        await client.put(made.id, f"for {place}", environment=place)
+    stored = (await client.get(made.id)).updated_at.ToNanoseconds()
+    await client.delete(made.id)
+    await delete_environment(client, listed["staging"].id)
+    with refused("conflict", "staging was deleted.*: production, dev.") as found:
+        await restore_secret(client, made.id)
+    assert set(found.value.fields) == {"base_environment"}
+    for other in ("staging", "empty", "nowhere", "No Name", ""):
+        with refused("validation_error") as found:
+            await restore_secret(client, made.id, other)
+        assert set(found.value.fields) == {"base_environment"}
+    assert client.live_secrets() == 0
+    row = await restore_secret(client, made.id, "dev")
+    assert (row.base_environment, row.value_version, row.environment_count) == ("dev", 2, 2)
+    assert row.updated_at.ToNanoseconds() > stored
+    assert (await client.stand.access(client.tenant_id, name="S")).value == "for dev"
+    told_of = {"name": "S", "lost_base": "staging", "base_environment": "dev"}
+    assert told(client, "secret.restored") == [("secret.restored", told_of)]
+    # That is over: its base is there, and the next deletion is undone without a word.
+    await client.delete(made.id)
+    with refused("validation_error") as found:
+        await restore_secret(client, made.id, "production")
+    assert set(found.value.fields) == {"base_environment"}
+    assert (await restore_secret(client, made.id)).base_environment == "dev"
+    # The first base that was lost is the one that people knew.
+    await client.put(made.id, "for empty", environment="empty")
+    await client.delete(made.id)
+    await delete_environment(client, dev.id)
+    await client.delete((await client.create("OTHER")).id)
+    await delete_environment(client, {r.name: r for r in await environments(client)}["empty"].id)
+    with refused("conflict", "dev was deleted.*: production.$"):
+        await restore_secret(client, made.id)
+    assert (await restore_secret(client, made.id, "production")).base_environment == "production"
 
 
 async def test_another_tenants_environment_is_not_there(stand: Stand) -> None:

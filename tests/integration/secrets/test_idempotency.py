@@ -152,7 +152,7 @@ async def test_a_lost_claim_in_a_group_undoes_its_own_secret_and_no_neighbours(
             "update secrets.idempotency set owner = gen_random_uuid() where key = 'lost'"
         )
         store = PostgresSecrets(pool)
-        home = await store.environment(tenant_id, None)
+        home = await store.environment(tenant_id, None, a_call(tenant_id))
         creator = Creator(store, None, Watching())  # type: ignore[arg-type]
         # The first begins a group at once: those that gather meanwhile are the next.
         plain = new_secret("PLAIN", home, call=a_call(tenant_id))

@@ -139,7 +139,9 @@ async def test_a_key_of_a_version_that_is_not_active_is_never_stored(stand: Stan
     await database.open()
     try:
         store = PostgresSecrets(database)
-        environment = await store.environment(client.tenant_id, None)
+        environment = await store.environment(
+            client.tenant_id, None, Call("test", "r", client.tenant_id)
+        )
         assert environment is not None
         secret = new_secret("TWO", environment, call=Call("test", "r", client.tenant_id))
         with pytest.raises(StaleKeyVersionError):

@@ -12,12 +12,13 @@ import pytest
 from services.common.errors import UnavailableError
 from services.secrets.creating import Creator
 from services.secrets.data_keys import DataKeyPool
-from services.secrets.deleting import Deleter, NotRestored
+from services.secrets.deleting import Deleter, LostBase, NotRestored
 from services.secrets.model import (
     CreateRequest,
     NewValue,
     PutRequest,
     SentPayload,
+    StaleKeyVersionError,
     Standing,
     StoredVersion,
 )
@@ -68,8 +69,8 @@ class SlowStore(MemoryValues):
         return True
 
     async def restore(
-        self, tenant_id: UUID, secret_id: UUID, call: Call
-    ) -> SecretRow | NotRestored:
+        self, tenant_id: UUID, secret_id: UUID, base_environment: str | None, call: Call
+    ) -> SecretRow | NotRestored | LostBase:
         await self._write(tenant_id)
         return NotRestored.NO_SECRET
 
@@ -127,3 +128,24 @@ async def test_a_version_that_never_becomes_active_ends_in_unavailable() -> None
     with pytest.raises(UnavailableError):
         await service.create(a_call(BUSY), named("ONE"))
     assert len(store.groups) < 20
+
+
+async def test_a_rotation_that_is_heard_of_late_fails_no_new_value() -> None:
+    """As a create does, a new value waits for keys of the new version."""
+    clock = asyncio.get_running_loop().time
+    begun = clock()
+
+    class Rotating(SlowStore):
+        async def put(self, tenant_id: UUID, value: NewValue) -> StoredVersion | None:
+            if clock() < begun + 0.15:
+                raise StaleKeyVersionError
+            return await super().put(tenant_id, value)
+
+    store = Rotating()
+    store.gate.set()
+    pool = DataKeyPool(MemoryKms(), Watching())
+    payloads = Payloads(InlineCertificates(), 2, Watching())
+    writer = Writer(store, pool, payloads, write_places())
+    stored = await writer.put(a_call(BUSY), PutRequest(str(uuid4()), SentPayload(value="v")))
+    assert stored.value_version == 2
+    await pool.aclose()

@@ -26,7 +26,7 @@ from coffer.type.v1 import policy_pb2 as coffer_dot_type_dot_v1_dot_policy__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x63offer/secrets/v1/account.proto\x12\x11\x63offer.secrets.v1\x1a\x1b\x63offer/type/v1/policy.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x13\n\x11GetAccountRequest\"\xb5\x01\n\x07\x41\x63\x63ount\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xda\xf3\x18\x06\x1a\x04uuid\x12\x0c\n\x04slug\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0e\n\x06region\x18\x04 \x01(\t\x12\x19\n\x11subscription_plan\x18\x05 \x01(\t\x12\x1b\n\x13subscription_status\x18\x06 \x01(\t\x12.\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x18\n\x16GetAccountUsageRequest\"\xbd\x05\n\x0c\x41\x63\x63ountUsage\x12\x45\n\x0e\x62illing_period\x18\x01 \x01(\x0b\x32-.coffer.secrets.v1.AccountUsage.BillingPeriod\x12;\n\tapi_calls\x18\x02 \x01(\x0b\x32(.coffer.secrets.v1.AccountUsage.ApiCalls\x12<\n\tresources\x18\x03 \x01(\x0b\x32).coffer.secrets.v1.AccountUsage.Resources\x12\x0c\n\x04plan\x18\x04 \x01(\t\x12\x0e\n\x06status\x18\x05 \x01(\t\x1a\x80\x01\n\rBillingPeriod\x12\x0c\n\x04year\x18\x01 \x01(\x03\x12\r\n\x05month\x18\x02 \x01(\x03\x12)\n\x05start\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03\x65nd\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1aJ\n\x08\x41piCalls\x12\x0c\n\x04used\x18\x01 \x01(\x03\x12\x12\n\x05limit\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x12\n\npercentage\x18\x03 \x01(\x03\x42\x08\n\x06_limit\x1a\x36\n\x08Resource\x12\x0c\n\x04used\x18\x01 \x01(\x03\x12\x12\n\x05limit\x18\x02 \x01(\x03H\x00\x88\x01\x01\x42\x08\n\x06_limit\x1a\xc5\x01\n\tResources\x12\x39\n\x07secrets\x18\x01 \x01(\x0b\x32(.coffer.secrets.v1.AccountUsage.Resource\x12>\n\x0c\x65nvironments\x18\x02 \x01(\x0b\x32(.coffer.secrets.v1.AccountUsage.Resource\x12=\n\x0b\x63ollections\x18\x03 \x01(\x0b\x32(.coffer.secrets.v1.AccountUsage.Resourceb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x63offer/secrets/v1/account.proto\x12\x11\x63offer.secrets.v1\x1a\x1b\x63offer/type/v1/policy.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x13\n\x11GetAccountRequest\"\xbd\x01\n\x07\x41\x63\x63ount\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xda\xf3\x18\x06\x1a\x04uuid\x12\x0c\n\x04slug\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0e\n\x06region\x18\x04 \x01(\t\x12\x19\n\x11subscription_plan\x18\x05 \x01(\t\x12\x1b\n\x13subscription_status\x18\x06 \x01(\t\x12\x36\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xda\xf3\x18\x02P\x01\"\x18\n\x16GetAccountUsageRequest\"\xfd\x05\n\x0c\x41\x63\x63ountUsage\x12M\n\x0e\x62illing_period\x18\x01 \x01(\x0b\x32-.coffer.secrets.v1.AccountUsage.BillingPeriodB\x06\xda\xf3\x18\x02P\x01\x12\x43\n\tapi_calls\x18\x02 \x01(\x0b\x32(.coffer.secrets.v1.AccountUsage.ApiCallsB\x06\xda\xf3\x18\x02P\x01\x12\x44\n\tresources\x18\x03 \x01(\x0b\x32).coffer.secrets.v1.AccountUsage.ResourcesB\x06\xda\xf3\x18\x02P\x01\x12\x0c\n\x04plan\x18\x04 \x01(\t\x12\x0e\n\x06status\x18\x05 \x01(\t\x1a\x90\x01\n\rBillingPeriod\x12\x0c\n\x04year\x18\x01 \x01(\x03\x12\r\n\x05month\x18\x02 \x01(\x03\x12\x31\n\x05start\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xda\xf3\x18\x02P\x01\x12/\n\x03\x65nd\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xda\xf3\x18\x02P\x01\x1aJ\n\x08\x41piCalls\x12\x0c\n\x04used\x18\x01 \x01(\x03\x12\x12\n\x05limit\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x12\n\npercentage\x18\x03 \x01(\x03\x42\x08\n\x06_limit\x1a\x36\n\x08Resource\x12\x0c\n\x04used\x18\x01 \x01(\x03\x12\x12\n\x05limit\x18\x02 \x01(\x03H\x00\x88\x01\x01\x42\x08\n\x06_limit\x1a\xdd\x01\n\tResources\x12\x41\n\x07secrets\x18\x01 \x01(\x0b\x32(.coffer.secrets.v1.AccountUsage.ResourceB\x06\xda\xf3\x18\x02P\x01\x12\x46\n\x0c\x65nvironments\x18\x02 \x01(\x0b\x32(.coffer.secrets.v1.AccountUsage.ResourceB\x06\xda\xf3\x18\x02P\x01\x12\x45\n\x0b\x63ollections\x18\x03 \x01(\x0b\x32(.coffer.secrets.v1.AccountUsage.ResourceB\x06\xda\xf3\x18\x02P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,20 +35,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ACCOUNT'].fields_by_name['id']._loaded_options = None
   _globals['_ACCOUNT'].fields_by_name['id']._serialized_options = b'\332\363\030\006\032\004uuid'
+  _globals['_ACCOUNT'].fields_by_name['created_at']._loaded_options = None
+  _globals['_ACCOUNT'].fields_by_name['created_at']._serialized_options = b'\332\363\030\002P\001'
+  _globals['_ACCOUNTUSAGE_BILLINGPERIOD'].fields_by_name['start']._loaded_options = None
+  _globals['_ACCOUNTUSAGE_BILLINGPERIOD'].fields_by_name['start']._serialized_options = b'\332\363\030\002P\001'
+  _globals['_ACCOUNTUSAGE_BILLINGPERIOD'].fields_by_name['end']._loaded_options = None
+  _globals['_ACCOUNTUSAGE_BILLINGPERIOD'].fields_by_name['end']._serialized_options = b'\332\363\030\002P\001'
+  _globals['_ACCOUNTUSAGE_RESOURCES'].fields_by_name['secrets']._loaded_options = None
+  _globals['_ACCOUNTUSAGE_RESOURCES'].fields_by_name['secrets']._serialized_options = b'\332\363\030\002P\001'
+  _globals['_ACCOUNTUSAGE_RESOURCES'].fields_by_name['environments']._loaded_options = None
+  _globals['_ACCOUNTUSAGE_RESOURCES'].fields_by_name['environments']._serialized_options = b'\332\363\030\002P\001'
+  _globals['_ACCOUNTUSAGE_RESOURCES'].fields_by_name['collections']._loaded_options = None
+  _globals['_ACCOUNTUSAGE_RESOURCES'].fields_by_name['collections']._serialized_options = b'\332\363\030\002P\001'
+  _globals['_ACCOUNTUSAGE'].fields_by_name['billing_period']._loaded_options = None
+  _globals['_ACCOUNTUSAGE'].fields_by_name['billing_period']._serialized_options = b'\332\363\030\002P\001'
+  _globals['_ACCOUNTUSAGE'].fields_by_name['api_calls']._loaded_options = None
+  _globals['_ACCOUNTUSAGE'].fields_by_name['api_calls']._serialized_options = b'\332\363\030\002P\001'
+  _globals['_ACCOUNTUSAGE'].fields_by_name['resources']._loaded_options = None
+  _globals['_ACCOUNTUSAGE'].fields_by_name['resources']._serialized_options = b'\332\363\030\002P\001'
   _globals['_GETACCOUNTREQUEST']._serialized_start=116
   _globals['_GETACCOUNTREQUEST']._serialized_end=135
   _globals['_ACCOUNT']._serialized_start=138
-  _globals['_ACCOUNT']._serialized_end=319
-  _globals['_GETACCOUNTUSAGEREQUEST']._serialized_start=321
-  _globals['_GETACCOUNTUSAGEREQUEST']._serialized_end=345
-  _globals['_ACCOUNTUSAGE']._serialized_start=348
-  _globals['_ACCOUNTUSAGE']._serialized_end=1049
-  _globals['_ACCOUNTUSAGE_BILLINGPERIOD']._serialized_start=589
-  _globals['_ACCOUNTUSAGE_BILLINGPERIOD']._serialized_end=717
-  _globals['_ACCOUNTUSAGE_APICALLS']._serialized_start=719
-  _globals['_ACCOUNTUSAGE_APICALLS']._serialized_end=793
-  _globals['_ACCOUNTUSAGE_RESOURCE']._serialized_start=795
-  _globals['_ACCOUNTUSAGE_RESOURCE']._serialized_end=849
-  _globals['_ACCOUNTUSAGE_RESOURCES']._serialized_start=852
-  _globals['_ACCOUNTUSAGE_RESOURCES']._serialized_end=1049
+  _globals['_ACCOUNT']._serialized_end=327
+  _globals['_GETACCOUNTUSAGEREQUEST']._serialized_start=329
+  _globals['_GETACCOUNTUSAGEREQUEST']._serialized_end=353
+  _globals['_ACCOUNTUSAGE']._serialized_start=356
+  _globals['_ACCOUNTUSAGE']._serialized_end=1121
+  _globals['_ACCOUNTUSAGE_BILLINGPERIOD']._serialized_start=621
+  _globals['_ACCOUNTUSAGE_BILLINGPERIOD']._serialized_end=765
+  _globals['_ACCOUNTUSAGE_APICALLS']._serialized_start=767
+  _globals['_ACCOUNTUSAGE_APICALLS']._serialized_end=841
+  _globals['_ACCOUNTUSAGE_RESOURCE']._serialized_start=843
+  _globals['_ACCOUNTUSAGE_RESOURCE']._serialized_end=897
+  _globals['_ACCOUNTUSAGE_RESOURCES']._serialized_start=900
+  _globals['_ACCOUNTUSAGE_RESOURCES']._serialized_end=1121
 # @@protoc_insertion_point(module_scope)

@@ -28,7 +28,7 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n coffer/secrets/v1/api_keys.proto\x12\x11\x63offer.secrets.v1\x1a\x19\x63offer/type/v1/page.proto\x1a\x1b\x63offer/type/v1/policy.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa4\x03\n\x06\x41piKey\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xda\xf3\x18\x06\x1a\x04uuid\x12\x0e\n\x06key_id\x18\x02 \x01(\t\x12\x12\n\nkey_prefix\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x0e\n\x06scopes\x18\x05 \x03(\t\x12.\n\nexpires_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0clast_used_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x61\x63tive\x18\t \x01(\x08\x12&\n\x08key_type\x18\n \x01(\tB\x14\xda\xf3\x18\x10J\x08standardJ\x04test\x12 \n\x13rate_limit_requests\x18\x0b \x01(\x03H\x00\x88\x01\x01\x12\"\n\x15rate_limit_window_sec\x18\x0c \x01(\x03H\x01\x88\x01\x01\x42\x16\n\x14_rate_limit_requestsB\x18\n\x16_rate_limit_window_sec\"\xb1\x03\n\rCreatedApiKey\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xda\xf3\x18\x06\x1a\x04uuid\x12\x0e\n\x06key_id\x18\x02 \x01(\t\x12\x12\n\nkey_prefix\x18\x03 \x01(\t\x12\x19\n\x07\x61pi_key\x18\x04 \x01(\tB\x03\x80\x01\x01H\x00\x88\x01\x01\x12\x0c\n\x04name\x18\x05 \x01(\t\x12\x0e\n\x06scopes\x18\x06 \x03(\t\x12.\n\nexpires_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\ncreated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x61\x63tive\x18\t \x01(\x08\x12&\n\x08key_type\x18\n \x01(\tB\x14\xda\xf3\x18\x10J\x08standardJ\x04test\x12 \n\x13rate_limit_requests\x18\x0b \x01(\x03H\x01\x88\x01\x01\x12\"\n\x15rate_limit_window_sec\x18\x0c \x01(\x03H\x02\x88\x01\x01\x12\x0f\n\x07message\x18\r \x01(\tB\n\n\x08_api_keyB\x16\n\x14_rate_limit_requestsB\x18\n\x16_rate_limit_window_sec\"l\n\x12ListApiKeysRequest\x12\x1f\n\x04page\x18\x01 \x01(\x03\x42\x0c\xda\xf3\x18\x08\x38\x01@\x80\x94\xeb\xdc\x03H\x00\x88\x01\x01\x12\x1f\n\x08per_page\x18\x02 \x01(\x03\x42\x08\xda\xf3\x18\x04\x38\x01@dH\x01\x88\x01\x01\x42\x07\n\x05_pageB\x0b\n\t_per_page\"f\n\x13ListApiKeysResponse\x12+\n\x08\x61pi_keys\x18\x01 \x03(\x0b\x32\x19.coffer.secrets.v1.ApiKey\x12\"\n\x04page\x18\x02 \x01(\x0b\x32\x14.coffer.type.v1.Page\":\n\x10GetApiKeyRequest\x12&\n\x06key_id\x18\x01 \x01(\tB\x16\xda\xf3\x18\x12\"\x10^[A-Za-z0-9_-]+$\"\x9b\x04\n\x13\x43reateApiKeyRequest\x12\x31\n\x04name\x18\x01 \x01(\tB#\xda\xf3\x18\x1f\"\x18^[^\\x00-\\x1f\\x7f-\\x9f]*$(\x01\x30\xc8\x01\x12u\n\x06scopes\x18\x02 \x03(\tBe\xda\xf3\x18\x61J\x0csecrets:readJ\rsecrets:writeJ\x11\x63ollections:writeJ\x12\x65nvironments:writeJ\x0f\x61pi_keys:manageJ\naudit:read\x12\'\n\x0f\x65xpires_in_days\x18\x03 \x01(\x03\x42\t\xda\xf3\x18\x05\x38\x01@\xc2\x1cH\x00\x88\x01\x01\x12.\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1a\n\rnever_expires\x18\x05 \x01(\x08H\x01\x88\x01\x01\x12/\n\x0bupdate_mask\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12,\n\x13rate_limit_requests\x18\x07 \x01(\x03\x42\n\xda\xf3\x18\x06\x38\x01@\xc0\x84=H\x02\x88\x01\x01\x12.\n\x15rate_limit_window_sec\x18\x08 \x01(\x03\x42\n\xda\xf3\x18\x06\x38\x01@\x80\xa3\x05H\x03\x88\x01\x01\x42\x12\n\x10_expires_in_daysB\x10\n\x0e_never_expiresB\x16\n\x14_rate_limit_requestsB\x18\n\x16_rate_limit_window_sec\"=\n\x13RevokeApiKeyRequest\x12&\n\x06key_id\x18\x01 \x01(\tB\x16\xda\xf3\x18\x12\"\x10^[A-Za-z0-9_-]+$\"\'\n\x14RevokeApiKeyResponse\x12\x0f\n\x07revoked\x18\x01 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n coffer/secrets/v1/api_keys.proto\x12\x11\x63offer.secrets.v1\x1a\x19\x63offer/type/v1/page.proto\x1a\x1b\x63offer/type/v1/policy.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xac\x03\n\x06\x41piKey\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xda\xf3\x18\x06\x1a\x04uuid\x12\x0e\n\x06key_id\x18\x02 \x01(\t\x12\x12\n\nkey_prefix\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x0e\n\x06scopes\x18\x05 \x03(\t\x12.\n\nexpires_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xda\xf3\x18\x02P\x01\x12\x30\n\x0clast_used_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x61\x63tive\x18\t \x01(\x08\x12&\n\x08key_type\x18\n \x01(\tB\x14\xda\xf3\x18\x10J\x08standardJ\x04test\x12 \n\x13rate_limit_requests\x18\x0b \x01(\x03H\x00\x88\x01\x01\x12\"\n\x15rate_limit_window_sec\x18\x0c \x01(\x03H\x01\x88\x01\x01\x42\x16\n\x14_rate_limit_requestsB\x18\n\x16_rate_limit_window_sec\"\xb9\x03\n\rCreatedApiKey\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xda\xf3\x18\x06\x1a\x04uuid\x12\x0e\n\x06key_id\x18\x02 \x01(\t\x12\x12\n\nkey_prefix\x18\x03 \x01(\t\x12\x19\n\x07\x61pi_key\x18\x04 \x01(\tB\x03\x80\x01\x01H\x00\x88\x01\x01\x12\x0c\n\x04name\x18\x05 \x01(\t\x12\x0e\n\x06scopes\x18\x06 \x03(\t\x12.\n\nexpires_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\ncreated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xda\xf3\x18\x02P\x01\x12\x0e\n\x06\x61\x63tive\x18\t \x01(\x08\x12&\n\x08key_type\x18\n \x01(\tB\x14\xda\xf3\x18\x10J\x08standardJ\x04test\x12 \n\x13rate_limit_requests\x18\x0b \x01(\x03H\x01\x88\x01\x01\x12\"\n\x15rate_limit_window_sec\x18\x0c \x01(\x03H\x02\x88\x01\x01\x12\x0f\n\x07message\x18\r \x01(\tB\n\n\x08_api_keyB\x16\n\x14_rate_limit_requestsB\x18\n\x16_rate_limit_window_sec\"\xcf\x01\n\x12ListApiKeysRequest\x12\x1f\n\x04page\x18\x01 \x01(\x03\x42\x0c\xda\xf3\x18\x08\x38\x01@\x80\x94\xeb\xdc\x03H\x00\x88\x01\x01\x12\x1f\n\x08per_page\x18\x02 \x01(\x03\x42\x08\xda\xf3\x18\x04\x38\x01@dH\x01\x88\x01\x01\x12)\n\x04sort\x18\x03 \x01(\tB\x16\xda\xf3\x18\x12J\ncreated_atJ\x04nameH\x02\x88\x01\x01\x12#\n\x05order\x18\x04 \x01(\tB\x0f\xda\xf3\x18\x0bJ\x03\x61scJ\x04\x64\x65scH\x03\x88\x01\x01\x42\x07\n\x05_pageB\x0b\n\t_per_pageB\x07\n\x05_sortB\x08\n\x06_order\"f\n\x13ListApiKeysResponse\x12+\n\x08\x61pi_keys\x18\x01 \x03(\x0b\x32\x19.coffer.secrets.v1.ApiKey\x12\"\n\x04page\x18\x02 \x01(\x0b\x32\x14.coffer.type.v1.Page\":\n\x10GetApiKeyRequest\x12&\n\x06key_id\x18\x01 \x01(\tB\x16\xda\xf3\x18\x12\"\x10^[A-Za-z0-9_-]+$\"\x9d\x04\n\x13\x43reateApiKeyRequest\x12\x31\n\x04name\x18\x01 \x01(\tB#\xda\xf3\x18\x1f\"\x18^[^\\x00-\\x1f\\x7f-\\x9f]*$(\x01\x30\xc8\x01\x12w\n\x06scopes\x18\x02 \x03(\tBg\xda\xf3\x18\x63J\x0csecrets:readJ\rsecrets:writeJ\x11\x63ollections:writeJ\x12\x65nvironments:writeJ\x0f\x61pi_keys:manageJ\naudit:readX\x01\x12\'\n\x0f\x65xpires_in_days\x18\x03 \x01(\x03\x42\t\xda\xf3\x18\x05\x38\x01@\xc2\x1cH\x00\x88\x01\x01\x12.\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1a\n\rnever_expires\x18\x05 \x01(\x08H\x01\x88\x01\x01\x12/\n\x0bupdate_mask\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12,\n\x13rate_limit_requests\x18\x07 \x01(\x03\x42\n\xda\xf3\x18\x06\x38\x01@\xc0\x84=H\x02\x88\x01\x01\x12.\n\x15rate_limit_window_sec\x18\x08 \x01(\x03\x42\n\xda\xf3\x18\x06\x38\x01@\x80\xa3\x05H\x03\x88\x01\x01\x42\x12\n\x10_expires_in_daysB\x10\n\x0e_never_expiresB\x16\n\x14_rate_limit_requestsB\x18\n\x16_rate_limit_window_sec\"=\n\x13RevokeApiKeyRequest\x12&\n\x06key_id\x18\x01 \x01(\tB\x16\xda\xf3\x18\x12\"\x10^[A-Za-z0-9_-]+$\"\'\n\x14RevokeApiKeyResponse\x12\x0f\n\x07revoked\x18\x01 \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,24 +37,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_APIKEY'].fields_by_name['id']._loaded_options = None
   _globals['_APIKEY'].fields_by_name['id']._serialized_options = b'\332\363\030\006\032\004uuid'
+  _globals['_APIKEY'].fields_by_name['created_at']._loaded_options = None
+  _globals['_APIKEY'].fields_by_name['created_at']._serialized_options = b'\332\363\030\002P\001'
   _globals['_APIKEY'].fields_by_name['key_type']._loaded_options = None
   _globals['_APIKEY'].fields_by_name['key_type']._serialized_options = b'\332\363\030\020J\010standardJ\004test'
   _globals['_CREATEDAPIKEY'].fields_by_name['id']._loaded_options = None
   _globals['_CREATEDAPIKEY'].fields_by_name['id']._serialized_options = b'\332\363\030\006\032\004uuid'
   _globals['_CREATEDAPIKEY'].fields_by_name['api_key']._loaded_options = None
   _globals['_CREATEDAPIKEY'].fields_by_name['api_key']._serialized_options = b'\200\001\001'
+  _globals['_CREATEDAPIKEY'].fields_by_name['created_at']._loaded_options = None
+  _globals['_CREATEDAPIKEY'].fields_by_name['created_at']._serialized_options = b'\332\363\030\002P\001'
   _globals['_CREATEDAPIKEY'].fields_by_name['key_type']._loaded_options = None
   _globals['_CREATEDAPIKEY'].fields_by_name['key_type']._serialized_options = b'\332\363\030\020J\010standardJ\004test'
   _globals['_LISTAPIKEYSREQUEST'].fields_by_name['page']._loaded_options = None
   _globals['_LISTAPIKEYSREQUEST'].fields_by_name['page']._serialized_options = b'\332\363\030\0108\001@\200\224\353\334\003'
   _globals['_LISTAPIKEYSREQUEST'].fields_by_name['per_page']._loaded_options = None
   _globals['_LISTAPIKEYSREQUEST'].fields_by_name['per_page']._serialized_options = b'\332\363\030\0048\001@d'
+  _globals['_LISTAPIKEYSREQUEST'].fields_by_name['sort']._loaded_options = None
+  _globals['_LISTAPIKEYSREQUEST'].fields_by_name['sort']._serialized_options = b'\332\363\030\022J\ncreated_atJ\004name'
+  _globals['_LISTAPIKEYSREQUEST'].fields_by_name['order']._loaded_options = None
+  _globals['_LISTAPIKEYSREQUEST'].fields_by_name['order']._serialized_options = b'\332\363\030\013J\003ascJ\004desc'
   _globals['_GETAPIKEYREQUEST'].fields_by_name['key_id']._loaded_options = None
   _globals['_GETAPIKEYREQUEST'].fields_by_name['key_id']._serialized_options = b'\332\363\030\022\"\020^[A-Za-z0-9_-]+$'
   _globals['_CREATEAPIKEYREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_CREATEAPIKEYREQUEST'].fields_by_name['name']._serialized_options = b'\332\363\030\037\"\030^[^\\x00-\\x1f\\x7f-\\x9f]*$(\0010\310\001'
   _globals['_CREATEAPIKEYREQUEST'].fields_by_name['scopes']._loaded_options = None
-  _globals['_CREATEAPIKEYREQUEST'].fields_by_name['scopes']._serialized_options = b'\332\363\030aJ\014secrets:readJ\rsecrets:writeJ\021collections:writeJ\022environments:writeJ\017api_keys:manageJ\naudit:read'
+  _globals['_CREATEAPIKEYREQUEST'].fields_by_name['scopes']._serialized_options = b'\332\363\030cJ\014secrets:readJ\rsecrets:writeJ\021collections:writeJ\022environments:writeJ\017api_keys:manageJ\naudit:readX\001'
   _globals['_CREATEAPIKEYREQUEST'].fields_by_name['expires_in_days']._loaded_options = None
   _globals['_CREATEAPIKEYREQUEST'].fields_by_name['expires_in_days']._serialized_options = b'\332\363\030\0058\001@\302\034'
   _globals['_CREATEAPIKEYREQUEST'].fields_by_name['rate_limit_requests']._loaded_options = None
@@ -64,19 +72,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REVOKEAPIKEYREQUEST'].fields_by_name['key_id']._loaded_options = None
   _globals['_REVOKEAPIKEYREQUEST'].fields_by_name['key_id']._serialized_options = b'\332\363\030\022\"\020^[A-Za-z0-9_-]+$'
   _globals['_APIKEY']._serialized_start=179
-  _globals['_APIKEY']._serialized_end=599
-  _globals['_CREATEDAPIKEY']._serialized_start=602
-  _globals['_CREATEDAPIKEY']._serialized_end=1035
-  _globals['_LISTAPIKEYSREQUEST']._serialized_start=1037
-  _globals['_LISTAPIKEYSREQUEST']._serialized_end=1145
-  _globals['_LISTAPIKEYSRESPONSE']._serialized_start=1147
-  _globals['_LISTAPIKEYSRESPONSE']._serialized_end=1249
-  _globals['_GETAPIKEYREQUEST']._serialized_start=1251
-  _globals['_GETAPIKEYREQUEST']._serialized_end=1309
-  _globals['_CREATEAPIKEYREQUEST']._serialized_start=1312
-  _globals['_CREATEAPIKEYREQUEST']._serialized_end=1851
-  _globals['_REVOKEAPIKEYREQUEST']._serialized_start=1853
-  _globals['_REVOKEAPIKEYREQUEST']._serialized_end=1914
-  _globals['_REVOKEAPIKEYRESPONSE']._serialized_start=1916
-  _globals['_REVOKEAPIKEYRESPONSE']._serialized_end=1955
+  _globals['_APIKEY']._serialized_end=607
+  _globals['_CREATEDAPIKEY']._serialized_start=610
+  _globals['_CREATEDAPIKEY']._serialized_end=1051
+  _globals['_LISTAPIKEYSREQUEST']._serialized_start=1054
+  _globals['_LISTAPIKEYSREQUEST']._serialized_end=1261
+  _globals['_LISTAPIKEYSRESPONSE']._serialized_start=1263
+  _globals['_LISTAPIKEYSRESPONSE']._serialized_end=1365
+  _globals['_GETAPIKEYREQUEST']._serialized_start=1367
+  _globals['_GETAPIKEYREQUEST']._serialized_end=1425
+  _globals['_CREATEAPIKEYREQUEST']._serialized_start=1428
+  _globals['_CREATEAPIKEYREQUEST']._serialized_end=1969
+  _globals['_REVOKEAPIKEYREQUEST']._serialized_start=1971
+  _globals['_REVOKEAPIKEYREQUEST']._serialized_end=2032
+  _globals['_REVOKEAPIKEYRESPONSE']._serialized_start=2034
+  _globals['_REVOKEAPIKEYRESPONSE']._serialized_end=2073
 # @@protoc_insertion_point(module_scope)

@@ -69,7 +69,7 @@ class ApiKey(_message.Message):
 
     @_builtins.property
     def last_used_at(self) -> _timestamp_pb2.Timestamp:
-        """When it was last used, to the minute; null: never."""
+        """When it was last used, to the minute, and not before it was made; null: never."""
 
     def __init__(
         self,
@@ -197,34 +197,50 @@ class ListApiKeysRequest(_message.Message):
 
     PAGE_FIELD_NUMBER: _builtins.int
     PER_PAGE_FIELD_NUMBER: _builtins.int
+    SORT_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
     page: _builtins.int
     """The page, from 1 (default 1)."""
     per_page: _builtins.int
     """Rows on a page, 1 to 100 (default 20)."""
+    sort: _builtins.str
+    """`created_at` (default) or `name`."""
+    order: _builtins.str
+    """`asc` or `desc`; without it by `created_at` the newest are first, and names go up."""
     def __init__(
         self,
         *,
         page: _builtins.int | None = ...,
         per_page: _builtins.int | None = ...,
+        sort: _builtins.str | None = ...,
+        order: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "_per_page", b"_per_page", "page", b"page", "per_page", b"per_page"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_order", b"_order", "_page", b"_page", "_per_page", b"_per_page", "_sort", b"_sort", "order", b"order", "page", b"page", "per_page", b"per_page", "sort", b"sort"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "_per_page", b"_per_page", "page", b"page", "per_page", b"per_page"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_order", b"_order", "_page", b"_page", "_per_page", b"_per_page", "_sort", b"_sort", "order", b"order", "page", b"page", "per_page", b"per_page", "sort", b"sort"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__order: _TypeAlias = _typing.Literal["order"]  # noqa: Y015
+    _WhichOneofArgType__order: _TypeAlias = _typing.Literal["_order", b"_order"]  # noqa: Y015
     _WhichOneofReturnType__page: _TypeAlias = _typing.Literal["page"]  # noqa: Y015
     _WhichOneofArgType__page: _TypeAlias = _typing.Literal["_page", b"_page"]  # noqa: Y015
     _WhichOneofReturnType__per_page: _TypeAlias = _typing.Literal["per_page"]  # noqa: Y015
     _WhichOneofArgType__per_page: _TypeAlias = _typing.Literal["_per_page", b"_per_page"]  # noqa: Y015
+    _WhichOneofReturnType__sort: _TypeAlias = _typing.Literal["sort"]  # noqa: Y015
+    _WhichOneofArgType__sort: _TypeAlias = _typing.Literal["_sort", b"_sort"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__order) -> _WhichOneofReturnType__order | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__page) -> _WhichOneofReturnType__page | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__per_page) -> _WhichOneofReturnType__per_page | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__sort) -> _WhichOneofReturnType__sort | None: ...
 
 Global___ListApiKeysRequest: _TypeAlias = ListApiKeysRequest  # noqa: Y015
 
 @_typing.final
 class ListApiKeysResponse(_message.Message):
-    """A page of API keys, newest first. Revoked ones are not in it; those that have ended are."""
+    """A page of API keys, as a rule newest first. Revoked ones are not in it; those that have ended are."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -304,8 +320,8 @@ class CreateApiKeyRequest(_message.Message):
     """The window of that limit in seconds, 1 to 86,400 (default 60)."""
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What it may do: nothing that the caller may not, and one scope at least. Not given: all that the caller
-        may.
+        """What it may do: nothing that the caller may not, and one scope at least. Not given, or null: all that the
+        caller may.
         """
 
     @_builtins.property
@@ -314,7 +330,7 @@ class CreateApiKeyRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """The members that the body has, which tells `scopes: []` from no scopes. Filled by the gateway."""
+        """The members that the body has and that are not null, which tells `scopes: []` from no scopes. Filled by the gateway."""
 
     def __init__(
         self,

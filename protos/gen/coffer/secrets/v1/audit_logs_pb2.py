@@ -28,7 +28,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"coffer/secrets/v1/audit_logs.proto\x12\x11\x63offer.secrets.v1\x1a\x19\x63offer/type/v1/page.proto\x1a\x1b\x63offer/type/v1/policy.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x84\x02\n\x08\x41uditLog\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xda\xf3\x18\x06\x1a\x04uuid\x12\x0e\n\x06\x61\x63tion\x18\x02 \x01(\t\x12\x15\n\rresource_type\x18\x03 \x01(\t\x12\x18\n\x0bresource_id\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\r\n\x05\x61\x63tor\x18\x05 \x01(\t\x12(\n\x07\x64\x65tails\x18\x06 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x17\n\nip_address\x18\x07 \x01(\tH\x01\x88\x01\x01\x12.\n\ncreated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x0e\n\x0c_resource_idB\r\n\x0b_ip_address\"\x96\x02\n\nAuditEvent\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xda\xf3\x18\x06\x1a\x04uuid\x12\x0e\n\x06\x61\x63tion\x18\x02 \x01(\t\x12\x15\n\rresource_type\x18\x03 \x01(\t\x12\x18\n\x0bresource_id\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\r\n\x05\x61\x63tor\x18\x05 \x01(\t\x12(\n\x07\x64\x65tails\x18\x06 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x17\n\nip_address\x18\x07 \x01(\tH\x01\x88\x01\x01\x12.\n\ncreated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x63ursor\x18\t \x01(\tB\x0e\n\x0c_resource_idB\r\n\x0b_ip_address\"\xd9\x02\n\x14ListAuditLogsRequest\x12\x1f\n\x04page\x18\x01 \x01(\x03\x42\x0c\xda\xf3\x18\x08\x38\x01@\x80\x94\xeb\xdc\x03H\x00\x88\x01\x01\x12\x1f\n\x08per_page\x18\x02 \x01(\x03\x42\x08\xda\xf3\x18\x04\x38\x01@dH\x01\x88\x01\x01\x12\x38\n\x06\x61\x63tion\x18\x03 \x01(\tB#\xda\xf3\x18\x1f\"\x18^[^\\x00-\\x1f\\x7f-\\x9f]*$(\x01\x30\x80\x01H\x02\x88\x01\x01\x12?\n\raction_prefix\x18\x04 \x01(\tB#\xda\xf3\x18\x1f\"\x18^[^\\x00-\\x1f\\x7f-\\x9f]*$(\x01\x30\x80\x01H\x03\x88\x01\x01\x12?\n\rresource_type\x18\x05 \x01(\tB#\xda\xf3\x18\x1f\"\x18^[^\\x00-\\x1f\\x7f-\\x9f]*$(\x01\x30\x80\x01H\x04\x88\x01\x01\x42\x07\n\x05_pageB\x0b\n\t_per_pageB\t\n\x07_actionB\x10\n\x0e_action_prefixB\x10\n\x0e_resource_type\"l\n\x15ListAuditLogsResponse\x12/\n\naudit_logs\x18\x01 \x03(\x0b\x32\x1b.coffer.secrets.v1.AuditLog\x12\"\n\x04page\x18\x02 \x01(\x0b\x32\x14.coffer.type.v1.Page\"\xe9\x02\n\x16ListAuditEventsRequest\x12\x30\n\x06\x63ursor\x18\x01 \x01(\tB\x1b\xda\xf3\x18\x17\"\x10^[A-Za-z0-9_-]*$(\x01\x30\x80\x04H\x00\x88\x01\x01\x12\x1d\n\x05limit\x18\x02 \x01(\x03\x42\t\xda\xf3\x18\x05\x38\x01@\xe8\x07H\x01\x88\x01\x01\x12\x38\n\x06\x61\x63tion\x18\x03 \x01(\tB#\xda\xf3\x18\x1f\"\x18^[^\\x00-\\x1f\\x7f-\\x9f]*$(\x01\x30\x80\x01H\x02\x88\x01\x01\x12?\n\raction_prefix\x18\x04 \x01(\tB#\xda\xf3\x18\x1f\"\x18^[^\\x00-\\x1f\\x7f-\\x9f]*$(\x01\x30\x80\x01H\x03\x88\x01\x01\x12?\n\rresource_type\x18\x05 \x01(\tB#\xda\xf3\x18\x1f\"\x18^[^\\x00-\\x1f\\x7f-\\x9f]*$(\x01\x30\x80\x01H\x04\x88\x01\x01\x42\t\n\x07_cursorB\x08\n\x06_limitB\t\n\x07_actionB\x10\n\x0e_action_prefixB\x10\n\x0e_resource_type\"y\n\x17ListAuditEventsResponse\x12-\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1d.coffer.secrets.v1.AuditEvent\x12/\n\x0b\x63ursor_page\x18\x02 \x01(\x0b\x32\x1a.coffer.type.v1.CursorPage\"<\n\x16VerifyAuditLogsRequest\x12\x19\n\x04\x66rom\x18\x01 \x01(\x03\x42\x06\xda\xf3\x18\x02\x38\x01H\x00\x88\x01\x01\x42\x07\n\x05_from\"i\n\x11\x41uditVerification\x12\n\n\x02ok\x18\x01 \x01(\x08\x12\x0e\n\x06\x65vents\x18\x02 \x01(\x03\x12\x0c\n\x04head\x18\x03 \x01(\t\x12\x19\n\x0c\x66irst_broken\x18\x04 \x01(\x03H\x00\x88\x01\x01\x42\x0f\n\r_first_brokenb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"coffer/secrets/v1/audit_logs.proto\x12\x11\x63offer.secrets.v1\x1a\x19\x63offer/type/v1/page.proto\x1a\x1b\x63offer/type/v1/policy.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x94\x02\n\x08\x41uditLog\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xda\xf3\x18\x06\x1a\x04uuid\x12\x0e\n\x06\x61\x63tion\x18\x02 \x01(\t\x12\x15\n\rresource_type\x18\x03 \x01(\t\x12\x18\n\x0bresource_id\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\r\n\x05\x61\x63tor\x18\x05 \x01(\t\x12\x30\n\x07\x64\x65tails\x18\x06 \x01(\x0b\x32\x17.google.protobuf.StructB\x06\xda\xf3\x18\x02P\x01\x12\x17\n\nip_address\x18\x07 \x01(\tH\x01\x88\x01\x01\x12\x36\n\ncreated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xda\xf3\x18\x02P\x01\x42\x0e\n\x0c_resource_idB\r\n\x0b_ip_address\"\xa6\x02\n\nAuditEvent\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xda\xf3\x18\x06\x1a\x04uuid\x12\x0e\n\x06\x61\x63tion\x18\x02 \x01(\t\x12\x15\n\rresource_type\x18\x03 \x01(\t\x12\x18\n\x0bresource_id\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\r\n\x05\x61\x63tor\x18\x05 \x01(\t\x12\x30\n\x07\x64\x65tails\x18\x06 \x01(\x0b\x32\x17.google.protobuf.StructB\x06\xda\xf3\x18\x02P\x01\x12\x17\n\nip_address\x18\x07 \x01(\tH\x01\x88\x01\x01\x12\x36\n\ncreated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xda\xf3\x18\x02P\x01\x12\x0e\n\x06\x63ursor\x18\t \x01(\tB\x0e\n\x0c_resource_idB\r\n\x0b_ip_address\"\xd9\x02\n\x14ListAuditLogsRequest\x12\x1f\n\x04page\x18\x01 \x01(\x03\x42\x0c\xda\xf3\x18\x08\x38\x01@\x80\x94\xeb\xdc\x03H\x00\x88\x01\x01\x12\x1f\n\x08per_page\x18\x02 \x01(\x03\x42\x08\xda\xf3\x18\x04\x38\x01@dH\x01\x88\x01\x01\x12\x38\n\x06\x61\x63tion\x18\x03 \x01(\tB#\xda\xf3\x18\x1f\"\x18^[^\\x00-\\x1f\\x7f-\\x9f]*$(\x01\x30\x80\x01H\x02\x88\x01\x01\x12?\n\raction_prefix\x18\x04 \x01(\tB#\xda\xf3\x18\x1f\"\x18^[^\\x00-\\x1f\\x7f-\\x9f]*$(\x01\x30\x80\x01H\x03\x88\x01\x01\x12?\n\rresource_type\x18\x05 \x01(\tB#\xda\xf3\x18\x1f\"\x18^[^\\x00-\\x1f\\x7f-\\x9f]*$(\x01\x30\x80\x01H\x04\x88\x01\x01\x42\x07\n\x05_pageB\x0b\n\t_per_pageB\t\n\x07_actionB\x10\n\x0e_action_prefixB\x10\n\x0e_resource_type\"l\n\x15ListAuditLogsResponse\x12/\n\naudit_logs\x18\x01 \x03(\x0b\x32\x1b.coffer.secrets.v1.AuditLog\x12\"\n\x04page\x18\x02 \x01(\x0b\x32\x14.coffer.type.v1.Page\"\xe9\x02\n\x16ListAuditEventsRequest\x12\x30\n\x06\x63ursor\x18\x01 \x01(\tB\x1b\xda\xf3\x18\x17\"\x10^[A-Za-z0-9_-]*$(\x01\x30\x80\x04H\x00\x88\x01\x01\x12\x1d\n\x05limit\x18\x02 \x01(\x03\x42\t\xda\xf3\x18\x05\x38\x01@\xe8\x07H\x01\x88\x01\x01\x12\x38\n\x06\x61\x63tion\x18\x03 \x01(\tB#\xda\xf3\x18\x1f\"\x18^[^\\x00-\\x1f\\x7f-\\x9f]*$(\x01\x30\x80\x01H\x02\x88\x01\x01\x12?\n\raction_prefix\x18\x04 \x01(\tB#\xda\xf3\x18\x1f\"\x18^[^\\x00-\\x1f\\x7f-\\x9f]*$(\x01\x30\x80\x01H\x03\x88\x01\x01\x12?\n\rresource_type\x18\x05 \x01(\tB#\xda\xf3\x18\x1f\"\x18^[^\\x00-\\x1f\\x7f-\\x9f]*$(\x01\x30\x80\x01H\x04\x88\x01\x01\x42\t\n\x07_cursorB\x08\n\x06_limitB\t\n\x07_actionB\x10\n\x0e_action_prefixB\x10\n\x0e_resource_type\"y\n\x17ListAuditEventsResponse\x12-\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1d.coffer.secrets.v1.AuditEvent\x12/\n\x0b\x63ursor_page\x18\x02 \x01(\x0b\x32\x1a.coffer.type.v1.CursorPage\"<\n\x16VerifyAuditLogsRequest\x12\x19\n\x04\x66rom\x18\x01 \x01(\x03\x42\x06\xda\xf3\x18\x02\x38\x01H\x00\x88\x01\x01\x42\x07\n\x05_from\"i\n\x11\x41uditVerification\x12\n\n\x02ok\x18\x01 \x01(\x08\x12\x0e\n\x06\x65vents\x18\x02 \x01(\x03\x12\x0c\n\x04head\x18\x03 \x01(\t\x12\x19\n\x0c\x66irst_broken\x18\x04 \x01(\x03H\x00\x88\x01\x01\x42\x0f\n\r_first_brokenb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,8 +37,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_AUDITLOG'].fields_by_name['id']._loaded_options = None
   _globals['_AUDITLOG'].fields_by_name['id']._serialized_options = b'\332\363\030\006\032\004uuid'
+  _globals['_AUDITLOG'].fields_by_name['details']._loaded_options = None
+  _globals['_AUDITLOG'].fields_by_name['details']._serialized_options = b'\332\363\030\002P\001'
+  _globals['_AUDITLOG'].fields_by_name['created_at']._loaded_options = None
+  _globals['_AUDITLOG'].fields_by_name['created_at']._serialized_options = b'\332\363\030\002P\001'
   _globals['_AUDITEVENT'].fields_by_name['id']._loaded_options = None
   _globals['_AUDITEVENT'].fields_by_name['id']._serialized_options = b'\332\363\030\006\032\004uuid'
+  _globals['_AUDITEVENT'].fields_by_name['details']._loaded_options = None
+  _globals['_AUDITEVENT'].fields_by_name['details']._serialized_options = b'\332\363\030\002P\001'
+  _globals['_AUDITEVENT'].fields_by_name['created_at']._loaded_options = None
+  _globals['_AUDITEVENT'].fields_by_name['created_at']._serialized_options = b'\332\363\030\002P\001'
   _globals['_LISTAUDITLOGSREQUEST'].fields_by_name['page']._loaded_options = None
   _globals['_LISTAUDITLOGSREQUEST'].fields_by_name['page']._serialized_options = b'\332\363\030\0108\001@\200\224\353\334\003'
   _globals['_LISTAUDITLOGSREQUEST'].fields_by_name['per_page']._loaded_options = None
@@ -62,19 +70,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VERIFYAUDITLOGSREQUEST'].fields_by_name['from']._loaded_options = None
   _globals['_VERIFYAUDITLOGSREQUEST'].fields_by_name['from']._serialized_options = b'\332\363\030\0028\001'
   _globals['_AUDITLOG']._serialized_start=177
-  _globals['_AUDITLOG']._serialized_end=437
-  _globals['_AUDITEVENT']._serialized_start=440
-  _globals['_AUDITEVENT']._serialized_end=718
-  _globals['_LISTAUDITLOGSREQUEST']._serialized_start=721
-  _globals['_LISTAUDITLOGSREQUEST']._serialized_end=1066
-  _globals['_LISTAUDITLOGSRESPONSE']._serialized_start=1068
-  _globals['_LISTAUDITLOGSRESPONSE']._serialized_end=1176
-  _globals['_LISTAUDITEVENTSREQUEST']._serialized_start=1179
-  _globals['_LISTAUDITEVENTSREQUEST']._serialized_end=1540
-  _globals['_LISTAUDITEVENTSRESPONSE']._serialized_start=1542
-  _globals['_LISTAUDITEVENTSRESPONSE']._serialized_end=1663
-  _globals['_VERIFYAUDITLOGSREQUEST']._serialized_start=1665
-  _globals['_VERIFYAUDITLOGSREQUEST']._serialized_end=1725
-  _globals['_AUDITVERIFICATION']._serialized_start=1727
-  _globals['_AUDITVERIFICATION']._serialized_end=1832
+  _globals['_AUDITLOG']._serialized_end=453
+  _globals['_AUDITEVENT']._serialized_start=456
+  _globals['_AUDITEVENT']._serialized_end=750
+  _globals['_LISTAUDITLOGSREQUEST']._serialized_start=753
+  _globals['_LISTAUDITLOGSREQUEST']._serialized_end=1098
+  _globals['_LISTAUDITLOGSRESPONSE']._serialized_start=1100
+  _globals['_LISTAUDITLOGSRESPONSE']._serialized_end=1208
+  _globals['_LISTAUDITEVENTSREQUEST']._serialized_start=1211
+  _globals['_LISTAUDITEVENTSREQUEST']._serialized_end=1572
+  _globals['_LISTAUDITEVENTSRESPONSE']._serialized_start=1574
+  _globals['_LISTAUDITEVENTSRESPONSE']._serialized_end=1695
+  _globals['_VERIFYAUDITLOGSREQUEST']._serialized_start=1697
+  _globals['_VERIFYAUDITLOGSREQUEST']._serialized_end=1757
+  _globals['_AUDITVERIFICATION']._serialized_start=1759
+  _globals['_AUDITVERIFICATION']._serialized_end=1864
 # @@protoc_insertion_point(module_scope)

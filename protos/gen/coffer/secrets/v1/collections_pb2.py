@@ -28,7 +28,7 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#coffer/secrets/v1/collections.proto\x12\x11\x63offer.secrets.v1\x1a\x19\x63offer/type/v1/page.proto\x1a\x1b\x63offer/type/v1/policy.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa2\x01\n\nCollection\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xda\xf3\x18\x06\x1a\x04uuid\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x18\n\x0b\x64\x65scription\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x14\n\x0csecret_count\x18\x04 \x01(\x03\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x0e\n\x0c_description\"\xd3\x01\n\x16ListCollectionsRequest\x12\x1f\n\x04page\x18\x01 \x01(\x03\x42\x0c\xda\xf3\x18\x08\x38\x01@\x80\x94\xeb\xdc\x03H\x00\x88\x01\x01\x12\x1f\n\x08per_page\x18\x02 \x01(\x03\x42\x08\xda\xf3\x18\x04\x38\x01@dH\x01\x88\x01\x01\x12)\n\x04sort\x18\x03 \x01(\tB\x16\xda\xf3\x18\x12J\x04nameJ\ncreated_atH\x02\x88\x01\x01\x12#\n\x05order\x18\x04 \x01(\tB\x0f\xda\xf3\x18\x0bJ\x03\x61scJ\x04\x64\x65scH\x03\x88\x01\x01\x42\x07\n\x05_pageB\x0b\n\t_per_pageB\x07\n\x05_sortB\x08\n\x06_order\"q\n\x17ListCollectionsResponse\x12\x32\n\x0b\x63ollections\x18\x01 \x03(\x0b\x32\x1d.coffer.secrets.v1.Collection\x12\"\n\x04page\x18\x02 \x01(\x0b\x32\x14.coffer.type.v1.Page\".\n\x14GetCollectionRequest\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xda\xf3\x18\x06\x1a\x04uuid\"\xaa\x01\n\x17\x43reateCollectionRequest\x12\x31\n\x04name\x18\x01 \x01(\tB#\xda\xf3\x18\x1f\"\x18^[^\\x00-\\x1f\\x7f-\\x9f]*$(\x01\x30\x80\x01\x12L\n\x0b\x64\x65scription\x18\x02 \x01(\tB2\xda\xf3\x18.\")^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]*$0\x80\x08H\x00\x88\x01\x01\x42\x0e\n\x0c_description\"\x83\x02\n\x17UpdateCollectionRequest\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xda\xf3\x18\x06\x1a\x04uuid\x12\x38\n\x04name\x18\x02 \x01(\tB%\xda\xf3\x18!\"\x18^[^\\x00-\\x1f\\x7f-\\x9f]*$(\x01\x30\x80\x01P\x01H\x00\x88\x01\x01\x12L\n\x0b\x64\x65scription\x18\x03 \x01(\tB2\xda\xf3\x18.\")^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]*$0\x80\x08H\x01\x88\x01\x01\x12/\n\x0bupdate_mask\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x07\n\x05_nameB\x0e\n\x0c_description\"1\n\x17\x44\x65leteCollectionRequest\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xda\xf3\x18\x06\x1a\x04uuid\"+\n\x18\x44\x65leteCollectionResponse\x12\x0f\n\x07\x64\x65leted\x18\x01 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#coffer/secrets/v1/collections.proto\x12\x11\x63offer.secrets.v1\x1a\x19\x63offer/type/v1/page.proto\x1a\x1b\x63offer/type/v1/policy.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaa\x01\n\nCollection\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xda\xf3\x18\x06\x1a\x04uuid\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x18\n\x0b\x64\x65scription\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x14\n\x0csecret_count\x18\x04 \x01(\x03\x12\x36\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xda\xf3\x18\x02P\x01\x42\x0e\n\x0c_description\"\xd3\x01\n\x16ListCollectionsRequest\x12\x1f\n\x04page\x18\x01 \x01(\x03\x42\x0c\xda\xf3\x18\x08\x38\x01@\x80\x94\xeb\xdc\x03H\x00\x88\x01\x01\x12\x1f\n\x08per_page\x18\x02 \x01(\x03\x42\x08\xda\xf3\x18\x04\x38\x01@dH\x01\x88\x01\x01\x12)\n\x04sort\x18\x03 \x01(\tB\x16\xda\xf3\x18\x12J\x04nameJ\ncreated_atH\x02\x88\x01\x01\x12#\n\x05order\x18\x04 \x01(\tB\x0f\xda\xf3\x18\x0bJ\x03\x61scJ\x04\x64\x65scH\x03\x88\x01\x01\x42\x07\n\x05_pageB\x0b\n\t_per_pageB\x07\n\x05_sortB\x08\n\x06_order\"q\n\x17ListCollectionsResponse\x12\x32\n\x0b\x63ollections\x18\x01 \x03(\x0b\x32\x1d.coffer.secrets.v1.Collection\x12\"\n\x04page\x18\x02 \x01(\x0b\x32\x14.coffer.type.v1.Page\".\n\x14GetCollectionRequest\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xda\xf3\x18\x06\x1a\x04uuid\"\xaa\x01\n\x17\x43reateCollectionRequest\x12\x31\n\x04name\x18\x01 \x01(\tB#\xda\xf3\x18\x1f\"\x18^[^\\x00-\\x1f\\x7f-\\x9f]*$(\x01\x30\x80\x01\x12L\n\x0b\x64\x65scription\x18\x02 \x01(\tB2\xda\xf3\x18.\")^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]*$0\x80\x08H\x00\x88\x01\x01\x42\x0e\n\x0c_description\"\x83\x02\n\x17UpdateCollectionRequest\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xda\xf3\x18\x06\x1a\x04uuid\x12\x38\n\x04name\x18\x02 \x01(\tB%\xda\xf3\x18!\"\x18^[^\\x00-\\x1f\\x7f-\\x9f]*$(\x01\x30\x80\x01P\x01H\x00\x88\x01\x01\x12L\n\x0b\x64\x65scription\x18\x03 \x01(\tB2\xda\xf3\x18.\")^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]*$0\x80\x08H\x01\x88\x01\x01\x12/\n\x0bupdate_mask\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x07\n\x05_nameB\x0e\n\x0c_description\"1\n\x17\x44\x65leteCollectionRequest\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xda\xf3\x18\x06\x1a\x04uuid\"+\n\x18\x44\x65leteCollectionResponse\x12\x0f\n\x07\x64\x65leted\x18\x01 \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,6 +37,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_COLLECTION'].fields_by_name['id']._loaded_options = None
   _globals['_COLLECTION'].fields_by_name['id']._serialized_options = b'\332\363\030\006\032\004uuid'
+  _globals['_COLLECTION'].fields_by_name['created_at']._loaded_options = None
+  _globals['_COLLECTION'].fields_by_name['created_at']._serialized_options = b'\332\363\030\002P\001'
   _globals['_LISTCOLLECTIONSREQUEST'].fields_by_name['page']._loaded_options = None
   _globals['_LISTCOLLECTIONSREQUEST'].fields_by_name['page']._serialized_options = b'\332\363\030\0108\001@\200\224\353\334\003'
   _globals['_LISTCOLLECTIONSREQUEST'].fields_by_name['per_page']._loaded_options = None
@@ -60,19 +62,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELETECOLLECTIONREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_DELETECOLLECTIONREQUEST'].fields_by_name['id']._serialized_options = b'\332\363\030\006\032\004uuid'
   _globals['_COLLECTION']._serialized_start=182
-  _globals['_COLLECTION']._serialized_end=344
-  _globals['_LISTCOLLECTIONSREQUEST']._serialized_start=347
-  _globals['_LISTCOLLECTIONSREQUEST']._serialized_end=558
-  _globals['_LISTCOLLECTIONSRESPONSE']._serialized_start=560
-  _globals['_LISTCOLLECTIONSRESPONSE']._serialized_end=673
-  _globals['_GETCOLLECTIONREQUEST']._serialized_start=675
-  _globals['_GETCOLLECTIONREQUEST']._serialized_end=721
-  _globals['_CREATECOLLECTIONREQUEST']._serialized_start=724
-  _globals['_CREATECOLLECTIONREQUEST']._serialized_end=894
-  _globals['_UPDATECOLLECTIONREQUEST']._serialized_start=897
-  _globals['_UPDATECOLLECTIONREQUEST']._serialized_end=1156
-  _globals['_DELETECOLLECTIONREQUEST']._serialized_start=1158
-  _globals['_DELETECOLLECTIONREQUEST']._serialized_end=1207
-  _globals['_DELETECOLLECTIONRESPONSE']._serialized_start=1209
-  _globals['_DELETECOLLECTIONRESPONSE']._serialized_end=1252
+  _globals['_COLLECTION']._serialized_end=352
+  _globals['_LISTCOLLECTIONSREQUEST']._serialized_start=355
+  _globals['_LISTCOLLECTIONSREQUEST']._serialized_end=566
+  _globals['_LISTCOLLECTIONSRESPONSE']._serialized_start=568
+  _globals['_LISTCOLLECTIONSRESPONSE']._serialized_end=681
+  _globals['_GETCOLLECTIONREQUEST']._serialized_start=683
+  _globals['_GETCOLLECTIONREQUEST']._serialized_end=729
+  _globals['_CREATECOLLECTIONREQUEST']._serialized_start=732
+  _globals['_CREATECOLLECTIONREQUEST']._serialized_end=902
+  _globals['_UPDATECOLLECTIONREQUEST']._serialized_start=905
+  _globals['_UPDATECOLLECTIONREQUEST']._serialized_end=1164
+  _globals['_DELETECOLLECTIONREQUEST']._serialized_start=1166
+  _globals['_DELETECOLLECTIONREQUEST']._serialized_end=1215
+  _globals['_DELETECOLLECTIONRESPONSE']._serialized_start=1217
+  _globals['_DELETECOLLECTIONRESPONSE']._serialized_end=1260
 # @@protoc_insertion_point(module_scope)

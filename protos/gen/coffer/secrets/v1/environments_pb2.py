@@ -27,7 +27,7 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$coffer/secrets/v1/environments.proto\x12\x11\x63offer.secrets.v1\x1a\x1b\x63offer/type/v1/policy.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdb\x01\n\x11SecretEnvironment\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xda\xf3\x18\x06\x1a\x04uuid\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x18\n\x0b\x64\x65scription\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\x12\n\x05\x63olor\x18\x05 \x01(\tH\x01\x88\x01\x01\x12\x12\n\nis_default\x18\x06 \x01(\x08\x12.\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x0e\n\x0c_descriptionB\x08\n\x06_color\"\x19\n\x17ListEnvironmentsRequest\"V\n\x18ListEnvironmentsResponse\x12:\n\x0c\x65nvironments\x18\x01 \x03(\x0b\x32$.coffer.secrets.v1.SecretEnvironment\"/\n\x15GetEnvironmentRequest\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xda\xf3\x18\x06\x1a\x04uuid\"\xd0\x02\n\x18\x43reateEnvironmentRequest\x12&\n\x04name\x18\x01 \x01(\tB\x18\xda\xf3\x18\x14\"\x12^[a-z0-9_-]{1,64}$\x12>\n\x0c\x64isplay_name\x18\x02 \x01(\tB#\xda\xf3\x18\x1f\"\x18^[^\\x00-\\x1f\\x7f-\\x9f]*$(\x01\x30\x80\x01H\x00\x88\x01\x01\x12L\n\x0b\x64\x65scription\x18\x03 \x01(\tB2\xda\xf3\x18.\")^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]*$0\x80\x08H\x01\x88\x01\x01\x12+\n\x05\x63olor\x18\x04 \x01(\tB\x17\xda\xf3\x18\x13\"\x11^#[0-9A-Fa-f]{6}$H\x02\x88\x01\x01\x12\x17\n\nis_default\x18\x05 \x01(\x08H\x03\x88\x01\x01\x42\x0f\n\r_display_nameB\x0e\n\x0c_descriptionB\x08\n\x06_colorB\r\n\x0b_is_default\"\xb1\x03\n\x18UpdateEnvironmentRequest\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xda\xf3\x18\x06\x1a\x04uuid\x12-\n\x04name\x18\x02 \x01(\tB\x1a\xda\xf3\x18\x16\"\x12^[a-z0-9_-]{1,64}$P\x01H\x00\x88\x01\x01\x12>\n\x0c\x64isplay_name\x18\x03 \x01(\tB#\xda\xf3\x18\x1f\"\x18^[^\\x00-\\x1f\\x7f-\\x9f]*$(\x01\x30\x80\x01H\x01\x88\x01\x01\x12L\n\x0b\x64\x65scription\x18\x04 \x01(\tB2\xda\xf3\x18.\")^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]*$0\x80\x08H\x02\x88\x01\x01\x12+\n\x05\x63olor\x18\x05 \x01(\tB\x17\xda\xf3\x18\x13\"\x11^#[0-9A-Fa-f]{6}$H\x03\x88\x01\x01\x12\x1f\n\nis_default\x18\x06 \x01(\x08\x42\x06\xda\xf3\x18\x02P\x01H\x04\x88\x01\x01\x12/\n\x0bupdate_mask\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x07\n\x05_nameB\x0f\n\r_display_nameB\x0e\n\x0c_descriptionB\x08\n\x06_colorB\r\n\x0b_is_default\"2\n\x18\x44\x65leteEnvironmentRequest\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xda\xf3\x18\x06\x1a\x04uuid\",\n\x19\x44\x65leteEnvironmentResponse\x12\x0f\n\x07\x64\x65leted\x18\x01 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$coffer/secrets/v1/environments.proto\x12\x11\x63offer.secrets.v1\x1a\x1b\x63offer/type/v1/policy.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe3\x01\n\x11SecretEnvironment\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xda\xf3\x18\x06\x1a\x04uuid\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x18\n\x0b\x64\x65scription\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\x12\n\x05\x63olor\x18\x05 \x01(\tH\x01\x88\x01\x01\x12\x12\n\nis_default\x18\x06 \x01(\x08\x12\x36\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xda\xf3\x18\x02P\x01\x42\x0e\n\x0c_descriptionB\x08\n\x06_color\"\x19\n\x17ListEnvironmentsRequest\"V\n\x18ListEnvironmentsResponse\x12:\n\x0c\x65nvironments\x18\x01 \x03(\x0b\x32$.coffer.secrets.v1.SecretEnvironment\"/\n\x15GetEnvironmentRequest\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xda\xf3\x18\x06\x1a\x04uuid\"\xd0\x02\n\x18\x43reateEnvironmentRequest\x12&\n\x04name\x18\x01 \x01(\tB\x18\xda\xf3\x18\x14\"\x12^[a-z0-9_-]{1,64}$\x12>\n\x0c\x64isplay_name\x18\x02 \x01(\tB#\xda\xf3\x18\x1f\"\x18^[^\\x00-\\x1f\\x7f-\\x9f]*$(\x01\x30\x80\x01H\x00\x88\x01\x01\x12L\n\x0b\x64\x65scription\x18\x03 \x01(\tB2\xda\xf3\x18.\")^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]*$0\x80\x08H\x01\x88\x01\x01\x12+\n\x05\x63olor\x18\x04 \x01(\tB\x17\xda\xf3\x18\x13\"\x11^#[0-9A-Fa-f]{6}$H\x02\x88\x01\x01\x12\x17\n\nis_default\x18\x05 \x01(\x08H\x03\x88\x01\x01\x42\x0f\n\r_display_nameB\x0e\n\x0c_descriptionB\x08\n\x06_colorB\r\n\x0b_is_default\"\xb1\x03\n\x18UpdateEnvironmentRequest\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xda\xf3\x18\x06\x1a\x04uuid\x12-\n\x04name\x18\x02 \x01(\tB\x1a\xda\xf3\x18\x16\"\x12^[a-z0-9_-]{1,64}$P\x01H\x00\x88\x01\x01\x12>\n\x0c\x64isplay_name\x18\x03 \x01(\tB#\xda\xf3\x18\x1f\"\x18^[^\\x00-\\x1f\\x7f-\\x9f]*$(\x01\x30\x80\x01H\x01\x88\x01\x01\x12L\n\x0b\x64\x65scription\x18\x04 \x01(\tB2\xda\xf3\x18.\")^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]*$0\x80\x08H\x02\x88\x01\x01\x12+\n\x05\x63olor\x18\x05 \x01(\tB\x17\xda\xf3\x18\x13\"\x11^#[0-9A-Fa-f]{6}$H\x03\x88\x01\x01\x12\x1f\n\nis_default\x18\x06 \x01(\x08\x42\x06\xda\xf3\x18\x02P\x01H\x04\x88\x01\x01\x12/\n\x0bupdate_mask\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x07\n\x05_nameB\x0f\n\r_display_nameB\x0e\n\x0c_descriptionB\x08\n\x06_colorB\r\n\x0b_is_default\"2\n\x18\x44\x65leteEnvironmentRequest\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xda\xf3\x18\x06\x1a\x04uuid\",\n\x19\x44\x65leteEnvironmentResponse\x12\x0f\n\x07\x64\x65leted\x18\x01 \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,6 +36,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SECRETENVIRONMENT'].fields_by_name['id']._loaded_options = None
   _globals['_SECRETENVIRONMENT'].fields_by_name['id']._serialized_options = b'\332\363\030\006\032\004uuid'
+  _globals['_SECRETENVIRONMENT'].fields_by_name['created_at']._loaded_options = None
+  _globals['_SECRETENVIRONMENT'].fields_by_name['created_at']._serialized_options = b'\332\363\030\002P\001'
   _globals['_GETENVIRONMENTREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_GETENVIRONMENTREQUEST'].fields_by_name['id']._serialized_options = b'\332\363\030\006\032\004uuid'
   _globals['_CREATEENVIRONMENTREQUEST'].fields_by_name['name']._loaded_options = None
@@ -61,19 +63,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELETEENVIRONMENTREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_DELETEENVIRONMENTREQUEST'].fields_by_name['id']._serialized_options = b'\332\363\030\006\032\004uuid'
   _globals['_SECRETENVIRONMENT']._serialized_start=156
-  _globals['_SECRETENVIRONMENT']._serialized_end=375
-  _globals['_LISTENVIRONMENTSREQUEST']._serialized_start=377
-  _globals['_LISTENVIRONMENTSREQUEST']._serialized_end=402
-  _globals['_LISTENVIRONMENTSRESPONSE']._serialized_start=404
-  _globals['_LISTENVIRONMENTSRESPONSE']._serialized_end=490
-  _globals['_GETENVIRONMENTREQUEST']._serialized_start=492
-  _globals['_GETENVIRONMENTREQUEST']._serialized_end=539
-  _globals['_CREATEENVIRONMENTREQUEST']._serialized_start=542
-  _globals['_CREATEENVIRONMENTREQUEST']._serialized_end=878
-  _globals['_UPDATEENVIRONMENTREQUEST']._serialized_start=881
-  _globals['_UPDATEENVIRONMENTREQUEST']._serialized_end=1314
-  _globals['_DELETEENVIRONMENTREQUEST']._serialized_start=1316
-  _globals['_DELETEENVIRONMENTREQUEST']._serialized_end=1366
-  _globals['_DELETEENVIRONMENTRESPONSE']._serialized_start=1368
-  _globals['_DELETEENVIRONMENTRESPONSE']._serialized_end=1412
+  _globals['_SECRETENVIRONMENT']._serialized_end=383
+  _globals['_LISTENVIRONMENTSREQUEST']._serialized_start=385
+  _globals['_LISTENVIRONMENTSREQUEST']._serialized_end=410
+  _globals['_LISTENVIRONMENTSRESPONSE']._serialized_start=412
+  _globals['_LISTENVIRONMENTSRESPONSE']._serialized_end=498
+  _globals['_GETENVIRONMENTREQUEST']._serialized_start=500
+  _globals['_GETENVIRONMENTREQUEST']._serialized_end=547
+  _globals['_CREATEENVIRONMENTREQUEST']._serialized_start=550
+  _globals['_CREATEENVIRONMENTREQUEST']._serialized_end=886
+  _globals['_UPDATEENVIRONMENTREQUEST']._serialized_start=889
+  _globals['_UPDATEENVIRONMENTREQUEST']._serialized_end=1322
+  _globals['_DELETEENVIRONMENTREQUEST']._serialized_start=1324
+  _globals['_DELETEENVIRONMENTREQUEST']._serialized_end=1374
+  _globals['_DELETEENVIRONMENTRESPONSE']._serialized_start=1376
+  _globals['_DELETEENVIRONMENTRESPONSE']._serialized_end=1420
 # @@protoc_insertion_point(module_scope)

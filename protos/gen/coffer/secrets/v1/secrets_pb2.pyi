@@ -573,6 +573,7 @@ class ListSecretsRequest(_message.Message):
     cursor: _builtins.str
     """Read the whole list in pieces, each secret once whatever is made or deleted meanwhile: empty for the first
     piece, then `next_cursor` of the one before, with the same filters and order. Not together with `page`.
+    Sorted by `base_environment` it is refused once environments were renamed, added or removed: begin again.
     """
     limit: _builtins.int
     """Rows of a piece, 1 to 100 (default 100); only with `cursor`."""
@@ -860,18 +861,26 @@ class RestoreSecretRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
+    BASE_ENVIRONMENT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Its id, a UUID."""
+    base_environment: _builtins.str
+    """Needed where its base environment was deleted meanwhile: name of the environment that takes its place, in
+    which it has a value. Else it can only be its base environment.
+    """
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
+        base_environment: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_base_environment", b"_base_environment", "base_environment", b"base_environment"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_base_environment", b"_base_environment", "base_environment", b"base_environment", "id", b"id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__base_environment: _TypeAlias = _typing.Literal["base_environment"]  # noqa: Y015
+    _WhichOneofArgType__base_environment: _TypeAlias = _typing.Literal["_base_environment", b"_base_environment"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__base_environment) -> _WhichOneofReturnType__base_environment | None: ...
 
 Global___RestoreSecretRequest: _TypeAlias = RestoreSecretRequest  # noqa: Y015
 

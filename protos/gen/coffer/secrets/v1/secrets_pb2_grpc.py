@@ -276,7 +276,8 @@ class SecretsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RestoreSecret(self, request, context):
-        """Undo a deletion, within 7 days. `conflict` when the name is taken again.
+        """Undo a deletion, within 7 days. `conflict` when the name is taken again, or the base environment was
+        deleted meanwhile and `base_environment` does not say which takes its place.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -58,7 +58,9 @@ class SecretsServiceStub:
     RestoreSecretVersion: _grpc.UnaryUnaryMultiCallable[_versions_pb2.RestoreSecretVersionRequest, _secrets_pb2.PutSecretValueResponse]
     """Make an old value the current one: it is sealed anew, as the next version."""
     RestoreSecret: _grpc.UnaryUnaryMultiCallable[_secrets_pb2.RestoreSecretRequest, _secrets_pb2.Secret]
-    """Undo a deletion, within 7 days. `conflict` when the name is taken again."""
+    """Undo a deletion, within 7 days. `conflict` when the name is taken again, or the base environment was
+    deleted meanwhile and `base_environment` does not say which takes its place.
+    """
     DeleteSecretEnvironment: _grpc.UnaryUnaryMultiCallable[_secrets_pb2.DeleteSecretEnvironmentRequest, _secrets_pb2.DeleteSecretResponse]
     """Remove a secret's value, with its history, from one environment other than its base. Not undone."""
     ListEnvironments: _grpc.UnaryUnaryMultiCallable[_environments_pb2.ListEnvironmentsRequest, _environments_pb2.ListEnvironmentsResponse]
@@ -130,7 +132,9 @@ class SecretsServiceAsyncStub(SecretsServiceStub):
     RestoreSecretVersion: _aio.UnaryUnaryMultiCallable[_versions_pb2.RestoreSecretVersionRequest, _secrets_pb2.PutSecretValueResponse]  # type: ignore[assignment]
     """Make an old value the current one: it is sealed anew, as the next version."""
     RestoreSecret: _aio.UnaryUnaryMultiCallable[_secrets_pb2.RestoreSecretRequest, _secrets_pb2.Secret]  # type: ignore[assignment]
-    """Undo a deletion, within 7 days. `conflict` when the name is taken again."""
+    """Undo a deletion, within 7 days. `conflict` when the name is taken again, or the base environment was
+    deleted meanwhile and `base_environment` does not say which takes its place.
+    """
     DeleteSecretEnvironment: _aio.UnaryUnaryMultiCallable[_secrets_pb2.DeleteSecretEnvironmentRequest, _secrets_pb2.DeleteSecretResponse]  # type: ignore[assignment]
     """Remove a secret's value, with its history, from one environment other than its base. Not undone."""
     ListEnvironments: _aio.UnaryUnaryMultiCallable[_environments_pb2.ListEnvironmentsRequest, _environments_pb2.ListEnvironmentsResponse]  # type: ignore[assignment]
@@ -259,7 +263,9 @@ class SecretsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _secrets_pb2.RestoreSecretRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_secrets_pb2.Secret, _abc.Awaitable[_secrets_pb2.Secret]]:
-        """Undo a deletion, within 7 days. `conflict` when the name is taken again."""
+        """Undo a deletion, within 7 days. `conflict` when the name is taken again, or the base environment was
+        deleted meanwhile and `base_environment` does not say which takes its place.
+        """
 
     @_abc_1.abstractmethod
     def DeleteSecretEnvironment(

@@ -27,7 +27,7 @@ from coffer.type.v1 import policy_pb2 as coffer_dot_type_dot_v1_dot_policy__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n coffer/secrets/v1/versions.proto\x12\x11\x63offer.secrets.v1\x1a\x19\x63offer/type/v1/page.proto\x1a\x1b\x63offer/type/v1/policy.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb5\x01\n\x19ListSecretVersionsRequest\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xda\xf3\x18\x06\x1a\x04uuid\x12\x18\n\x0b\x65nvironment\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x1f\n\x04page\x18\x03 \x01(\x03\x42\x0c\xda\xf3\x18\x08\x38\x01@\x80\x94\xeb\xdc\x03H\x01\x88\x01\x01\x12\x1f\n\x08per_page\x18\x04 \x01(\x03\x42\x08\xda\xf3\x18\x04\x38\x01@dH\x02\x88\x01\x01\x42\x0e\n\x0c_environmentB\x07\n\x05_pageB\x0b\n\t_per_page\"t\n\x1aListSecretVersionsResponse\x12\x32\n\x08versions\x18\x01 \x03(\x0b\x32 .coffer.secrets.v1.SecretVersion\x12\"\n\x04page\x18\x02 \x01(\x0b\x32\x14.coffer.type.v1.Page\"\xff\x01\n\rSecretVersion\x12\x15\n\rvalue_version\x18\x01 \x01(\x03\x12\x13\n\x0b\x65nvironment\x18\x02 \x01(\t\x12\x12\n\nis_current\x18\x03 \x01(\x08\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12%\n\x10\x63\x65rtificate_type\x18\x05 \x01(\tB\x06\xda\xf3\x18\x02\x08\x01H\x00\x88\x01\x01\x12\x42\n\x16\x63\x65rtificate_expires_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xda\xf3\x18\x02\x08\x01\x42\x13\n\x11_certificate_type\"\xcc\x01\n\x1bRestoreSecretVersionRequest\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xda\xf3\x18\x06\x1a\x04uuid\x12\x1d\n\rvalue_version\x18\x02 \x01(\x03\x42\x06\xda\xf3\x18\x02\x38\x01\x12\x32\n\x0b\x65nvironment\x18\x03 \x01(\tB\x18\xda\xf3\x18\x14\"\x12^[a-z0-9_-]{1,64}$H\x00\x88\x01\x01\x12%\n\x08if_match\x18\x04 \x01(\x03\x42\x0e\xda\xf3\x18\n\x12\x08if-matchH\x01\x88\x01\x01\x42\x0e\n\x0c_environmentB\x0b\n\t_if_matchb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n coffer/secrets/v1/versions.proto\x12\x11\x63offer.secrets.v1\x1a\x19\x63offer/type/v1/page.proto\x1a\x1b\x63offer/type/v1/policy.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb5\x01\n\x19ListSecretVersionsRequest\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xda\xf3\x18\x06\x1a\x04uuid\x12\x18\n\x0b\x65nvironment\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x1f\n\x04page\x18\x03 \x01(\x03\x42\x0c\xda\xf3\x18\x08\x38\x01@\x80\x94\xeb\xdc\x03H\x01\x88\x01\x01\x12\x1f\n\x08per_page\x18\x04 \x01(\x03\x42\x08\xda\xf3\x18\x04\x38\x01@dH\x02\x88\x01\x01\x42\x0e\n\x0c_environmentB\x07\n\x05_pageB\x0b\n\t_per_page\"t\n\x1aListSecretVersionsResponse\x12\x32\n\x08versions\x18\x01 \x03(\x0b\x32 .coffer.secrets.v1.SecretVersion\x12\"\n\x04page\x18\x02 \x01(\x0b\x32\x14.coffer.type.v1.Page\"\x87\x02\n\rSecretVersion\x12\x15\n\rvalue_version\x18\x01 \x01(\x03\x12\x13\n\x0b\x65nvironment\x18\x02 \x01(\t\x12\x12\n\nis_current\x18\x03 \x01(\x08\x12\x36\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xda\xf3\x18\x02P\x01\x12%\n\x10\x63\x65rtificate_type\x18\x05 \x01(\tB\x06\xda\xf3\x18\x02\x08\x01H\x00\x88\x01\x01\x12\x42\n\x16\x63\x65rtificate_expires_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xda\xf3\x18\x02\x08\x01\x42\x13\n\x11_certificate_type\"\xcc\x01\n\x1bRestoreSecretVersionRequest\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xda\xf3\x18\x06\x1a\x04uuid\x12\x1d\n\rvalue_version\x18\x02 \x01(\x03\x42\x06\xda\xf3\x18\x02\x38\x01\x12\x32\n\x0b\x65nvironment\x18\x03 \x01(\tB\x18\xda\xf3\x18\x14\"\x12^[a-z0-9_-]{1,64}$H\x00\x88\x01\x01\x12%\n\x08if_match\x18\x04 \x01(\x03\x42\x0e\xda\xf3\x18\n\x12\x08if-matchH\x01\x88\x01\x01\x42\x0e\n\x0c_environmentB\x0b\n\t_if_matchb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,6 +40,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTSECRETVERSIONSREQUEST'].fields_by_name['page']._serialized_options = b'\332\363\030\0108\001@\200\224\353\334\003'
   _globals['_LISTSECRETVERSIONSREQUEST'].fields_by_name['per_page']._loaded_options = None
   _globals['_LISTSECRETVERSIONSREQUEST'].fields_by_name['per_page']._serialized_options = b'\332\363\030\0048\001@d'
+  _globals['_SECRETVERSION'].fields_by_name['created_at']._loaded_options = None
+  _globals['_SECRETVERSION'].fields_by_name['created_at']._serialized_options = b'\332\363\030\002P\001'
   _globals['_SECRETVERSION'].fields_by_name['certificate_type']._loaded_options = None
   _globals['_SECRETVERSION'].fields_by_name['certificate_type']._serialized_options = b'\332\363\030\002\010\001'
   _globals['_SECRETVERSION'].fields_by_name['certificate_expires_at']._loaded_options = None
@@ -57,7 +59,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTSECRETVERSIONSRESPONSE']._serialized_start=328
   _globals['_LISTSECRETVERSIONSRESPONSE']._serialized_end=444
   _globals['_SECRETVERSION']._serialized_start=447
-  _globals['_SECRETVERSION']._serialized_end=702
-  _globals['_RESTORESECRETVERSIONREQUEST']._serialized_start=705
-  _globals['_RESTORESECRETVERSIONREQUEST']._serialized_end=909
+  _globals['_SECRETVERSION']._serialized_end=710
+  _globals['_RESTORESECRETVERSIONREQUEST']._serialized_start=713
+  _globals['_RESTORESECRETVERSIONREQUEST']._serialized_end=917
 # @@protoc_insertion_point(module_scope)
