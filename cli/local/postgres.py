@@ -26,6 +26,7 @@ from cli.local.errors import LocalError
 from cli.local.files import sync_folder, write_private
 from cli.local.records import end
 from cli.local.sockets import SocketFolder
+from services.common.database import require_secure
 
 SUPERUSER = "postgres"
 DATABASE = "postgres"
@@ -62,7 +63,7 @@ class Accepting:
     def is_ready(self, pid: int) -> bool:  # noqa: ARG002 - the socket is this server's alone
         """Whether a superuser can connect now."""
         try:
-            psycopg.connect(self.dsn, connect_timeout=CONNECT_SECONDS).close()
+            psycopg.connect(require_secure(self.dsn), connect_timeout=CONNECT_SECONDS).close()
         except psycopg.OperationalError:
             return False
         return True
