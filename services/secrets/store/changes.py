@@ -104,12 +104,7 @@ class PostgresSecretChanges:
     ) -> SecretRow | NotRestored | LostBase:
         """As `ports.SecretChanges.restore`."""
         async with self._database.change(tenant_id) as connection:
-            has_room = await room_left(connection, tenant_id, 1) > 0
-            held = await _held(connection, tenant_id, secret_id)
-            refused = await _not_restored(connection, tenant_id, held, has_room=has_room)
-            if refused is not None or held is None:
-                return refused or NotRestored.NO_SECRET
-            return await _restore(connection, tenant_id, secret_id, held, base_environment, call)
+            return await _restore(connection, tenant_id, secret_id, base_environment, call)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,37 +185,28 @@ async def _delete(connection: Connection, tenant_id: UUID, secret_id: UUID, call
     return True
 
 
-async def _not_restored(
-    connection: Connection, tenant_id: UUID, held: _Held | None, *, has_room: bool
-) -> NotRestored | None:
-    """Why it stays deleted, whatever takes the place of its base."""
+async def _restore(
+    connection: Connection,
+    tenant_id: UUID,
+    secret_id: UUID,
+    base_environment: str | None,
+    call: Call,
+) -> SecretRow | NotRestored | LostBase:
+    has_room = await room_left(connection, tenant_id, 1) > 0
+    held = await _held(connection, tenant_id, secret_id)
     if held is not None and held.is_live:
         return NotRestored.NOT_DELETED
     if held is None or not held.is_restorable:
         return NotRestored.NO_SECRET
     if await _is_taken(connection, tenant_id, held.name):
         return NotRestored.NAME_TAKEN
-    return None if has_room else NotRestored.PLAN_LIMIT
-
-
-async def _restore(
-    connection: Connection,
-    tenant_id: UUID,
-    secret_id: UUID,
-    held: _Held,
-    base_environment: str | None,
-    call: Call,
-) -> SecretRow | NotRestored | LostBase:
+    if not has_room:
+        return NotRestored.PLAN_LIMIT
     parameters = {"tenant": tenant_id, "secret": secret_id}
     cursor = await connection.execute(_PLACES, parameters, prepare=True)
     places = {name: place async for name, place in cursor}
-    if base_environment is None:
-        if held.lost_base is not None:
-            return LostBase(held.lost_base, tuple(places))
-    elif base_environment not in places:
-        return NotRestored.NO_VALUE_THERE
-    elif held.lost_base is None and places[base_environment] != held.base_id:
-        return NotRestored.NOT_ITS_BASE
+    if (refused := _refused_base(held, places, base_environment)) is not None:
+        return refused
     details: dict[str, object] = {"name": held.name}
     if held.lost_base is not None and base_environment is not None:
         await settle(connection, tenant_id, secret_id, held.base_id, places[base_environment])
@@ -229,6 +215,19 @@ async def _restore(
     await connection.execute(_COUNT, {"tenant": tenant_id, "more": 1}, prepare=True)
     event = audit.Event("secret.restored", "secret", str(secret_id), details)
     return await _shown(connection, tenant_id, secret_id, call, event)
+
+
+def _refused_base(
+    held: _Held, places: Mapping[str, UUID], asked: str | None
+) -> NotRestored | LostBase | None:
+    """`places`: where it has a value."""
+    if asked is None:
+        return None if held.lost_base is None else LostBase(held.lost_base, tuple(places))
+    if asked not in places:
+        return NotRestored.NO_VALUE_THERE
+    if held.lost_base is None and places[asked] != held.base_id:
+        return NotRestored.NOT_ITS_BASE
+    return None
 
 
 async def _shown(

@@ -114,6 +114,20 @@ def test_what_was_deleted_comes_back(coffer: Coffer, tenant: TenantUser) -> None
     assert "conflict" in refused(coffer, "secrets", "undelete", "TOKEN")
 
 
+def test_what_lost_its_base_comes_back_to_the_named_one(coffer: Coffer, tenant: TenantUser) -> None:
+    coffer.json("environments", "create", "staging")
+    coffer.json("secrets", "create", "TOKEN", "--environment", "staging", stdin=VALUES[0])
+    coffer.json("secrets", "set", "TOKEN", "--environment", "production", stdin=VALUES[1])
+    assert coffer("secrets", "delete", "TOKEN", "--yes").exit_code == Exit.OK
+    coffer.json("environments", "delete", "staging", "--yes")
+    told = refused(coffer, "secrets", "undelete", "TOKEN")
+    assert "staging was deleted" in told
+    assert "production" in told
+    row = coffer.json("secrets", "undelete", "TOKEN", "--base-environment", "production")
+    assert row["base_environment"] == "production"
+    assert value(tenant, name="TOKEN") == VALUES[1]
+
+
 def test_a_certificate_is_replaced_before_it_expires(
     coffer: Coffer, tenant: TenantUser, tmp_path: Path
 ) -> None:
