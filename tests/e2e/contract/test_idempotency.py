@@ -106,5 +106,6 @@ def test_every_change_is_answered_again_as_it_was(tenant: TenantUser) -> None:
     twice("DELETE", f"/v1/api-keys/{made['key_id']}")
     events = [row["action"] for row in tenant.get("/v1/audit-logs", per_page=100)["data"]]
     done = events[: len(events) - before]
-    done.remove("kms.key.created")
+    for first_use in ("kms.key.created", "environment.created"):
+        done.remove(first_use)
     assert len(done) == CHANGES, done
