@@ -90,6 +90,7 @@ def test_a_key_cannot_raise_its_own_rights(stack: RunningStack, tenant: TenantUs
     headers = {"authorization": f"Bearer {narrow}"}
     wire.error_of(make(tenant, headers, scopes=list(SCOPES)), 403, "insufficient_scope")
     assert make(tenant, headers).json()["data"]["scopes"] == ["api_keys:manage"]
+    assert make(tenant, headers, scopes=None).json()["data"]["scopes"] == ["api_keys:manage"]
 
 
 def test_a_replayed_creation_holds_no_key_and_nothing_keeps_it(

@@ -33,6 +33,14 @@ async def test_a_patch_tells_null_from_absent(stack: Stack) -> None:
     assert stack.backend.received[-1].request.HasField("update_mask")
 
 
+@pytest.mark.parametrize(("scopes", "paths"), [(None, ["name"]), ([], ["name", "scopes"])])
+async def test_null_is_not_given_where_something_is_made(
+    stack: Stack, scopes: list[str] | None, paths: list[str]
+) -> None:
+    await stack.client.post("/v1/api-keys", json={"name": "ci", "scopes": scopes})
+    assert list(stack.backend.received[-1].request.update_mask.paths) == paths
+
+
 @pytest.mark.parametrize("member", ["update_mask", "id", "nope"])
 @pytest.mark.parametrize("value", [None, "name", {"paths": ["name"]}])
 async def test_a_client_cannot_write_the_mask_nor_what_the_path_says(
