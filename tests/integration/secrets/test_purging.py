@@ -95,8 +95,14 @@ async def test_the_service_purges_by_itself(started: tuple[Stand, Process]) -> N
     client = stand.tenant()
     made = await client.create("GONE")
     await delete_long_ago(client, made.id)
+    stand.database.execute(
+        "insert into secrets.idempotency (tenant_id, key, fingerprint, owner, claimed_until, created_at)"
+        " select gen_random_uuid(), 'old', '', gen_random_uuid(), now(), now() - interval '1 day'"
+    )
     await asyncio.to_thread(eventually, lambda: bool(purged(client)), "the secret is purged")
     assert counts(stand.database) == dict.fromkeys(TABLES, 0)
+    kept = functools.partial(stand.database.rows, "select key from secrets.idempotency")
+    await asyncio.to_thread(eventually, lambda: not kept(), "what was kept of a request is cleared")
 
 
 async def test_two_purgers_at_once_purge_each_secret_once(
