@@ -1,4 +1,6 @@
-"""API keys on PostgreSQL. Lock order: tenant (by the foreign key), key, audit head, as the command line's."""
+"""API keys on PostgreSQL. Lock order: the tenant's turn to make keys, tenant (by the foreign key), key, audit
+head; from the tenant on as the command line's.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import uuid4
 
 from services.common import audit
+from services.common.errors import PlanLimitError
 from services.common.idempotency import store as idempotency_store
-from services.secrets.tenancy.model import ApiKeyRow, MadeApiKey
+from services.secrets.tenancy.model import MAX_LIVE_KEYS, ApiKeyRow, MadeApiKey
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +33,15 @@ select count(*) from tenancy.api_key k where k.tenant_id = %(tenant)s and k.revo
 """
 _ORDERS: Final = {"name": 'name collate "C"', "created_at": "created_at"}
 _GET: Final = f"{_ROW} and (k.key_id = %(name)s or k.id::text = %(name)s)"
+# Whoever makes a key counts those that are committed, and nobody else makes one meanwhile.
+_TURN: Final = (
+    "select pg_advisory_xact_lock(hashtextextended('tenancy.api_key ' || %(tenant)s::text, 0))"
+)
+_LIVE: Final = """
+select count(*) from tenancy.api_key k
+where k.tenant_id = %(tenant)s and k.revoked_at is null
+    and (k.expires_at is null or k.expires_at > clock_timestamp())
+"""
 # The maker's setting is the new key's where it has none of its own.
 _CREATE: Final = """
 insert into tenancy.api_key (tenant_id, id, key_id, key_prefix, sha256, name, scopes, expires_at,
@@ -100,6 +112,8 @@ class PostgresApiKeys:
         parameters = _parameters(tenant_id, new, key, call)
         try:
             async with self._database.change(tenant_id) as connection:
+                await connection.execute(_TURN, parameters, prepare=True)
+                await _refuse_too_many(connection, parameters)
                 await connection.execute(_CREATE, parameters, prepare=True)
                 if not (await connection.execute(_STILL_VALID, parameters, prepare=True)).rowcount:
                     raise _MakerGoneError
@@ -155,6 +169,14 @@ def _details(row: ApiKeyRow) -> dict[str, object]:
         "rate_limit": row.rate_limit_requests,
         "rate_window_seconds": row.rate_limit_window_sec,
     }
+
+
+async def _refuse_too_many(connection: Connection, parameters: dict[str, object]) -> None:
+    row = await (await connection.execute(_LIVE, parameters, prepare=True)).fetchone()
+    if row is not None and row[0] >= MAX_LIVE_KEYS:
+        raise PlanLimitError(
+            f"A tenant has at most {MAX_LIVE_KEYS} API keys that can be used: revoke one that is not needed."
+        )
 
 
 async def _get(connection: Connection, tenant_id: UUID, name: str) -> ApiKeyRow | None:

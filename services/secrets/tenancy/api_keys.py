@@ -72,8 +72,8 @@ class ApiKeyRegistry:
         return found
 
     async def create(self, call: Call, request: ApiKeyRequest) -> MadeApiKey:
-        """Make a key of the caller's kind. Raises validation_error, insufficient_scope, and unauthenticated
-        where the caller's key is revoked at this moment.
+        """Make a key of the caller's kind. Raises validation_error, insufficient_scope, plan_limit where the
+        tenant has MAX_LIVE_KEYS, and unauthenticated where the caller's key is revoked at this moment.
         """
         caller = _caller(call)
         new = self._checked(request, caller)

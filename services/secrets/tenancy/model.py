@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 
     from services.common.rate_limits import RateLimit
     from services.secrets.paging import Paging
+
+MAX_LIVE_KEYS: Final = 1_000
+"""API keys of a tenant that are neither revoked nor ended, whatever its plan: limits are counted by key, so more
+keys are more calls. The operator's command line is not bound."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,8 @@ class ApiKeys(Protocol):
     async def create(
         self, tenant_id: UUID, new: NewApiKey, key: api_keys.NewApiKey, call: Call
     ) -> MadeApiKey | None:
-        """Store a key; None where the key that asks for it has been revoked or has ended meanwhile.
+        """Store a key; None where the key that asks for it has been revoked or has ended meanwhile. Raises
+        PlanLimitError where MAX_LIVE_KEYS are there, also for keys that are made at once.
 
         A key that is made and the revocation of the one that makes it happen one after the other.
         """

@@ -74,6 +74,8 @@ BEYOND_A_SCHEMA: dict[str, set[str]] = {
     "ListSecrets": {"page", "per_page", "cursor", "limit", "collection_id", "environment"},
     "ListSecretVersions": {"environment"},
     "ListAuditEvents": {"cursor"},
+    # How far pages of a filtered log reach.
+    "ListAuditLogs": {"page"},
     # How many events there are.
     "VerifyAuditLogs": {"from"},
     # A name of blanks alone is empty.

@@ -16,6 +16,7 @@ from coffer.secrets.v1 import account_pb2, api_keys_pb2
 from services.common.api_uses import UseRecorder
 from services.common.database import Database
 from services.common.errors import CofferError, UnavailableError
+from services.secrets.tenancy.model import MAX_LIVE_KEYS
 from tests.integration.secrets.stand import Client, outcomes
 
 if TYPE_CHECKING:
@@ -175,6 +176,20 @@ async def test_the_log_tells_of_made_and_revoked_keys_and_of_no_token(client: Cl
         ),
         ("api_key.revoked", made.key_id, {"name": "deploy"}),
     ]
+
+
+async def test_a_tenant_has_a_thousand_keys_and_never_one_more(client: Client) -> None:
+    client.stand.database.execute(
+        "insert into tenancy.api_key (tenant_id, id, key_id, key_prefix, sha256, name, scopes, expires_at)"
+        " select %s, gen_random_uuid(), 'key_' || n, 'tk_live_', sha256(convert_to(gen_random_uuid()::text,"
+        " 'UTF8')), 'filler', '{}', case when n > %s then now() end from generate_series(1, %s) n",
+        (client.tenant_id, MAX_LIVE_KEYS - 2, MAX_LIVE_KEYS + 50),
+    )
+    made = await asyncio.gather(*(code(make(client)) for _ in range(5)))
+    assert sorted(made) == ["ok"] + ["plan_limit"] * 4
+    assert (await revoke(client, "key_1")).revoked
+    assert await code(make(client)) == "ok"
+    assert await code(make(client)) == "plan_limit"
 
 
 async def test_no_key_outlives_one_that_was_revoked_before_it_was_made(client: Client) -> None:
