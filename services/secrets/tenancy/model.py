@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from services.secrets.paging import Paging
 
 MAX_LIVE_KEYS: Final = 1_000
-"""API keys of a tenant that are neither revoked nor ended, whatever its plan: limits are counted by key, so more
-keys are more calls. The operator's command line is not bound."""
+"""API keys of a tenant that are neither revoked nor ended, whatever its plan: limits are counted by key, so
+more keys are more calls. The operator's command line is not bound."""
 
 
 @dataclass(frozen=True, slots=True)
