@@ -12,6 +12,7 @@ from services.secrets.groups import (
     CollectionRow,
     CollectionsRequest,
     Refusal,
+    Unfinished,
 )
 from services.secrets.naming import parse_id
 from services.secrets.paging import page_of, paging
@@ -81,11 +82,15 @@ class Collections:
         """Delete one; its secrets stay, in no collection, the deleted ones too.
 
         Allowed while a consumer's grant names it: that grant then reaches nothing through it, for ever,
-        because no collection gets its id again. Raises not_found.
+        because no collection gets its id again. Where there are many secrets, this takes several
+        transactions: a crash or a deadline may leave some of them in it. Repeated it goes on. Raises
+        not_found.
         """
         found = _path_id(collection_id)
-        async with self._places.of(call.tenant):
-            deleted = await self._store.delete(call.tenant, found, call)
+        deleted: bool | Unfinished = Unfinished()
+        while isinstance(deleted, Unfinished):
+            async with self._places.of(call.tenant):
+                deleted = await self._store.delete(call.tenant, found, call)
         if not deleted:
             raise _no_collection()
 

@@ -18,6 +18,7 @@ from services.secrets.groups import (
     EnvironmentRequest,
     EnvironmentRow,
     Refusal,
+    Unfinished,
 )
 from services.secrets.naming import is_environment_name, parse_id
 from services.secrets.values import Faults
@@ -127,11 +128,16 @@ class Environments:
         """Delete one, with the values that deleted secrets have there; those are not restored.
 
         A deleted secret that was made there moves to another environment where it has a value; one that
-        has no value anywhere else is purged. Raises not_found, conflict.
+        has no value anywhere else is purged. Where there is much, this takes several transactions: whoever
+        stores a value of a live secret there meanwhile keeps the environment (conflict), and so does a crash
+        or a deadline; then some deleted secrets have lost their values there already, as their events say.
+        Repeated it goes on. Raises not_found, conflict.
         """
         found = _path_id(environment_id)
-        async with self._places.of(call.tenant):
-            deleted = await self._store.delete(call.tenant, found, call)
+        deleted: bool | Refusal | Unfinished | None = Unfinished()
+        while isinstance(deleted, Unfinished):
+            async with self._places.of(call.tenant):
+                deleted = await self._store.delete(call.tenant, found, deleted.after, call)
         if deleted is None:
             raise _no_environment()
         if isinstance(deleted, Refusal):

@@ -33,6 +33,13 @@ class Refusal(enum.Enum):
     """A live secret has a value there."""
 
 
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """There is more than one transaction may do: go on `after` this id; None: from the beginning."""
+
+    after: UUID | None = None
+
+
 # Environments -----------------------------------------------------------------------------------
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         EnvironmentDraft,
         EnvironmentRow,
         Refusal,
+        Unfinished,
     )
     from services.secrets.leases import Moved, RewrapOrder, RewrapOutcome, StaleKeys
     from services.secrets.listing import Listing, Page
@@ -275,10 +276,12 @@ class EnvironmentStore(Protocol):
         ...
 
     async def delete(
-        self, tenant_id: UUID, environment_id: UUID, call: Call
-    ) -> bool | Refusal | None:
-        """Delete one with what deleted secrets have there; None when there is none.
+        self, tenant_id: UUID, environment_id: UUID, after: UUID | None, call: Call
+    ) -> bool | Refusal | Unfinished | None:
+        """Delete one with what deleted secrets have there, in one transaction; None when there is none.
 
+        Unfinished: there is more than a transaction may remove; go on by its `after`, which is None at the
+        beginning.
         No secret is left whose base environment is gone: it moves to another where it has a value, the
         default one first, then by name; without one it is purged.
         """
@@ -310,8 +313,11 @@ class CollectionStore(Protocol):
         """Set `members`, of `name` and `description`; None when there is none."""
         ...
 
-    async def delete(self, tenant_id: UUID, collection_id: UUID, call: Call) -> bool:
-        """Delete one, and take its secrets out of it; False when there is none."""
+    async def delete(self, tenant_id: UUID, collection_id: UUID, call: Call) -> bool | Unfinished:
+        """Delete one, and take its secrets out of it, in one transaction; False when there is none.
+
+        Unfinished: it has more than a transaction may take out; go on.
+        """
         ...
 
 

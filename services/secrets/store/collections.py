@@ -1,4 +1,4 @@
-"""Collections on PostgreSQL. Lock order: usage row, collection, its secrets by id, audit head."""
+"""Collections on PostgreSQL. Lock order: usage row, collection, its secrets, audit head."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from psycopg.errors import UniqueViolation
 
 from services.common import audit
 from services.common.idempotency import store as idempotency_store
-from services.secrets.groups import CollectionRow, Refusal
+from services.secrets.groups import CollectionRow, Refusal, Unfinished
 from services.secrets.store.usage import hold_usage
 
 if TYPE_CHECKING:
@@ -44,11 +44,13 @@ _LOCK: Final = """
 select c.name, c.description from secrets.collection c
 where c.tenant_id = %(tenant)s and c.id = %(collection)s for update
 """
+# In no order, which would have all of them sorted each time. Who holds several secrets holds the usage row
+# too, or passes over what is held.
 _TAKE_OUT: Final = """
 with held as materialized (
     select s.id from secrets.secret s
     where s.tenant_id = %(tenant)s and s.collection_id = %(collection)s
-    order by s.id for update
+    limit %(limit)s for update
 )
 update secrets.secret s
 set collection_id = null, updated_at = date_trunc('milliseconds', clock_timestamp())
@@ -58,8 +60,10 @@ returning s.id
 _DELETE: Final = """
 delete from secrets.collection c where c.tenant_id = %(tenant)s and c.id = %(collection)s
 """
+AT_A_TIME: Final = 1000
+"""Secrets that one transaction takes out of a collection at most."""
 MAX_NAMED: Final = 100
-"""Of the secrets that were in a deleted collection, by id, in its event; the others are counted."""
+"""Of the secrets that were taken out of a deleted collection, by id, in its event; the others are counted."""
 
 
 class PostgresCollections:
@@ -138,7 +142,7 @@ class PostgresCollections:
         except UniqueViolation:
             return Refusal.NAME_TAKEN
 
-    async def delete(self, tenant_id: UUID, collection_id: UUID, call: Call) -> bool:
+    async def delete(self, tenant_id: UUID, collection_id: UUID, call: Call) -> bool | Unfinished:
         """As `ports.CollectionStore.delete`."""
         parameters = {"tenant": tenant_id, "collection": collection_id}
         async with self._database.change(tenant_id) as connection:
@@ -146,18 +150,21 @@ class PostgresCollections:
             row = await (await connection.execute(_LOCK, parameters)).fetchone()
             if row is None:
                 return False
-            cursor = await connection.execute(_TAKE_OUT, parameters)
+            cursor = await connection.execute(_TAKE_OUT, parameters | {"limit": AT_A_TIME})
             taken_out = sorted([str(secret_id) async for (secret_id,) in cursor])
-            await connection.execute(_DELETE, parameters)
-            await idempotency_store.complete(connection, "secrets", tenant_id, [(call, None)])
             details = {
                 "name": row[0],
                 "secrets": len(taken_out),
                 "secret_ids": taken_out[:MAX_NAMED],
             }
-            event = audit.Event("collection.deleted", "collection", str(collection_id), details)
+            done = "secrets_taken_out"
+            if is_last := len(taken_out) < AT_A_TIME:
+                done = "deleted"
+                await connection.execute(_DELETE, parameters)
+                await idempotency_store.complete(connection, "secrets", tenant_id, [(call, None)])
+            event = audit.Event(f"collection.{done}", "collection", str(collection_id), details)
             await audit.append(connection, tenant_id, call, [event])
-        return True
+        return True if is_last else Unfinished()
 
 
 async def _get(

@@ -13,13 +13,13 @@ from psycopg.errors import UniqueViolation
 
 from services.common import audit
 from services.common.idempotency import store as idempotency_store
-from services.secrets.groups import MAX_ENVIRONMENTS, EnvironmentRow, Refusal
+from services.secrets.groups import MAX_ENVIRONMENTS, EnvironmentRow, Refusal, Unfinished
 from services.secrets.store import reads
-from services.secrets.store.emptying import empty_environment, is_in_use
+from services.secrets.store.emptying import empty_part, forget_counters, is_in_use
 from services.secrets.store.usage import hold_usage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from uuid import UUID
 
     from services.common.database import Connection, Database
@@ -134,8 +134,8 @@ class PostgresEnvironments:
             return Refusal.NAME_TAKEN
 
     async def delete(
-        self, tenant_id: UUID, environment_id: UUID, call: Call
-    ) -> bool | Refusal | None:
+        self, tenant_id: UUID, environment_id: UUID, after: UUID | None, call: Call
+    ) -> bool | Refusal | Unfinished | None:
         """As `ports.EnvironmentStore.delete`."""
         async with self._database.change(tenant_id) as connection:
             await hold_usage(connection, tenant_id)
@@ -144,15 +144,29 @@ class PostgresEnvironments:
                 return None
             if row.is_default:
                 return Refusal.IS_DEFAULT
-            if await is_in_use(connection, tenant_id, environment_id):
+            # It goes only with a part that is both the first and the last: then nothing is passed over.
+            if after is None and await is_in_use(connection, tenant_id, environment_id):
                 return Refusal.IN_USE
-            emptied = await empty_environment(connection, tenant_id, row)
-            parameters = {"tenant": tenant_id, "environment": environment_id}
-            await connection.execute(_DELETE, parameters)
-            await idempotency_store.complete(connection, "secrets", tenant_id, [(call, None)])
-            event = _event("deleted", row)
-            await audit.append(connection, tenant_id, call, [*emptied, event])
-        return True
+            part = await empty_part(connection, tenant_id, row, after)
+            if after is None and part.is_last:
+                await _delete(connection, tenant_id, row, part.events, call)
+                return True
+            if part.events:
+                await audit.append(connection, tenant_id, call, part.events)
+            return Unfinished(None if part.is_last else part.after)
+
+
+async def _delete(
+    connection: Connection,
+    tenant_id: UUID,
+    row: EnvironmentRow,
+    events: Sequence[audit.Event],
+    call: Call,
+) -> None:
+    await forget_counters(connection, tenant_id, row.id)
+    await connection.execute(_DELETE, {"tenant": tenant_id, "environment": row.id})
+    await idempotency_store.complete(connection, "secrets", tenant_id, [(call, None)])
+    await audit.append(connection, tenant_id, call, [*events, _event("deleted", row)])
 
 
 async def _get(

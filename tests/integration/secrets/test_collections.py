@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 from coffer.secrets.v1 import collections_pb2
 
+from services.secrets.store import collections
 from tests.integration.secrets.groups import (
     actions,
     change_collection,
@@ -19,6 +20,8 @@ from tests.integration.secrets.groups import (
 from tests.integration.secrets.stand import outcomes
 
 if TYPE_CHECKING:
+    import pytest
+
     from tests.integration.secrets.stand import Client, Stand
 
 
@@ -119,6 +122,27 @@ async def test_another_tenants_collection_is_not_there(stand: Stand) -> None:
     with refused("validation_error"):
         await mine.create("S", collection_id=made.id)
     assert (await _page(mine)).page.total == 0
+
+
+async def test_many_secrets_leave_a_collection_in_parts(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collections, "AT_A_TIME", 2)
+    client = stand.tenant()
+    made = await make_collection(client, "c")
+    secrets = [await client.create(f"S{n}", collection_id=made.id) for n in range(5)]
+    assert (await delete_collection(client, made.id)).deleted
+    events = told(client, "collection.")[1:]
+    assert [action.partition(".")[2] for action, _ in events] == [
+        "secrets_taken_out",
+        "secrets_taken_out",
+        "deleted",
+    ]
+    named = sorted(one for _, details in events for one in details["secret_ids"])
+    assert named == sorted(one.id for one in secrets)
+    assert not (await client.get(secrets[0].id)).HasField("collection_id")
+    with refused("not_found"):
+        await get_collection(client, made.id)
 
 
 async def test_no_secret_stays_in_a_collection_that_is_deleted_meanwhile(stand: Stand) -> None:

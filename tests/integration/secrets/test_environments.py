@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from coffer.secrets.v1 import secrets_pb2
 
-from services.secrets.groups import DEFAULT_COLOR, MAX_ENVIRONMENTS
+from services.common.database import Database
+from services.common.identity import Call
+from services.secrets.groups import DEFAULT_COLOR, MAX_ENVIRONMENTS, Unfinished
+from services.secrets.store import emptying
+from services.secrets.store.environments import PostgresEnvironments
 from tests.fakes import certificates
 from tests.integration.secrets.groups import (
     actions,
@@ -193,6 +197,66 @@ async def test_deleted_secrets_of_a_deleted_environment_move_or_are_purged(clien
     assert sorted(erased) == ["DEF", "TWO"]
     assert count(client, "data_key") == count(client, "value_version") == 4
     assert client.live_secrets() == 0
+
+
+async def test_what_is_deleted_in_an_environment_goes_in_parts_that_hold_no_one_up(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(emptying, "AT_A_TIME", 2)
+    monkeypatch.setattr(emptying, "MAX_VERSIONS", 3)
+    staging = next(row for row in await environments(client) if row.name == "staging")
+    kept = await client.create("KEPT")
+    await client.put(kept.id, "x", environment="staging")
+    await remove_value(client, kept.id, "staging")
+    made = [await client.create(f"S{number}", environment="staging") for number in range(5)]
+    for _ in range(7):
+        await client.put(made[2].id, "more", environment="staging")
+    await client.put(made[3].id, "elsewhere", environment="production")
+    for one in made:
+        await client.delete(one.id)
+    await delete_environment(client, staging.id)
+    assert (count(client, "secret"), count(client, "secret_environment")) == (2, 2)
+    assert count(client, "data_key") == count(client, "value_version") == 2
+    gone = actions(client, "secret.purged")
+    assert len(gone) == 4
+    early = [details for _, details in told(client, "secret.history_erased")]
+    assert early
+    assert all((one["name"], one["environment"]) == ("S2", "staging") for one in early)
+    (last,) = [one for _, one in told(client, "secret.purged") if one["name"] == "S2"]
+    assert sum(one["versions"] for one in early) + last["versions"] == 8
+    assert actions(client, "environment.deleted") == ["environment.deleted"]
+
+
+async def test_an_environment_that_is_used_while_it_is_emptied_stays_and_repeats_no_number(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(emptying, "AT_A_TIME", 1)
+    staging = next(row for row in await environments(client) if row.name == "staging")
+    made = [await client.create(f"S{number}") for number in range(3)]
+    for one in made:
+        await client.put(one.id, "x", environment="staging")
+        await client.delete(one.id)
+    live = await client.create("LIVE")
+    store = Database(client.stand.database.dsn("coffer_secrets"), name="test", max_connections=1)
+    await store.open()
+    begun = await PostgresEnvironments(store).delete(
+        client.tenant_id, UUID(staging.id), None, Call.of_service("secrets")
+    )
+    await store.close()
+    assert isinstance(begun, Unfinished)
+    # The first of them lost its value. It may come back, and counts on.
+    await client.put(live.id, "x", environment="staging")
+    with refused("conflict", "values"):
+        await delete_environment(client, staging.id)
+    first = min(made, key=lambda one: one.id)
+    assert (await restore_secret(client, first.id)).environment_count == 1
+    assert (await client.put(first.id, "y", environment="staging")).value_version == 2
+    await remove_value(client, live.id, "staging")
+    await client.delete(first.id)
+    # What a crash or a conflict left is taken up again.
+    await delete_environment(client, staging.id)
+    assert [row.name for row in await environments(client)] == ["production"]
+    assert count(client, "data_key") == count(client, "value_version") == 4
 
 
 async def test_a_certificate_that_moves_shows_no_facts_of_the_value_that_went(
