@@ -160,6 +160,25 @@ def test_openapi_documents_each_status_that_an_rpc_declares(openapi: dict[str, A
             assert str(CODES[code].http_status) in responses, (route.rpc.name, code)
 
 
+def test_openapi_tells_of_every_operation_what_a_body_may_be_answered_with(
+    openapi: dict[str, Any],
+) -> None:
+    """A body is read, and bounded, also where none is meant."""
+    for route in ROUTES.values():
+        answers = openapi["paths"][route.template][route.method.lower()]["responses"]
+        assert answers.keys() >= {"408", "413", "415"}, route.template
+
+
+def test_openapi_calls_nothing_nullable_that_is_always_there(openapi: dict[str, Any]) -> None:
+    schemas = openapi["components"]["schemas"]
+    made = [schema for schema in schemas.values() if "created_at" in schema.get("properties", {})]
+    assert len(made) > 5
+    assert {schema["properties"]["created_at"]["type"] for schema in made} == {"string"}
+    usage = schemas["AccountUsage"]["properties"]
+    assert not [name for name, member in usage.items() if "anyOf" in member]
+    assert schemas["CreateApiKeyRequest"]["properties"]["scopes"]["minItems"] == 1
+
+
 def test_openapi_says_when_to_come_again(openapi: dict[str, Any]) -> None:
     shared = openapi["components"]["responses"]
     assert [n for n, it in shared.items() if "Retry-After" in it["headers"]] == [

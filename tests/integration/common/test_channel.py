@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
@@ -12,8 +12,6 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from services.common.rpc.channel import OPTIONS, open_channel
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from tests.fixtures.pki import TestPki
 
 SLOW_SECONDS = 1.0
@@ -39,7 +37,7 @@ async def test_every_copy_of_a_service_gets_its_share_of_the_calls() -> None:
     target = "ipv4:" + ",".join(f"127.0.0.1:{port}" for port in ports)
     async with grpc.aio.insecure_channel(target, options=OPTIONS) as channel:
         await channel.channel_ready()
-        call: Callable[[bytes], Awaitable[bytes]] = channel.unary_unary("/coffer.Test/Ask")
+        call: Any = channel.unary_unary("/coffer.Test/Ask")
         asked = 0
         while not all(copy.calls for copy in copies):
             await call(b"")
@@ -71,7 +69,7 @@ class Copy(grpc.GenericRpcHandler):  # type: ignore[misc,unused-ignore]
     async def stop(self) -> None:
         await self._server.stop(5)
 
-    def service(self, _details: object) -> object:
+    def service(self, _details: object) -> Any:
         return grpc.unary_unary_rpc_method_handler(self._answer)
 
     async def _answer(self, _request: bytes, _context: object) -> bytes:
