@@ -31,6 +31,11 @@ LEASE_REFUSED: Final = "CF002"
 _LOCAL: Final = ("localhost", "127.0.0.1", "::1")
 _CONNECT_TIMEOUT_SECONDS: Final = 5
 _POOL_TIMEOUT_SECONDS: Final = 10.0
+LOOK: Final = """
+select set_config('coffer.tenant_id', %s, true),
+    set_config('plan_cache_mode', 'force_custom_plan', true)
+"""
+"""How a transaction of `Database.looking` begins."""
 LOCK_SECONDS: Final = 2.0
 """What a change of one tenant waits for a lock: all that time it keeps others from a connection."""
 
@@ -173,6 +178,17 @@ class Database:
         with translated():
             async with contextlib.AsyncExitStack() as block:
                 yield await self._begin(block)
+
+    @contextlib.asynccontextmanager
+    async def looking(self, tenant_id: UUID) -> AsyncIterator[Connection]:
+        """As `tenant`, for lists: each statement is planned for what this tenant has.
+
+        The one plan that the services' roles keep for all (`migrations.runner.PLANS`) takes every tenant for
+        one of average size, and sorts all that a big one has where an index has the order.
+        """
+        async with self.transaction() as connection:
+            await connection.execute(LOOK, (str(tenant_id),))
+            yield connection
 
     @contextlib.asynccontextmanager
     async def tenant(self, tenant_id: UUID) -> AsyncIterator[Connection]:

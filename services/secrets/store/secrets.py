@@ -60,5 +60,5 @@ class PostgresSecrets:
 
     async def list(self, tenant_id: UUID, listing: Listing) -> Page:
         """As `ports.Secrets.list`."""
-        async with self._database.tenant(tenant_id) as connection:
+        async with self._database.looking(tenant_id) as connection:
             return await lists.list_(connection, tenant_id, listing)
