@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from services.common.errors import ConflictError, KeyRevokedError, NotFoundError, ValidationError
 from services.secrets import values
+from services.secrets.groups import Unfinished
 from services.secrets.missing import no_secret, no_version, path_id
 from services.secrets.model import Payload, SentPayload
 from services.secrets.naming import is_environment_name
@@ -98,13 +99,16 @@ class History:
     async def remove(self, call: Call, secret_id: str, environment: str) -> None:
         """Remove the value, its history and its data keys from an environment other than the base one.
 
-        Raises not_found, conflict, unavailable.
+        A long history goes in several transactions, the current value in the last: a crash or a deadline may
+        leave that and some of the others. Repeated it goes on. Raises not_found, conflict, unavailable.
         """
         found = path_id(secret_id)
         if not is_environment_name(environment):
             raise _no_value()
-        async with self._places.of(call.tenant):
-            refused = await self._store.remove(call.tenant, found, environment, call)
+        refused: NotRemoved | Unfinished | None = Unfinished()
+        while isinstance(refused, Unfinished):
+            async with self._places.of(call.tenant):
+                refused = await self._store.remove(call.tenant, found, environment, call)
         if refused is NotRemoved.NO_SECRET:
             raise no_secret()
         if refused is NotRemoved.NO_VALUE:

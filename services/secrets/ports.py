@@ -160,7 +160,8 @@ class Purges(Protocol):
     async def purge(self, tenant_id: UUID, secret_ids: Sequence[UUID], call: Call) -> Purged:
         """Remove those of them that are overdue, all their values and data keys, in one transaction.
 
-        What another transaction has in hand is passed over. Each has an event `secret.purged`.
+        What another transaction has in hand is passed over. Each has an event `secret.purged`. What is too
+        much for one transaction is left, a secret with very many values without some of them.
         """
         ...
 
@@ -196,10 +197,11 @@ class Values(Protocol):
 
     async def remove(
         self, tenant_id: UUID, secret_id: UUID, environment: str, call: Call
-    ) -> NotRemoved | None:
+    ) -> NotRemoved | Unfinished | None:
         """Remove a secret's value, with its history and its data keys, from an environment of this name.
 
-        Its versions go on counting where they stood. None when it is gone.
+        Its versions go on counting where they stood. None when it is gone. Unfinished: there are more
+        versions than one transaction may remove, and the oldest of them are gone; go on.
         """
         ...
 

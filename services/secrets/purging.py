@@ -1,7 +1,7 @@
 """Removing for ever what was deleted too long ago to be restored: values, data keys and all.
 
-Every process of the service looks now and then; what one has in hand the others pass over. What fails is
-left to the next turn, and does not keep a turn from the tenants that come after.
+Every process of the service looks now and then; what one has in hand the others pass over. A secret that
+fails is left to the next turn, and keeps a turn neither from the tenant's others nor from the other tenants.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from services.common.defects import describe
-from services.common.errors import CofferError
+from services.common.errors import CofferError, UnavailableError
 from services.common.identity import Call
+from services.secrets.overdue import Purged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -68,12 +69,25 @@ class Purger:
         while part := secret_ids[:AT_A_TIME]:
             try:
                 done = await self._store.purge(tenant_id, part, Call.of_service("secrets"))
-            except CofferError as error:
+            except UnavailableError as error:
                 _log.warning("purge_failed", tenant_id=str(tenant_id), code=error.code)
                 return purged
+            except Exception as error:  # noqa: BLE001 - the others must not stay for ever
+                done = await self._set_aside(tenant_id, part, error)
             purged += done.purged
             secret_ids = [*done.left, *secret_ids[AT_A_TIME:]]
         return purged
+
+    async def _set_aside(self, tenant_id: UUID, part: list[UUID], error: Exception) -> Purged:
+        """Purge each for itself, so that only the ones that fail alone stay."""
+        if len(part) > 1:
+            return Purged(sum([await self._purge(tenant_id, [one]) for one in part]))
+        about = {"tenant_id": str(tenant_id), "secret_id": str(part[0])}
+        if isinstance(error, CofferError):
+            _log.warning("purge_failed", code=error.code, **about)
+        else:
+            _log.error("purge_defect", **about, **describe(error))
+        return Purged(0)
 
 
 def _by_tenant(found: Iterable[OverdueSecret]) -> dict[UUID, list[UUID]]:

@@ -96,8 +96,9 @@ async def empty_part(
     """Remove what some deleted secrets have there, and give those that were made there another base.
 
     Those whose ids come after `after`, at most AT_A_TIME secrets and MAX_VERSIONS versions. Its events are
-    one for each secret that lost its value or old values there, that has another base now, and that was purged
-    because it has no value anywhere else. The caller holds the usage row and the environment for update.
+    one for each secret that lost its value or old values there, that has another base now, and that was
+    purged because it has no value anywhere else. The caller holds the usage row and the environment for
+    update.
     """
     held = await _hold(connection, tenant_id, row.id, after or _NO_ID)
     chosen = _fitting(held)

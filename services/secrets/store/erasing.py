@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 MAX_VERSIONS: Final = 2000
 """Value versions that one transaction erases at most."""
 
-# The current version of each environment is the last that goes.
+# The current version of each environment is the last that goes. By `ctid`, since a plan that is kept may find
+# them again by looking at all versions of the secret; one that somebody changes meanwhile is left for later.
 _OLDEST: Final = """
-    select v.environment_id, v.value_version, v.data_key_id from secrets.value_version v
+    select v.ctid, v.data_key_id from secrets.value_version v
     where v.tenant_id = %(tenant)b and v.secret_id = %(secret)b
       and (%(environment)t::uuid is null or v.environment_id = %(environment)t::uuid)
     order by v.environment_id, v.value_version limit %(limit)b::bigint
@@ -30,10 +31,10 @@ where d.tenant_id = %(tenant)b and d.id = any (array(select o.data_key_id from (
 order by d.id for update
 """  # noqa: S608 - a constant
 _ERASE: Final = f"""
-with oldest as materialized ({_OLDEST}), versions as (
-    delete from secrets.value_version v using oldest o
+with versions as (
+    delete from secrets.value_version v
     where v.tenant_id = %(tenant)b and v.secret_id = %(secret)b
-      and v.environment_id = o.environment_id and v.value_version = o.value_version
+      and v.ctid = any (array(select o.ctid from ({_OLDEST}) o))
     returning v.data_key_id
 ), keys as (
     delete from secrets.data_key d

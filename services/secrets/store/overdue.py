@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
@@ -9,6 +10,7 @@ from uuid import UUID
 from services.common import audit
 from services.secrets.listing import RESTORABLE_DAYS
 from services.secrets.overdue import OverdueSecret, Purged
+from services.secrets.store.erasing import MAX_VERSIONS, erase_oldest, history_erased
 from services.secrets.store.purges import purge
 
 if TYPE_CHECKING:
@@ -17,8 +19,6 @@ if TYPE_CHECKING:
     from services.common.database import Connection, Database
     from services.common.identity import Call
 
-MAX_VERSIONS: Final = 2000
-"""Value versions that one transaction removes at most, unless the first secret alone has more."""
 _NO_ID: Final = UUID(int=0)
 _FROM_THE_BEGINNING: Final = datetime(1, 1, 1, tzinfo=UTC)
 
@@ -29,8 +29,9 @@ where s.deleted_at <= now() - interval '{RESTORABLE_DAYS} days'
 order by s.deleted_at, s.tenant_id, s.id limit %s
 """  # noqa: S608 - a constant
 _TAKE: Final = f"""
-select s.id, (select count(*) from secrets.value_version v
-    where v.tenant_id = s.tenant_id and v.secret_id = s.id)
+select s.id, s.name, (select count(*) from (
+    select from secrets.value_version v
+    where v.tenant_id = s.tenant_id and v.secret_id = s.id limit %(versions)b::bigint + 1) counted)
 from secrets.secret s
 where s.tenant_id = %(tenant)b and s.id = any (%(secrets)b::uuid[])
   and s.deleted_at <= now() - interval '{RESTORABLE_DAYS} days'
@@ -62,27 +63,46 @@ class PostgresPurges:
         async with self._database.tenant(tenant_id) as connection:
             taken = await _take(connection, tenant_id, secret_ids)
             chosen = _fitting(taken)
-            events = await purge(connection, tenant_id, chosen)
+            if taken and not chosen:
+                return await _begin(connection, tenant_id, taken, call)
+            events = await purge(connection, tenant_id, [secret.id for secret in chosen])
             if events:
                 await audit.append(connection, tenant_id, call, events)
-        return Purged(len(events), tuple(secret for secret, _ in taken[len(chosen) :]))
+        return Purged(len(events), tuple([secret.id for secret in taken[len(chosen) :]]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """One that is held; `versions` are counted up to the limit."""
+
+    id: UUID
+    name: str
+    versions: int
+
+
+async def _begin(
+    connection: Connection, tenant_id: UUID, taken: Sequence[_Taken], call: Call
+) -> Purged:
+    """Erase some versions of the first one, which has too many for one transaction."""
+    first = taken[0]
+    gone = await erase_oldest(connection, tenant_id, first.id, None, MAX_VERSIONS)
+    await audit.append(connection, tenant_id, call, [history_erased(first.id, first.name, gone)])
+    return Purged(0, tuple([secret.id for secret in taken]))
 
 
 async def _take(
     connection: Connection, tenant_id: UUID, secret_ids: Sequence[UUID]
-) -> list[tuple[UUID, int]]:
-    """Those that are overdue and nobody else has in hand, with the numbers of their versions."""
-    parameters = {"tenant": tenant_id, "secrets": list(secret_ids)}
+) -> list[_Taken]:
+    """Those that are overdue and nobody else has in hand; those with few versions first."""
+    parameters = {"tenant": tenant_id, "secrets": list(secret_ids), "versions": MAX_VERSIONS}
     cursor = await connection.execute(_TAKE, parameters, prepare=True)
-    return [(secret, count) async for secret, count in cursor]
+    return sorted([_Taken(*row) async for row in cursor], key=lambda taken: taken.versions)
 
 
-def _fitting(taken: Sequence[tuple[UUID, int]]) -> list[UUID]:
-    chosen: list[UUID] = []
+def _fitting(taken: Sequence[_Taken]) -> Sequence[_Taken]:
     versions = 0
-    for secret, count in taken:
-        versions += count
-        if chosen and versions > MAX_VERSIONS:
-            break
-        chosen.append(secret)
-    return chosen
+    for number, secret in enumerate(taken):
+        versions += secret.versions
+        if versions > MAX_VERSIONS:
+            return taken[:number]
+    return taken

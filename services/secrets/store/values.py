@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from services.common.database import Database
     from services.common.identity import Call
+    from services.secrets.groups import Unfinished
     from services.secrets.model import Environment, NewValue, Standing, StoredVersion
     from services.secrets.paging import Paging
     from services.secrets.versions import NotRemoved, PastVersions, StoredValue
@@ -50,7 +51,7 @@ class PostgresValues:
 
     async def remove(
         self, tenant_id: UUID, secret_id: UUID, environment: str, call: Call
-    ) -> NotRemoved | None:
+    ) -> NotRemoved | Unfinished | None:
         """As `ports.Values.remove`."""
         async with self._database.change(tenant_id) as connection:
             return await versions.remove(connection, tenant_id, secret_id, environment, call)

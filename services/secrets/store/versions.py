@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from services.common import audit
 from services.common.idempotency import store as idempotency_store
+from services.secrets.groups import Unfinished
 from services.secrets.model import FIELDS, Environment, SealedValue, WrappedKey
+from services.secrets.store.erasing import MAX_VERSIONS, erase_oldest, history_erased
 from services.secrets.store.purges import erase_values
 from services.secrets.versions import NotRemoved, PastVersion, PastVersions, StoredValue
 
@@ -60,6 +62,14 @@ from secrets.secret s
 left join secrets.environment e on e.tenant_id = s.tenant_id and e.name = %(name)b
 where s.tenant_id = %(tenant)b and s.id = %(secret)b and s.deleted_at is null
 for update of s
+"""
+_THERE: Final = """
+select (select count(*) from (
+    select from secrets.value_version v where v.tenant_id = %(tenant)b and v.secret_id = %(secret)b
+        and v.environment_id = %(environment)b limit %(versions)b::bigint + 1) counted)
+from secrets.secret_environment c
+where c.tenant_id = %(tenant)b and c.secret_id = %(secret)b and c.environment_id = %(environment)b
+  and c.deleted_at is null
 """
 # The counter stays where it stands, so that no number comes twice.
 _END: Final = """
@@ -131,7 +141,7 @@ async def stored(
 
 async def remove(
     connection: Connection, tenant_id: UUID, secret_id: UUID, environment: str, call: Call
-) -> NotRemoved | None:
+) -> NotRemoved | Unfinished | None:
     """As `ports.Values.remove`, in the transaction of `connection`, held to the tenant."""
     parameters = {"tenant": tenant_id, "secret": secret_id, "name": environment}
     row = await (await connection.execute(_LOCK, parameters, prepare=True)).fetchone()
@@ -143,6 +153,13 @@ async def remove(
     if environment_id is None:
         return NotRemoved.NO_VALUE
     parameters = {"tenant": tenant_id, "secret": secret_id, "environment": environment_id}
+    limit = {"versions": MAX_VERSIONS}
+    there = await (await connection.execute(_THERE, parameters | limit, prepare=True)).fetchone()
+    if there is not None and there[0] > MAX_VERSIONS:
+        gone = await erase_oldest(connection, tenant_id, secret_id, environment_id, MAX_VERSIONS)
+        event = history_erased(secret_id, name, gone, environment)
+        await audit.append(connection, tenant_id, call, [event])
+        return Unfinished()
     ended = await (await connection.execute(_END, parameters, prepare=True)).fetchone()
     if ended is None:
         return NotRemoved.NO_VALUE

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from uuid import UUID
 
+    from services.secrets.groups import Unfinished
     from services.secrets.ports import Values
     from tests.fixtures.database import TestDatabase
 
@@ -64,7 +65,7 @@ class Subject:
         )
         return value, await self.store.put(self.tenant_id, value)
 
-    async def remove(self, environment: str = STAGING) -> NotRemoved | None:
+    async def remove(self, environment: str = STAGING) -> NotRemoved | Unfinished | None:
         call = a_call(self.tenant_id)
         return await self.store.remove(self.tenant_id, self.id, environment, call)
 

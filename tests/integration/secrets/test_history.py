@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from coffer.secrets.v1 import secrets_pb2, versions_pb2
 
+from services.common.database import Database
+from services.common.identity import Call
+from services.secrets.groups import Unfinished
+from services.secrets.store import versions as store_versions
+from services.secrets.store.values import PostgresValues
 from tests.integration.secrets.certificates import LATER, PAST, SOON, moment, renew, store
+from tests.integration.secrets.groups import refused
 from tests.integration.secrets.stand import outcomes
 
 if TYPE_CHECKING:
+    import pytest
+
     from tests.integration.secrets.stand import Client, Stand
 
 
@@ -205,6 +214,34 @@ async def test_a_removed_value_is_gone_with_its_keys_and_counts_on(
     )
     told = {"name": "ONE", "environment": "staging", "value_version": 2, "versions": 2}
     assert json.loads(str(details)) == told
+
+
+async def test_a_long_history_is_removed_in_parts_the_current_value_last(
+    stand: Stand, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_versions, "MAX_VERSIONS", 2)
+    made = await client.create("ONE", "base")
+    for number in range(7):
+        await client.put(made.id, f"value-{number}", environment="staging")
+    database = Database(stand.database.dsn("coffer_secrets"), name="test", max_connections=1)
+    await database.open()
+    call = Call.of_service("secrets")
+    values = PostgresValues(database)
+    begun = await values.remove(client.tenant_id, UUID(made.id), "staging", call)
+    await database.close()
+    assert begun == Unfinished()
+    # What a crash left: the value, and what follows the oldest.
+    assert (
+        await stand.access(client.tenant_id, name="ONE", environment="staging")
+    ).value == "value-6"
+    page = await history(client, made.id, environment="staging")
+    assert [row.value_version for row in page.versions] == [7, 6, 5, 4, 3]
+    await remove(client, made.id)
+    with refused("not_found"):
+        await stand.access(client.tenant_id, name="ONE", environment="staging")
+    assert stand.database.rows("select count(*) from secrets.value_version") == [(1,)]
+    assert stand.database.rows("select count(*) from secrets.data_key") == [(1,)]
+    assert (await client.put(made.id, "again", environment="staging")).value_version == 8
 
 
 async def test_puts_and_removals_at_once_repeat_no_version(stand: Stand, client: Client) -> None:

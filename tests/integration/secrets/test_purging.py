@@ -57,11 +57,10 @@ def counts(database: TestDatabase) -> dict[str, int]:
     }
 
 
-def purged(client: Client) -> list[dict[str, Any]]:
+def purged(client: Client, action: str = "secret.purged") -> list[dict[str, Any]]:
     rows = client.stand.database.rows(
-        "select details from audit.event where tenant_id = %s and action = 'secret.purged'"
-        " order by seq",
-        (client.tenant_id,),
+        "select details from audit.event where tenant_id = %s and action = %s order by seq",
+        (client.tenant_id, action),
     )
     return [json.loads(str(details)) for (details,) in rows]
 
@@ -164,3 +163,19 @@ async def test_a_secret_with_many_versions_does_not_make_a_transaction_without_b
     assert (done.purged, len(done.left)) == (1, 3)
     await purger.turn()
     assert counts(stand.database) == dict.fromkeys(TABLES, 0)
+
+
+async def test_a_secret_with_more_versions_than_a_transaction_may_erase_goes_after_the_others(
+    stand: Stand, client: Client, purger: Purger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overdue, "MAX_VERSIONS", 2)
+    many, *few = [await client.create(f"S{number}") for number in range(3)]
+    for number in range(4):
+        await client.put(many.id, f"value-{number}")
+        await client.put(many.id, f"value-{number}", environment="staging")
+    await delete_long_ago(client, many.id, *(one.id for one in few))
+    assert await purger.turn() == 3
+    assert counts(stand.database) == dict.fromkeys(TABLES, 0)
+    assert purged(client)[-1]["name"] == "S0"
+    early = purged(client, "secret.history_erased")
+    assert sum(one["versions"] for one in early) + purged(client)[-1]["versions"] == 9
