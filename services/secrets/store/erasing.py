@@ -17,31 +17,32 @@ if TYPE_CHECKING:
 MAX_VERSIONS: Final = 2000
 """Value versions that one transaction erases at most."""
 
-# The current version of each environment is the last that goes. By `ctid`, since a plan that is kept may find
-# them again by looking at all versions of the secret; one that somebody changes meanwhile is left for later.
 _OLDEST: Final = """
-    select v.ctid, v.data_key_id from secrets.value_version v
+select o.environment_id, max(o.value_version), array_agg(o.data_key_id) from (
+    select v.environment_id, v.value_version, v.data_key_id from secrets.value_version v
     where v.tenant_id = %(tenant)b and v.secret_id = %(secret)b
       and (%(environment)t::uuid is null or v.environment_id = %(environment)t::uuid)
     order by v.environment_id, v.value_version limit %(limit)b::bigint
+) o
+group by o.environment_id order by o.environment_id limit 1
 """
-_LOCK_KEYS: Final = f"""
+_LOCK_KEYS: Final = """
 select from secrets.data_key d
-where d.tenant_id = %(tenant)b and d.id = any (array(select o.data_key_id from ({_OLDEST}) o))
-order by d.id for update
-"""  # noqa: S608 - a constant
-_ERASE: Final = f"""
+where d.tenant_id = %(tenant)b and d.id = any (%(keys)b::uuid[]) order by d.id for update
+"""
+# By nothing but the primary key's members: whatever plan is kept, none looks at the versions that stay.
+_ERASE: Final = """
 with versions as (
     delete from secrets.value_version v
     where v.tenant_id = %(tenant)b and v.secret_id = %(secret)b
-      and v.ctid = any (array(select o.ctid from ({_OLDEST}) o))
+      and v.environment_id = %(environment)b and v.value_version <= %(last)b::bigint
     returning v.data_key_id
 ), keys as (
     delete from secrets.data_key d
     where d.tenant_id = %(tenant)b and d.id = any (array(select data_key_id from versions))
 )
 select count(*) from versions
-"""  # noqa: S608 - a constant
+"""
 
 
 async def erase_oldest(
@@ -53,15 +54,19 @@ async def erase_oldest(
 ) -> int:
     """Remove at most `limit` value versions of one secret and their data keys, the oldest ones first.
 
-    In one environment, or in all, one after another. Returns how many are gone. Counters stay as they are.
-    The caller holds the secret's row.
+    Of one environment: the one that is named, or any. Returns how many are gone, at least one where there is
+    one. Counters stay as they are. The caller holds the secret's row.
     """
-    parameters = {
+    parameters: dict[str, object] = {
         "tenant": tenant_id,
         "secret": secret_id,
         "environment": environment_id,
         "limit": limit,
     }
+    row = await (await connection.execute(_OLDEST, parameters, prepare=True)).fetchone()
+    if row is None:
+        return 0
+    parameters |= {"environment": row[0], "last": row[1], "keys": row[2]}
     await connection.execute(_LOCK_KEYS, parameters, prepare=True)
     row = await (await connection.execute(_ERASE, parameters, prepare=True)).fetchone()
     return row[0] if row else 0
