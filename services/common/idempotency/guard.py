@@ -33,6 +33,7 @@ TAKEN_OVER: Final = "taken_over"
 _FIRST_PAUSE_SECONDS: Final = 0.02
 _LONGEST_PAUSE_SECONDS: Final = 0.25
 _MARGIN_SECONDS: Final = 0.25
+_MARGIN_PART: Final = 0.2
 """Before its deadline a copy that waits is told so: after it nobody would hear."""
 _PATIENCE_SECONDS: Final = 30.0
 """For so long a copy waits that has no deadline."""
@@ -92,7 +93,8 @@ class Guard:
                     return await self._claim(call.tenant, claim, mark)
         except TimeoutError:
             raise UnavailableError(
-                "A request with this Idempotency-Key is still being served; send it again."
+                "The Idempotency-Key could not be claimed in time: a request with it is being served,"
+                " or too much is; send it again."
             ) from None
 
     async def _claim(self, tenant_id: UUID, claim: Claim, mark: bytes) -> Claim | Kept:
@@ -183,7 +185,9 @@ class Guard:
 def _give_up_after(call: Call) -> float:
     if call.deadline is None:
         return _PATIENCE_SECONDS
-    return call.deadline - _MARGIN_SECONDS - time.monotonic()
+    left = call.deadline - time.monotonic()
+    # Of a call in a hurry no more than a part, so that one that nobody is before is served.
+    return left - min(_MARGIN_SECONDS, left * _MARGIN_PART)
 
 
 @contextlib.contextmanager
