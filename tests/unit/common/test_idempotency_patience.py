@@ -7,8 +7,8 @@ from uuid import uuid4
 
 import pytest
 
-from services.common.identity import Call
 from services.common.idempotency.guard import _give_up_after
+from services.common.identity import Call
 
 
 @pytest.mark.parametrize("seconds", [0.01, 0.1, 0.24, 0.3, 5.0])
