@@ -219,15 +219,14 @@ class Machine(RuleBasedStateMachine):
 
     @rule(who=who, key=any_key, number=pick)
     def undelete(self, who: int, key: str, number: int) -> None:
-        self._undelete(self.actors[who], key, number, None)
+        self._undelete(self.actors[who], key, self.secret_id(self.actors[who], number), None)
 
     @rule(who=who, key=any_key, number=pick, place=place)
     def undelete_to(self, who: int, key: str, number: int, place: str) -> None:
         """With a base, which is asked for only where the old one is gone."""
-        self._undelete(self.actors[who], key, number, place)
+        self._undelete(self.actors[who], key, self.secret_id(self.actors[who], number), place)
 
-    def _undelete(self, actor: Actor, key: str, number: int, base: str | None) -> None:
-        secret_id = self.secret_id(actor, number)
+    def _undelete(self, actor: Actor, key: str, secret_id: str, base: str | None) -> None:
         may = actor.may(key, "secrets:write")
         expected = actor.model.undelete(secret_id, base) if may else FORBIDDEN
         path = ("POST", f"/v1/secrets/{secret_id}/restore")
@@ -252,6 +251,24 @@ class Machine(RuleBasedStateMachine):
         expected = actor.model.drop_environment(environment_id) if may else FORBIDDEN
         path = ("DELETE", f"/v1/environments/{environment_id}")
         self.say(actor, key, "environments:write", expected, path)
+
+    @rule(who=who, letter=letter)
+    def lose_base(self, who: int, letter: str) -> None:
+        """What seldom comes about by itself: a deleted secret with another value, whose base goes."""
+        actor = self.actors[who]
+        place = ENVIRONMENTS[1]
+        if place not in actor.model.environments.values():
+            self.make_environment(who, "all", place)
+        self.create(who, "all", letter, place, True, False)
+        secrets, environments = actor.model.secrets, actor.model.environments
+        name = f"{actor.word}.{letter}"
+        number = next(n for n, key in enumerate(secrets) if secrets[key] is actor.model.named(name))
+        secret_id = self.secret_id(actor, number)
+        self.put(who, "all", number, DEFAULT, True, None)
+        self.delete(who, "all", number)
+        self.drop_environment(who, "all", list(environments.values()).index(place))
+        self._undelete(actor, "all", secret_id, None)
+        self._undelete(actor, "all", secret_id, DEFAULT)
 
     @rule(who=who, key=any_key, letter=letter)
     def make_collection(self, who: int, key: str, letter: str) -> None:

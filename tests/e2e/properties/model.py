@@ -1,7 +1,11 @@
 """What a tenant's client API does, as a small model in memory: the same answers, without a database.
 
-Written from the wire contract and from nothing else. An expected answer is a status and, for a refusal, its
-code; what a success shows is compared by the machine.
+Written from what is promised, not from what the services do: methods, statuses and codes, that versions go
+up by one, and what goes with an environment or a collection are the wire contract's. From docs/api.md
+("Changes"): that a removed value does not set the version back and If-Match 0 then puts one, that an
+environment made again counts from 1, and what a lost base is. From docs/audit.md ("Actions"): which event a
+change writes. An expected answer is a status and, for a refusal, its code; what a success shows is compared
+by the operations.
 """
 
 from __future__ import annotations
@@ -9,6 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 Answer = tuple[int, str | None]
+Event = tuple[str, str]
+"""Action, and the id of what it befell."""
 
 OK: Answer = (200, None)
 CREATED: Answer = (201, None)
@@ -55,6 +61,8 @@ class Tenant:
     collections: dict[str, str] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
     """Ids of what there was."""
+    events: list[Event] = field(default_factory=list)
+    """What the audit has to tell, in order."""
 
     # Looking
 
@@ -67,6 +75,19 @@ class Tenant:
     def find(self, secret_id: str) -> Secret | None:
         """A live one."""
         return self.live().get(secret_id)
+
+    def fetch(
+        self, secret: Secret | None, environment: str | None = None, version: int | None = None
+    ) -> str:
+        """The value that a consumer gets, or the code of the refusal."""
+        if secret is None or secret.deleted:
+            return "not_found"
+        kept = secret.values.get(environment or secret.base, {})
+        return kept.get(version or secret.current(environment or secret.base), "not_found")
+
+    def _done(self, action: str, key: str, answer: Answer = OK) -> Answer:
+        self.events.append((action, key))
+        return answer
 
     # Secrets
 
@@ -83,6 +104,7 @@ class Tenant:
         secret = Secret(name, environment or DEFAULT, collection=collection)
         secret.store(secret.base, value)
         self.secrets[key] = secret
+        self._done("secret.created", key)
 
     def rename(self, secret_id: str, name: str) -> Answer:
         secret = self.find(secret_id)
@@ -92,14 +114,14 @@ class Tenant:
         if holder is not None and holder is not secret:
             return CONFLICT
         secret.name = name
-        return OK
+        return self._done("secret.updated", secret_id)
 
     def describe(self, secret_id: str, text: str | None) -> Answer:
         secret = self.find(secret_id)
         if secret is None:
             return NOT_FOUND
         secret.description = text
-        return OK
+        return self._done("secret.updated", secret_id)
 
     def collect(self, secret_id: str, collection: str | None) -> Answer:
         secret = self.find(secret_id)
@@ -108,7 +130,7 @@ class Tenant:
         if collection is not None and collection not in self.collections:
             return INVALID
         secret.collection = collection
-        return OK
+        return self._done("secret.updated", secret_id)
 
     def put(self, secret_id: str, value: str, environment: str | None, match: int | None) -> Answer:
         secret = self.find(secret_id)
@@ -116,17 +138,21 @@ class Tenant:
             return NOT_FOUND
         if environment not in {None, *self.environments.values()}:
             return INVALID
-        if match is not None and match != secret.counters.get(environment or secret.base, 0):
+        if match is not None and match != secret.current(environment or secret.base):
             return MISMATCH
         secret.store(environment or secret.base, value)
-        return OK
+        return self._done("secret.value_updated", secret_id)
 
     def restore_version(self, secret_id: str, environment: str, version: int) -> Answer:
         secret = self.find(secret_id)
-        if secret is None or version not in secret.values.get(environment, {}):
+        if secret is None:
+            return NOT_FOUND
+        if environment not in self.environments.values():
+            return INVALID
+        if version not in secret.values.get(environment, {}):
             return NOT_FOUND
         secret.store(environment, secret.values[environment][version])
-        return OK
+        return self._done("secret.version_restored", secret_id)
 
     def remove(self, secret_id: str, environment: str) -> Answer:
         secret = self.find(secret_id)
@@ -137,14 +163,14 @@ class Tenant:
         if not secret.values.get(environment):
             return NOT_FOUND
         del secret.values[environment]
-        return OK
+        return self._done("secret.environment_removed", secret_id)
 
     def delete(self, secret_id: str) -> Answer:
         secret = self.find(secret_id)
         if secret is None:
             return NOT_FOUND
         secret.deleted = True
-        return OK
+        return self._done("secret.deleted", secret_id)
 
     def undelete(self, secret_id: str, base: str | None = None) -> Answer:
         secret = self.secrets.get(secret_id)
@@ -159,12 +185,16 @@ class Tenant:
                 return INVALID
             secret.base = base
         secret.deleted = secret.lost_base = False
-        return OK
+        return self._done("secret.restored", secret_id)
 
     # Groups
 
     def make_environment(self, name: str) -> Answer:
         return CONFLICT if name in self.environments.values() else CREATED
+
+    def made_environment(self, key: str, name: str) -> None:
+        self.environments[key] = name
+        self._done("environment.created", key)
 
     def drop_environment(self, environment_id: str) -> Answer:
         name = self.environments.get(environment_id)
@@ -174,25 +204,40 @@ class Tenant:
             return CONFLICT
         del self.environments[environment_id]
         self.gone.add(environment_id)
-        for key, secret in list(self.secrets.items()):
-            self._without(key, secret, name)
-        return OK
+        told: dict[str, list[str]] = {
+            "secret.environment_removed": [],
+            "secret.rebased": [],
+            "secret.purged": [],
+        }
+        for key, secret in sorted(self.secrets.items()):
+            for action in self._without(key, secret, name):
+                told[action].append(key)
+        for action, keys in told.items():
+            for key in keys:
+                self._done(action, key)
+        return self._done("environment.deleted", environment_id)
 
-    def _without(self, key: str, secret: Secret, environment: str) -> None:
-        """Values of deleted secrets go with an environment; one without any value is gone."""
-        secret.values.pop(environment, None)
+    def _without(self, key: str, secret: Secret, environment: str) -> list[str]:
+        """Values of deleted secrets go with an environment; one without any value is gone. The actions."""
+        had_value = bool(secret.values.pop(environment, None))
         secret.counters.pop(environment, None)
+        done = ["secret.environment_removed"] if had_value else []
         if secret.base != environment:
-            return
+            return done
         left = sorted((name != DEFAULT, name) for name, kept in secret.values.items() if kept)
         if left:
             secret.base, secret.lost_base = left[0][1], True
-        else:
-            del self.secrets[key]
-            self.gone.add(key)
+            return [*done, "secret.rebased"]
+        del self.secrets[key]
+        self.gone.add(key)
+        return ["secret.purged"]
 
     def make_collection(self, name: str) -> Answer:
         return CONFLICT if name in self.collections.values() else CREATED
+
+    def made_collection(self, key: str, name: str) -> None:
+        self.collections[key] = name
+        self._done("collection.created", key)
 
     def drop_collection(self, collection_id: str) -> Answer:
         if self.collections.pop(collection_id, None) is None:
@@ -201,4 +246,4 @@ class Tenant:
         for secret in self.secrets.values():
             if secret.collection == collection_id:
                 secret.collection = None
-        return OK
+        return self._done("collection.deleted", collection_id)
