@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from typing import TYPE_CHECKING
+import ssl
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from coffer_client import (
     ClientTls,
+    ClientTlsError,
     CofferClient,
     CofferClientError,
     Retries,
@@ -147,6 +149,45 @@ async def test_a_replaced_certificate_is_used_from_the_next_call_on(
         "before",
         *["after"] * 3,
     ]
+
+
+async def test_a_ca_file_without_a_whole_certificate_trusts_nobody(
+    running: tuple[Failing, str], pki: TestPki, tmp_path: Path
+) -> None:
+    # gRPC takes an empty CA for none, and trusts the public ones instead; so it does at a first NUL byte.
+    _, target = running
+    whole = _tls(pki.tls("consumer/dev"))
+    ca = pki.tls("consumer/dev").ca.read_bytes()
+    files = ClientTls(whole.cert, whole.key, tmp_path / "ca")
+    async with CofferClient(target, tls=files, tenant_id=TENANT, timeout=3) as client:
+        for bad in (b"", b"junk\n", ca[: len(ca) // 2], ca + ca[: len(ca) // 2], b"\0\n" + ca):
+            (tmp_path / "ca").write_bytes(bad)
+            with pytest.raises(ClientTlsError, match=str(tmp_path / "ca")):
+                await client.get("S")
+        (tmp_path / "ca").write_bytes(ca)
+        await client.get("S")
+        (tmp_path / "ca").write_bytes(b"")
+        await client.get("S")  # by the connection of before
+
+
+def test_a_ca_that_becomes_whole_while_it_is_read_is_read_again(
+    pki: TestPki, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = _tls(pki.tls("consumer/dev"))
+    files = ClientTls(whole.cert, whole.key, tmp_path / "ca")
+    ca = pki.tls("consumer/dev").ca.read_bytes()
+    (tmp_path / "ca").write_bytes(ca[:40])
+    check = ssl.SSLContext.load_verify_locations
+
+    def checked(context: ssl.SSLContext, *args: Any, **more: Any) -> None:
+        try:
+            check(context, *args, **more)
+        finally:
+            monkeypatch.undo()
+            (tmp_path / "ca").write_bytes(ca)
+
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", checked)
+    assert files.read().ca == ca
 
 
 async def test_who_is_not_the_service_gets_no_call(pki: TestPki, tmp_path: Path) -> None:
