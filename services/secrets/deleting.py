@@ -35,6 +35,8 @@ class NotRestored(enum.Enum):
     """The environment that was named is unknown, or holds no value of it."""
     NOT_ITS_BASE = enum.auto()
     """Its base environment is there, and another was named."""
+    ENVIRONMENT_GOES = enum.auto()
+    """One where it has a value is being deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,11 @@ def _not_restored(why: NotRestored) -> CofferError:
     if why is NotRestored.NAME_TAKEN:
         return ConflictError(
             "There is another secret with its name now: rename or delete that one first."
+        )
+    if why is NotRestored.ENVIRONMENT_GOES:
+        return ConflictError(
+            "An environment where it has a value is being deleted: try again when that is gone.",
+            retry_after=1,
         )
     if why is NotRestored.PLAN_LIMIT:
         return PlanLimitError("The tenant's plan allows no more secrets.")

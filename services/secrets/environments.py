@@ -128,10 +128,9 @@ class Environments:
         """Delete one, with the values that deleted secrets have there; those are not restored.
 
         A deleted secret that was made there moves to another environment where it has a value; one that
-        has no value anywhere else is purged. Where there is much, this takes several transactions: whoever
-        stores a value of a live secret there meanwhile keeps the environment (conflict), and so does a crash
-        or a deadline; then some deleted secrets have lost their values there already, as their events say.
-        Repeated it goes on. Raises not_found, conflict.
+        has no value anywhere else is purged. Where there is much, this takes several transactions: the first
+        decides, and closes the environment to values, changes and restores; a crash or a deadline leaves it
+        closed, and the call repeated goes on. Raises not_found, conflict.
         """
         found = _path_id(environment_id)
         deleted: bool | Refusal | Unfinished | None = Unfinished()
@@ -212,6 +211,10 @@ def _refused(why: Refusal, name: str | None) -> CofferError:
         return ConflictError(f"There is an environment with the name {name} already.")
     if why is Refusal.TOO_MANY:
         return PlanLimitError(f"A tenant has at most {MAX_ENVIRONMENTS} environments.")
+    if why is Refusal.GOES:
+        return ConflictError(
+            "The environment is being deleted; delete it again to go on with that.", retry_after=1
+        )
     if why is Refusal.NEEDS_DEFAULT:
         return ValidationError.of("is_default", "Make another the default instead.")
     return ConflictError(_CONFLICTS[why])

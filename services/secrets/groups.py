@@ -31,6 +31,8 @@ class Refusal(enum.Enum):
     """It would leave the tenant without a default environment."""
     IN_USE = enum.auto()
     """A live secret has a value there."""
+    GOES = enum.auto()
+    """It is being deleted."""
 
 
 @dataclass(frozen=True, slots=True)

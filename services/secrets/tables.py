@@ -42,6 +42,7 @@ def _groups(tables: sa.MetaData) -> None:
         sa.Column("description", sa.Text),
         sa.Column("color", sa.Text),
         sa.Column("is_default", sa.Boolean, nullable=False),
+        _moment("closed_at"),
         _moment("created_at", nullable=False),
     )
     sa.Table(

@@ -64,7 +64,7 @@ set deleted_at = null, lost_base = null, updated_at = case when s.lost_base is n
 where s.tenant_id = %(tenant)s and s.id = %(secret)s
 """
 _PLACES: Final = """
-select e.name, e.id from secrets.secret_environment v
+select e.name, e.id, e.closed_at is not null from secrets.secret_environment v
 join secrets.environment e on e.tenant_id = v.tenant_id and e.id = v.environment_id
 where v.tenant_id = %(tenant)s and v.secret_id = %(secret)s and v.deleted_at is null
 order by e.is_default desc, e.name collate "C"
@@ -194,17 +194,19 @@ async def _restore(
 ) -> SecretRow | NotRestored | LostBase:
     has_room = await room_left(connection, tenant_id, 1) > 0
     held = await _held(connection, tenant_id, secret_id)
-    if held is not None and held.is_live:
-        return NotRestored.NOT_DELETED
     if held is None or not held.is_restorable:
-        return NotRestored.NO_SECRET
+        is_live = held is not None and held.is_live
+        return NotRestored.NOT_DELETED if is_live else NotRestored.NO_SECRET
     if await _is_taken(connection, tenant_id, held.name):
         return NotRestored.NAME_TAKEN
     if not has_room:
         return NotRestored.PLAN_LIMIT
     parameters = {"tenant": tenant_id, "secret": secret_id}
     cursor = await connection.execute(_PLACES, parameters, prepare=True)
-    places = {name: place async for name, place in cursor}
+    found = await cursor.fetchall()
+    if any(is_closed for _, _, is_closed in found):
+        return NotRestored.ENVIRONMENT_GOES
+    places = {name: place for name, place, _ in found}
     if (refused := _refused_base(held, places, base_environment)) is not None:
         return refused
     details: dict[str, object] = {"name": held.name}

@@ -38,7 +38,8 @@ for update of u
 """
 _PLACES: Final = """
 select exists (select from secrets.environment e
-        where e.tenant_id = %(tenant)b and e.id = %(environment)b and e.name = %(name)b::text),
+        where e.tenant_id = %(tenant)b and e.id = %(environment)b and e.name = %(name)b::text
+          and e.closed_at is null),
     %(collection)b = %(nil)b or exists (select from secrets.collection c
         where c.tenant_id = %(tenant)b and c.id = %(collection)b)
 """
@@ -73,7 +74,8 @@ with item as materialized (
         normal_form, n)
     left join lateral (select x.id from secrets.environment x
         where x.tenant_id = %(tenant)b and x.id = i.environment_id
-          and x.name = i.environment_name and (x.is_default or not i.by_default) limit 1
+          and x.name = i.environment_name and (x.is_default or not i.by_default)
+          and x.closed_at is null limit 1
     ) e on true
     left join lateral (select x.id from secrets.collection x
         where x.tenant_id = %(tenant)b and x.id = i.collection_id limit 1) c on true

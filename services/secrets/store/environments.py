@@ -34,6 +34,15 @@ where e.tenant_id = %(tenant)s
 _LIST: Final = f'{_ROW} order by e.name collate "C"'
 _GET: Final = f"{_ROW} and e.id = %(environment)s"
 _LOCK: Final = f"{_GET} for update"
+_IS_CLOSED: Final = """
+select e.closed_at is not null from secrets.environment e
+where e.tenant_id = %(tenant)s and e.id = %(environment)s
+"""
+# Nothing is stored in it, made of it or restored into it any more.
+_CLOSE: Final = """
+update secrets.environment e set closed_at = clock_timestamp()
+where e.tenant_id = %(tenant)s and e.id = %(environment)s and e.closed_at is null
+"""
 _COUNT: Final = "select count(*) from secrets.environment e where e.tenant_id = %(tenant)s"
 _CREATE: Final = """
 insert into secrets.environment
@@ -120,6 +129,8 @@ class PostgresEnvironments:
                 row = await _get(connection, tenant_id, environment_id, _LOCK)
                 if row is None:
                     return None
+                if await _is_closed(connection, tenant_id, environment_id):
+                    return Refusal.GOES
                 changed = change.of(row)
                 if (refusal := await _refusal(connection, tenant_id, row, changed)) is not None:
                     return refusal
@@ -144,13 +155,15 @@ class PostgresEnvironments:
                 return None
             if row.is_default:
                 return Refusal.IS_DEFAULT
-            # It goes only with a part that is both the first and the last: then nothing is passed over.
+            # Decided once: what is stored by the previous release may still keep a closed one from going.
             if after is None and await is_in_use(connection, tenant_id, environment_id):
                 return Refusal.IN_USE
+            # It goes only with a part that is both the first and the last: then nothing is passed over.
             part = await empty_part(connection, tenant_id, row, after)
             if after is None and part.is_last:
                 await _delete(connection, tenant_id, row, part.events, call)
                 return True
+            await connection.execute(_CLOSE, {"tenant": tenant_id, "environment": environment_id})
             if part.events:
                 await audit.append(connection, tenant_id, call, part.events)
             return Unfinished(None if part.is_last else part.after)
@@ -167,6 +180,12 @@ async def _delete(
     await connection.execute(_DELETE, {"tenant": tenant_id, "environment": row.id})
     await idempotency_store.complete(connection, "secrets", tenant_id, [(call, None)])
     await audit.append(connection, tenant_id, call, [*events, _event("deleted", row)])
+
+
+async def _is_closed(connection: Connection, tenant_id: UUID, environment_id: UUID) -> bool:
+    parameters = {"tenant": tenant_id, "environment": environment_id}
+    row = await (await connection.execute(_IS_CLOSED, parameters)).fetchone()
+    return row is not None and bool(row[0])
 
 
 async def _get(

@@ -65,14 +65,14 @@ select s.name, s.secret_type, e.id, e.name, e.is_default, coalesce(v.value_versi
 from secrets.secret s
 left join secrets.environment e on e.tenant_id = s.tenant_id
     and case when %(environment)s::text is null then e.id = s.base_environment_id
-        else e.name = %(environment)s::text end
+        else e.name = %(environment)s::text end and e.closed_at is null
 left join secrets.secret_environment v on v.tenant_id = s.tenant_id and v.secret_id = s.id
     and v.environment_id = e.id
 where s.tenant_id = %(tenant)s and s.id = %(secret)s and s.deleted_at is null
 """
 _ENVIRONMENT: Final = """
 select id, name, is_default from secrets.environment
-where tenant_id = %(tenant)s
+where tenant_id = %(tenant)s and closed_at is null
   and case when %(name)s::text is null then is_default else name = %(name)s::text end
 """
 _FIRST_ENVIRONMENT: Final = """

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _PUT: Final = """
 with place as (
     select e.id from secrets.environment e
-    where e.tenant_id = %(tenant)b and e.id = %(environment)b for key share
+    where e.tenant_id = %(tenant)b and e.id = %(environment)b and e.closed_at is null for key share
 ), secret as (
     update secrets.secret s
     set updated_at = date_trunc('milliseconds', clock_timestamp()),

@@ -27,7 +27,11 @@ BY_NO_REQUEST = {
     "kms.store.finish_draining": "in the background",
     "kms.platform_keys.rewrap_platform_key": "asked for by the operator, page by page",
     "secrets.accesses.record": "reads",
+    "secrets.environments.delete": "its parts before the last; `_delete` of the last keeps the reply",
+    "secrets.overdue._begin": "in the background",
     "secrets.overdue.purge": "in the background",
+    "secrets.reads.environment": "made by the first look or change of a tenant, whatever that is",
+    "secrets.versions.remove": "its parts before the last",
 }
 """Functions of a store that append an event and keep no reply, and why."""
 
