@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 def client_context(
     pem: str, *, ca_file: str | Path | None = None, ca_data: str | None = None
 ) -> ssl.SSLContext:
-    """A context of a client whose private key, certificate and chain are in `pem`."""
+    """A context of a client whose private key, certificate and chain are in `pem`.
+
+    None means the CAs of the system, and nothing else does. Raises ValueError, OSError, ssl.SSLError.
+    """
+    # The standard library takes an empty text for none, and would trust every public CA.
+    for name, given in (("ca_file", ca_file), ("ca_data", ca_data)):
+        if given is not None and not given:
+            raise ValueError(f"{name} is empty: name the CA, or leave it away for the system's CAs")
     context = ssl.create_default_context(
         ssl.Purpose.SERVER_AUTH, cafile=None if ca_file is None else str(ca_file), cadata=ca_data
     )
