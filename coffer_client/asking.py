@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from uuid import UUID
 
-from coffer_client import messages
+from coffer_client import messages, texts
 from coffer_client.model import Wanted
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ Which: TypeAlias = str | UUID | Wanted
 
 BATCH: Final = 100
 """Values in one call at most."""
+
+_OPTIONAL_TEXTS: Final = ("description", "environment", "collection_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +41,15 @@ class Asker:
     api_key: str | None = field(default=None, repr=False)
 
     def access(self, wanted: Wanted) -> Ask:
-        """One value."""
+        """One value. Raises RequestNotValidError for what is no text, as all of these do."""
+        texts.check(_texts_of(wanted))
         return _ask("AccessSecret", messages.access(self.tenant_id, wanted))
 
     def batches(self, wanted: Sequence[Which]) -> list[Ask]:
         """Several values, in as many calls as it takes."""
         each = [as_wanted(one) for one in wanted]
+        for at, one in enumerate(each):
+            texts.check({f"items[{at}].{field}": given for field, given in _texts_of(one).items()})
         return [
             _ask("BatchAccessSecrets", messages.batch(self.tenant_id, each[at : at + BATCH]))
             for at in range(0, len(each), BATCH)
@@ -59,6 +64,8 @@ class Asker:
         **others: Any,
     ) -> Ask:
         """A new secret. Raises ValueError without an API key."""
+        optional = {field: others.get(field) for field in _OPTIONAL_TEXTS}
+        texts.check({"name": name, "value": value, **optional})
         request = messages.create_string(name, value, expires_at, others)
         return self._write("CreateSecret", request, idempotency_key)
 
@@ -72,24 +79,29 @@ class Asker:
         idempotency_key: str | None,
     ) -> Ask:
         """A new value. Raises ValueError without an API key."""
+        texts.check({"id": secret_id, "value": value, "environment": environment})
         request = messages.put_value(secret_id, value, environment, if_match)
         return self._write("PutSecretValue", request, idempotency_key)
 
     def _write(self, rpc: str, request: Any, idempotency_key: str | None) -> Ask:
         if self.api_key is None:
             raise ValueError("writing needs an API key: make the client with api_key=")
-        key = idempotency_key or str(uuid.uuid4())
+        key = uuid.uuid4() if idempotency_key is None else texts.idempotency_key(idempotency_key)
         return _ask(
             rpc,
             request,
             ("authorization", f"Bearer {self.api_key}"),
-            ("idempotency-key", key),
+            ("idempotency-key", str(key)),
         )
 
 
 def as_wanted(which: Which) -> Wanted:
     """The same, in full."""
     return which if isinstance(which, Wanted) else Wanted(which)
+
+
+def _texts_of(wanted: Wanted) -> dict[str, object]:
+    return {"name": wanted.secret, "environment": wanted.environment}
 
 
 def _ask(rpc: str, request: Any, *metadata: tuple[str, str]) -> Ask:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import grpc
 
-from coffer_client import messages
+from coffer_client import messages, texts
 from coffer_client.asking import Asker, as_wanted
 from coffer_client.client import DEFAULT_TIMEOUT_SECONDS
 from coffer_client.errors import CofferClientError, TooLargeError
@@ -41,7 +41,9 @@ class SyncCofferClient:
         server_name: str | None = None,
     ) -> None:
         """As `CofferClient`."""
-        self._asker = Asker(str(tenant_id), api_key)
+        texts.check_words(target=target, server_name=server_name)
+        texts.check({"tenant_id": tenant_id})
+        self._asker = Asker(str(tenant_id), texts.api_key(api_key))
         self._timeout = timeout
         self._retries = retries or Retries()
 
@@ -71,10 +73,11 @@ class SyncCofferClient:
         environment: str | None = None,
         value_version: int | None = None,
         *,
+        by_name: bool = False,
         timeout: float | None = None,
     ) -> Secret:
         """As `CofferClient.get`."""
-        ask = self._asker.access(Wanted(secret, environment, value_version))
+        ask = self._asker.access(Wanted(secret, environment, value_version, by_name=by_name))
         return messages.secret(self._call(ask, timeout))
 
     def get_many(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import grpc
 
-from coffer_client import messages
+from coffer_client import messages, texts
 from coffer_client.asking import Asker, as_wanted
 from coffer_client.errors import CofferClientError, TooLargeError
 from coffer_client.lines import Lines, credentials, options
@@ -50,8 +50,14 @@ class CofferClient:
         server_name: str | None = None,
     ) -> None:
         """`target` is the secrets service, host:port. `api_key` is needed for writes only. `server_name` is
-        the name in the service's certificate, if it is not the target's."""
-        self._asker = Asker(str(tenant_id), api_key)
+        the name in the service's certificate, if it is not the target's.
+
+        A newline at the end of `api_key` is not sent: it is that of the file the key was read from. Raises
+        RequestNotValidError for a text that cannot be sent.
+        """
+        texts.check_words(target=target, server_name=server_name)
+        texts.check({"tenant_id": tenant_id})
+        self._asker = Asker(str(tenant_id), texts.api_key(api_key))
         self._timeout = timeout
         self._retries = retries or Retries()
 
@@ -83,14 +89,15 @@ class CofferClient:
         environment: str | None = None,
         value_version: int | None = None,
         *,
+        by_name: bool = False,
         timeout: float | None = None,  # noqa: ASYNC109 - the deadline of gRPC
     ) -> Secret:
-        """The value of a secret by name or id; a text in the form of a UUID is an id.
+        """The value of a secret by name or id; a text in the form of a UUID is an id unless `by_name`.
 
         By default of the secret's base environment, the current version. Raises SecretNotFoundError,
         SecretDeletedError, SecretExpiredError, NotGrantedError, KeyRevokedError, TenantSealedError...
         """
-        ask = self._asker.access(Wanted(secret, environment, value_version))
+        ask = self._asker.access(Wanted(secret, environment, value_version, by_name=by_name))
         return messages.secret(await self._call(ask, timeout))
 
     async def get_many(
@@ -191,6 +198,8 @@ class CofferClient:
             return await method(ask.request, metadata=ask.metadata, timeout=seconds)
         except grpc.aio.AioRpcError as error:
             raise messages.error_of(error, ask.request_id) from None
+        except grpc.aio.InternalError:  # how it says that it will not send this
+            raise messages.not_sendable(ask.request_id) from None
         finally:
             await _close(self._lines.give_back(line))
 

@@ -53,8 +53,8 @@ class ClientClosedError(CofferClientError):
 
     code = "client_closed"
 
-    def __init__(self) -> None:
-        super().__init__("This client is closed.")
+    def __init__(self, message: str = "This client is closed.") -> None:
+        super().__init__(message)
 
 
 class CertificateNotUsableError(CofferClientError):

@@ -16,7 +16,9 @@ from grpc_status import rpc_status
 from coffer_client.errors import (
     CofferClientError,
     DeadlineExceededError,
+    RequestNotValidError,
     ServerFaultError,
+    TooLargeError,
     UnavailableError,
     class_of,
 )
@@ -38,12 +40,15 @@ if TYPE_CHECKING:
 
 _UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _NANOSECONDS: Final = 1e9
+_OVER_SIZE: Final = "larger than max"
+"""gRPC's own words, also of a message that it did not send; the code alone can mean a full server."""
 _UNREACHED: Final = (StatusCode.UNAVAILABLE, StatusCode.CANCELLED)
 
 
 def _which(wanted: Wanted) -> dict[str, Any]:
     secret = wanted.secret
-    is_id = isinstance(secret, UUID) or _UUID.fullmatch(secret) is not None
+    is_uuid = isinstance(secret, UUID) or _UUID.fullmatch(secret) is not None
+    is_id = is_uuid and not wanted.by_name
     return {
         "secret_id" if is_id else "name": str(secret),
         "environment": wanted.environment,
@@ -135,11 +140,18 @@ def error_of(call: Any, request_id: str) -> CofferClientError:
     if status is not None and (found := _coffers(status, request_id)) is not None:
         return found
     code, text = call.code(), call.details()
+    if code is StatusCode.RESOURCE_EXHAUSTED and _OVER_SIZE in (text or ""):
+        return TooLargeError(f"Larger than a call may be: {text}", request_id=request_id)
     if code in _UNREACHED:
         return UnavailableError(f"Coffer cannot be reached: {text}", request_id=request_id)
     if code is StatusCode.DEADLINE_EXCEEDED:
         return DeadlineExceededError("No answer came in time.", request_id=request_id)
     return ServerFaultError(f"Not an answer of Coffer's: {code.name}.", request_id=request_id)
+
+
+def not_sendable(request_id: str) -> RequestNotValidError:
+    """What gRPC gave back unsent."""
+    return RequestNotValidError("gRPC cannot send this request.", request_id=request_id)
 
 
 def error_in(status: status_pb2.Status, request_id: str) -> CofferClientError:

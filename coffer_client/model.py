@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 class Wanted:
     """Which value: `secret` is a name, or an id (a UUID, also as text in its usual form).
 
+    With `by_name` it is a name, whatever its form: the way to a secret whose name looks like a UUID.
     `environment` is by default the secret's base environment, `value_version` the current one.
     """
 
     secret: str | UUID
     environment: str | None = None
     value_version: int | None = None
+    by_name: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +80,10 @@ class CertificateSecret(_Fetched):
     ) -> ssl.SSLContext:
         """A context for a client that proves itself by this certificate (mutual TLS).
 
-        Servers are checked by name and against the given CAs, else against the system's. The private key is
-        handed to OpenSSL in memory where the system allows it, else in a file that only this user can read
-        and that is gone when this returns. Raises CertificateNotUsableError, OSError, ssl.SSLError.
+        Servers are checked by name and against the given CAs; only without any, against the system's. An
+        empty text is no CA and is refused. The private key is handed to OpenSSL in memory where the system
+        allows it, else in a file that only this user can read and that is gone when this returns. Raises
+        CertificateNotUsableError, ValueError, OSError, ssl.SSLError.
         """
         form = self.normal_form
         if form is None or form.private_key is None:

@@ -14,10 +14,13 @@ from coffer_client import (
     ClientTlsError,
     CofferClient,
     CofferClientError,
+    RequestNotValidError,
     Retries,
     SyncCofferClient,
+    TooLargeError,
     UnavailableError,
 )
+from coffer_client.asking import Asker
 from services.common.errors import (
     KeyRevokedError,
     RateLimitedError,
@@ -111,6 +114,26 @@ async def test_a_refusal_is_asked_for_once(
         await client.get("S", timeout=3)
     assert found.value.code == refusal.code
     assert len(failing.errors) == 1
+
+
+async def test_what_grpc_will_not_send_is_an_error_of_this_package(
+    client: CofferClient, running: tuple[Failing, str], pki: TestPki
+) -> None:
+    failing, target = running
+    with pytest.raises(TooLargeError):
+        await client.create_string("S", "x" * 17_000_000)
+
+    def work() -> None:
+        tls = _tls(pki.tls("consumer/dev"))
+        with SyncCofferClient(target, tls=tls, tenant_id=TENANT, api_key="k") as coffer:
+            coffer.create_string("S", "x" * 17_000_000)
+
+    with pytest.raises(TooLargeError):
+        await asyncio.to_thread(work)
+    client._asker = Asker(TENANT, "not a header\n")
+    with pytest.raises(RequestNotValidError):
+        await client.create_string("S", "x")
+    assert failing.keys == []
 
 
 async def test_a_service_that_comes_back_is_found_again(pki: TestPki) -> None:

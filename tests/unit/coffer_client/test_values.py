@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 import uuid
 from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from coffer.secrets.v1 import secrets_pb2
@@ -14,9 +16,11 @@ import coffer_client
 from coffer_client import (
     CertificateNotUsableError,
     CertificateSecret,
+    ClientClosedError,
     ClientTls,
     CofferClient,
     CofferClientError,
+    RequestNotValidError,
     ServerFaultError,
     SyncCofferClient,
     Wanted,
@@ -24,6 +28,11 @@ from coffer_client import (
 )
 from coffer_client.asking import Asker
 from coffer_client.tls import Identity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from coffer_client.asking import Ask
 
 TLS = ClientTls("a", "b", "c")
 HIDDEN = "hidden-value"
@@ -90,11 +99,84 @@ def test_a_certificate_without_a_key_makes_no_context() -> None:
             found.ssl_context()
 
 
+@pytest.mark.parametrize(
+    "none", [{"ca_data": ""}, {"ca_file": ""}, {"ca_file": "ca", "ca_data": ""}]
+)
+def test_an_empty_ca_is_not_taken_for_those_of_the_system(none: dict[str, str]) -> None:
+    parts = secrets_pb2.AccessSecretResponse.Certificate(content="x")
+    parts.normal_form.private_key = HIDDEN
+    found = messages.secret(secrets_pb2.AccessSecretResponse(name="C", certificate=parts))
+    assert isinstance(found, CertificateSecret)
+    with pytest.raises(ValueError, match=f"{[*none][-1]} is empty"):
+        found.ssl_context(**none)
+
+
+def test_what_cannot_be_sent_is_refused_without_showing_it() -> None:
+    asker = Asker("t", "key")
+    refused: list[tuple[str, Callable[[str], object]]] = [
+        ("value", lambda bad: asker.create_string("S", bad, None, None)),
+        ("name", lambda bad: asker.create_string(bad, "x", None, None)),
+        ("description", lambda bad: asker.create_string("S", "x", None, None, description=bad)),
+        ("value", lambda bad: _put(asker, value=bad)),
+        ("id", lambda bad: _put(asker, secret_id=bad)),
+        ("environment", lambda bad: asker.access(Wanted("S", bad))),
+        ("name", lambda bad: asker.access(Wanted(bad))),
+        ("items[1].name", lambda bad: asker.batches(["S", bad])),
+        ("tenant_id", lambda bad: SyncCofferClient("host:1", tls=TLS, tenant_id=bad)),
+    ]
+    for field, ask in refused:
+        for bad in (f"{HIDDEN}\ud800", HIDDEN.encode(), f"{HIDDEN}\xff".encode("latin-1")):
+            with pytest.raises(RequestNotValidError) as found:
+                ask(bad)  # type: ignore[arg-type]
+            assert [*found.value.fields] == [field]
+            assert field in str(found.value)
+            assert HIDDEN not in repr(found.value) + str(found.value.fields)
+            assert (
+                found.value.__context__ is None
+            )  # an encoder's error holds what it could not encode
+
+
+def _put(asker: Asker, secret_id: str = "id", value: str = "x", key: str | None = None) -> Ask:
+    return asker.put_value(secret_id, value, environment=None, if_match=None, idempotency_key=key)
+
+
+@pytest.mark.parametrize("kind", [CofferClient, SyncCofferClient])
+@pytest.mark.parametrize("bad", ["", "\n", f"{HIDDEN} ", f"{HIDDEN}\nb", f"{HIDDEN}é"])
+def test_an_api_key_that_is_no_header_is_refused_at_once(
+    kind: type[CofferClient | SyncCofferClient], bad: str
+) -> None:
+    with pytest.raises(RequestNotValidError, match="api_key") as found:
+        kind("host:1", tls=TLS, tenant_id="t", api_key=bad)
+    assert HIDDEN not in repr(found.value)
+    for setting in ("target", "server_name"):
+        wrong: dict[str, Any] = {"target": "host:1", "tls": TLS, "tenant_id": "t", setting: bad}
+        with pytest.raises(RequestNotValidError, match=setting):
+            kind(**(wrong if bad != f"{HIDDEN}é" else wrong | {setting: "\ud800"}))
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_the_newline_of_the_file_that_held_the_api_key_is_not_sent(end: str) -> None:
+    with SyncCofferClient("host:1", tls=TLS, tenant_id="t", api_key=f"key{end}") as coffer:
+        sent = coffer._asker.create_string("S", "x", None, None)
+    assert ("authorization", "Bearer key") in sent.metadata
+
+
+@pytest.mark.parametrize("bad", ["", "a\nb", "é", "\ud800", "a" * 256])
+def test_an_idempotency_key_that_is_no_header_is_not_replaced(bad: str) -> None:
+    with pytest.raises(RequestNotValidError, match="idempotency_key"):
+        _put(Asker("t", "key"), key=bad)
+
+
 def test_ids_are_told_from_names() -> None:
     some = uuid.uuid4()
     for given in (some, str(some)):
         assert messages.access("t", Wanted(given)).secret_id == str(some)
     assert messages.access("t", Wanted("DB_PASSWORD")).name == "DB_PASSWORD"
+    for asked in (
+        messages.access("t", Wanted(str(some), by_name=True)),
+        messages.batch("t", [Wanted(str(some), by_name=True)]).items[0],
+    ):
+        assert (asked.name, asked.secret_id) == (str(some), "")
     asked = messages.access("t", Wanted("S", "staging", 3))
     assert (asked.environment, asked.value_version) == ("staging", 3)
     assert not messages.access("t", Wanted("S")).HasField("environment")
@@ -127,12 +209,22 @@ def test_both_clients_offer_the_same() -> None:
         assert own == twin, name
 
 
+ERRORS = [
+    found
+    for found in vars(coffer_client).values()
+    if isinstance(found, type) and issubclass(found, CofferClientError)
+]
+
+
+@pytest.mark.parametrize("kind", ERRORS)
+def test_every_error_survives_the_way_to_another_process(kind: type[CofferClientError]) -> None:
+    made = kind() if kind is ClientClosedError else kind("Why.", request_id="r", retry_after=1)
+    again = pickle.loads(pickle.dumps(made))
+    assert type(again) is kind
+    assert (str(again), vars(again)) == (str(made), vars(made))
+
+
 def test_every_error_has_a_code_of_its_own() -> None:
-    errors = [
-        found
-        for found in vars(coffer_client).values()
-        if isinstance(found, type) and issubclass(found, CofferClientError)
-    ]
-    codes = [found.code for found in errors if found is not CofferClientError]
+    codes = [found.code for found in ERRORS if found is not CofferClientError]
     twice = {code for code in codes if codes.count(code) > 1}
     assert twice == {"not_found"}  # a deleted secret is one that is not found
