@@ -11,7 +11,7 @@ import os
 import sys
 import time
 
-from coffer_client import ClientTls, CofferClientError, SyncCofferClient
+from coffer_client import ClientTls, CofferClientError, RequestNotValidError, SyncCofferClient
 from examples.mtls_call.partner import Partner, PartnerError
 
 SETTINGS = (
@@ -39,13 +39,14 @@ def main() -> int:
     if missing:
         parser.error(f"not set: {', '.join(missing)}")
     target, tenant_id, *files = (os.environ[name] for name in SETTINGS)
-    with SyncCofferClient(
-        target, tls=ClientTls(*files), tenant_id=tenant_id, timeout=asked.wait
-    ) as coffer:
-        try:
-            partner = Partner(coffer, asked.certificate, asked.url, ca_file=asked.ca)
-        except ValueError as error:
-            parser.error(str(error))
+    try:
+        coffer = SyncCofferClient(
+            target, tls=ClientTls(*files), tenant_id=tenant_id, timeout=asked.wait
+        )
+        partner = Partner(coffer, asked.certificate, asked.url, ca_file=asked.ca)
+    except (ValueError, RequestNotValidError) as error:
+        parser.error(str(error))
+    with coffer:
         return _calls(partner, asked.times, asked.every)
 
 

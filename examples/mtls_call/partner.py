@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from coffer_client import StringSecret, SyncCofferClient
 
 REFRESH_SECONDS: Final = 60.0
+RELOOK_SECONDS: Final = 5.0
+"""Between two looks at least, also while the partner refuses: each is an audited read of a private key."""
 TIMEOUT_SECONDS: Final = 10.0
 
 _SUCCESS: Final = 2
@@ -45,10 +47,12 @@ class Partner:
         refresh_seconds: float = REFRESH_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`ca_file` is the CA of the partner's server; by default those of the system."""
+        """`ca_file` is the CA of the partner's server; only without one those of the system."""
         parts = urlsplit(url)
         if parts.scheme != "https" or parts.hostname is None:
             raise ValueError("the partner's URL must begin with https://")
+        if ca_file is not None and not ca_file:
+            raise ValueError("the CA file (--ca) has no name; leave it away for the system's CAs")
         self._host, self._port = parts.hostname, parts.port
         self._target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self._coffer = coffer
@@ -65,20 +69,22 @@ class Partner:
 
         Raises PartnerError, CofferClientError, OSError (ssl.SSLError too), HTTPException.
         """
-        context = self._refreshed()
+        context = self._refreshed(self._refresh_seconds)
         try:
             return self._get(context)
-        except (ssl.SSLError, ConnectionError):
-            # Perhaps the partner takes only the new certificate: look at once, and try that.
-            before, self._looked_at = self.version, float("-inf")
-            context = self._refreshed()
+        except (ssl.SSLError, ConnectionError) as error:
+            # Perhaps the partner takes only the new certificate: look, and try that.
+            if not _may_be_refusal(error):
+                raise
+            before = self.version
+            context = self._refreshed(RELOOK_SECONDS)
             if self.version == before:
                 raise
             return self._get(context)
 
-    def _refreshed(self) -> ssl.SSLContext:
-        """The context of the current version, looked at no longer than `refresh_seconds` ago."""
-        if self._context is not None and self._clock() - self._looked_at < self._refresh_seconds:
+    def _refreshed(self, seconds: float) -> ssl.SSLContext:
+        """The context of the current version, looked at less than so many seconds ago."""
+        if self._context is not None and self._clock() - self._looked_at < seconds:
             return self._context
         try:
             found = self._coffer.get(self._name)
@@ -111,5 +117,13 @@ class Partner:
             if answer.status // 100 != _SUCCESS:
                 raise PartnerError(f"{self._host} answered {answer.status} {answer.reason}")
             return answer.read().decode()
+        except UnicodeDecodeError:
+            raise PartnerError(f"{self._host} answered what is no UTF-8 text") from None
         finally:
             connection.close()
+
+
+def _may_be_refusal(error: OSError) -> bool:
+    """Whether the partner may not have liked our certificate. With TLS 1.3 it says so after the handshake, by
+    an alert or by ending the connection; nobody there, or not who we trust, is something else."""
+    return not isinstance(error, ConnectionRefusedError | ssl.SSLCertVerificationError)

@@ -40,6 +40,8 @@ class PartnerServer(http.server.ThreadingHTTPServer):
         self._own = own
         self._trusted = trusted
         self.status = 200
+        self.body: bytes | None = None
+        """What is answered instead of the name in the client's certificate."""
         self.asked: list[str] = []
         """The target of each request that was let in."""
         self.url = f"https://{HOST}:{self.server_address[1]}/orders?of=today&page=2"
@@ -65,7 +67,7 @@ class _Answer(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         proven: Any = self.connection.getpeercert()
         subject = dict(part[0] for part in proven["subject"])
-        body = subject["commonName"].encode()
+        body = self.server.body or subject["commonName"].encode()
         self.server.asked.append(self.path)
         self.send_response(self.server.status)
         self.send_header("Content-Length", str(len(body)))

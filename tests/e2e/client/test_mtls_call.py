@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import ssl
 import subprocess
@@ -18,7 +19,7 @@ from coffer_client import (
     SyncCofferClient,
     UnavailableError,
 )
-from examples.mtls_call.partner import Partner
+from examples.mtls_call.partner import RELOOK_SECONDS, Partner, PartnerError
 from tests.e2e.client.partner_server import fresh, partner_server
 
 if TYPE_CHECKING:
@@ -85,8 +86,9 @@ def test_a_new_version_is_used_without_a_restart(
 ) -> None:
     secret_id = _store(tenant, root)
     now = 0.0
+    between: Any = Sometimes(coffer)
     partner = Partner(
-        coffer,
+        between,
         "PARTNER_TLS",
         server.url,
         ca_file=str(tmp_path / "partner-ca.pem"),
@@ -98,13 +100,18 @@ def test_a_new_version_is_used_without_a_restart(
     now = 61.0
     assert (partner.get(), partner.version) == ("second.client", 2)
 
-    # The partner ends its trust in the issuer of that: the next one is fetched at once.
+    # The partner ends its trust in the issuer of that: the next one is fetched soon, not at every refusal.
     other = fresh("Other Root", ca=True)
     (tmp_path / "trusted.pem").write_text(other.pem)
-    with pytest.raises(REFUSED):
-        partner.get()
+    now += RELOOK_SECONDS
+    for _ in range(3):
+        with pytest.raises(REFUSED):
+            partner.get()
+    assert between.asked == 3
     _replace(tenant, secret_id, fresh("third.client", by=other), other)
+    now += RELOOK_SECONDS
     assert (partner.get(), partner.version) == ("third.client", 3)
+    assert between.asked == 4
     assert set(server.asked) == {"/orders?of=today&page=2"}
 
 
@@ -121,6 +128,46 @@ class Sometimes:
         if self.trouble is not None:
             raise self.trouble
         return self._coffer.get(name)
+
+
+def test_a_partner_that_is_away_or_somebody_else_costs_no_look_at_the_secret(
+    tenant: TenantUser,
+    server: PartnerServer,
+    coffer: SyncCofferClient,
+    root: Issued,
+    tmp_path: Path,
+) -> None:
+    _store(tenant, root)
+    between: Any = Sometimes(coffer)
+    clock = itertools.count(step=RELOOK_SECONDS).__next__  # later at each look at it
+    strangers = tmp_path / "strangers.pem"
+    strangers.write_text(fresh("Stranger", ca=True).pem)
+    away = "https://127.0.0.1:1/"
+    for url, ca_file, trouble in (
+        (away, tmp_path / "partner-ca.pem", ConnectionRefusedError),
+        (server.url, strangers, ssl.SSLCertVerificationError),
+    ):
+        between.asked = 0
+        partner = Partner(between, "PARTNER_TLS", url, ca_file=str(ca_file), clock=clock)
+        for _ in range(3):
+            with pytest.raises(trouble):
+                partner.get()
+        assert between.asked == 1
+    assert server.asked == []
+
+
+def test_an_answer_that_is_no_text_is_told_without_it(
+    tenant: TenantUser,
+    server: PartnerServer,
+    coffer: SyncCofferClient,
+    root: Issued,
+    tmp_path: Path,
+) -> None:
+    _store(tenant, root)
+    server.body = b"\xff\xfea"
+    partner = Partner(coffer, "PARTNER_TLS", server.url, ca_file=str(tmp_path / "partner-ca.pem"))
+    with pytest.raises(PartnerError, match="UTF-8"):
+        partner.get()
 
 
 def test_calls_go_on_while_coffer_is_away(
@@ -155,6 +202,7 @@ def test_calls_go_on_while_coffer_is_away(
 
     # The partner's refusal is told, not Coffer's silence.
     between.trouble = UnavailableError("Away.")
+    now += RELOOK_SECONDS
     (tmp_path / "trusted.pem").write_text(fresh("Other Root", ca=True).pem)
     with pytest.raises(REFUSED):
         partner.get()
@@ -203,7 +251,12 @@ def test_the_service_runs_as_its_page_says(
     assert told.startswith("no certificate from Coffer: ")
     assert "Traceback" not in told
 
-    for wrong, arguments in ((settings | {"COFFER_TARGET": ""}, call), (settings, ["http://x"])):
+    for wrong, arguments, why in (
+        (settings | {"COFFER_TARGET": ""}, call, "COFFER_TARGET"),
+        (settings, ["http://x"], "https://"),
+        (settings, [server.url, "--ca", ""], "--ca"),
+        (settings | {"COFFER_TARGET": "a b:1"}, call, "target"),
+    ):
         status, out, told = _run(wrong, *arguments)
         assert (status, out) == (2, "")
-        assert "COFFER_TARGET" in told or "https://" in told.splitlines()[-1]
+        assert why in told.splitlines()[-1]
