@@ -65,6 +65,10 @@ async def test_values_are_fetched_by_name_id_environment_and_version(
         found = await coffer.get(which)
         assert isinstance(found, StringSecret)
         assert (found.value, found.value_version, found.warnings) == ("second", 2, ())
+    lookalike = await coffer.create_string(str(uuid4()), "x")
+    with pytest.raises(SecretNotFoundError):
+        await coffer.get(lookalike.name)
+    assert (await coffer.get(lookalike.name, by_name=True)).id == lookalike.id
     texts = [
         await coffer.get("S", value_version=1),
         await coffer.get("S", "staging"),
