@@ -72,6 +72,8 @@ class Actor:
     model: Tenant = field(default_factory=Tenant)
     kept: dict[str, Kept] = field(default_factory=dict)
     """By Idempotency-Key."""
+    unspent: list[str] = field(default_factory=list)
+    """Idempotency-Keys of requests whose refusals are not kept."""
     walk: Walk | None = None
     told: list[tuple[str, str]] = field(default_factory=list)
     """What was read of the audit's feed."""

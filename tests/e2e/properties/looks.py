@@ -8,6 +8,7 @@ from services.common.errors import CofferError
 from tests.e2e.properties.actors import Request, Walk
 from tests.e2e.properties.model import DEFAULT, INVALID, NOT_FOUND, Secret
 from tests.e2e.properties.operations import NOWHERE, PLACES
+from tests.e2e.properties.turns import same
 
 if TYPE_CHECKING:
     from tests.e2e.properties.actors import Actor
@@ -26,8 +27,8 @@ def look(turn: Turn) -> None:
         rows = found["data"]["environments"]
         names = [one["environment_name"] for one in rows]
         kept = {name: secret.current(name) for name, some in secret.values.items() if some}
-        assert names == sorted(kept)
-        assert {one["environment_name"]: one["value_version"] for one in rows} == kept
+        same(names, sorted(kept))
+        same({one["environment_name"]: one["value_version"] for one in rows}, kept)
 
 
 def history(turn: Turn) -> None:
@@ -43,7 +44,7 @@ def history(turn: Turn) -> None:
     found = turn.read(READ, path, expected)
     if found is not None and secret is not None:
         versions = [row["value_version"] for row in found["data"]]
-        assert versions == sorted(secret.values.get(place or secret.base, {}), reverse=True)
+        same(versions, sorted(secret.values.get(place or secret.base, {}), reverse=True))
 
 
 def fetch(turn: Turn) -> None:
@@ -60,14 +61,30 @@ def fetch(turn: Turn) -> None:
     question |= {} if place is None else {"environment": place}
     question |= {} if version is None else {"value_version": version}
     expected = model.fetch(secret, place, version)
+    if _fetched(turn.actor, secret_id, question, expected):
+        turn.successes[turn.name] += 1
+
+
+def fetch_all(actor: Actor) -> None:
+    """A consumer gets every value that there is, old ones too."""
+    for secret_id, secret in actor.model.live().items():
+        for place, kept in secret.values.items():
+            for version, value in kept.items():
+                question = {"environment": place, "value_version": version}
+                _fetched(actor, secret_id, {"secret_id": secret_id, **question}, value)
+
+
+def _fetched(actor: Actor, secret_id: str, question: dict[str, Any], expected: str) -> bool:
+    """Whether it got the value and not the refusal."""
     try:
-        told = turn.actor.user.access(**question).value
+        told = actor.user.access(**question).value
     except CofferError as error:
         told = error.code
     assert told == expected, (question, told, expected)
-    if told != "not_found":
-        model.events.append(("secret.accessed", secret_id))
-        turn.successes[turn.name] += 1
+    if told == "not_found":
+        return False
+    actor.model.events.append(("secret.accessed", secret_id))
+    return True
 
 
 def anothers(turn: Turn) -> None:
@@ -97,7 +114,7 @@ def anothers(turn: Turn) -> None:
             ("DELETE", path, None),
         ]
         listed = Request("GET", f"/v1/secrets?collection_id={collection}")
-        assert turn.say("all", listed, (200, None)).json()["data"] == []
+        same(turn.say("all", listed, (200, None)).json()["data"], [])
         body = {"name": f"{turn.actor.word}.x", "value": "x", "collection_id": collection}
         turn.say("all", Request("POST", "/v1/secrets", body), INVALID)
         turn.successes[turn.name] += 1
@@ -109,9 +126,9 @@ def deleted(turn: Turn) -> None:
     """What can be restored."""
     found = turn.read(READ, "/v1/secrets?deleted=true&per_page=100")
     if found is not None:
-        gone = {one for one, secret in turn.actor.model.secrets.items() if secret.deleted}
-        assert {row["id"] for row in found["data"]} == gone
-        assert len(found["data"]) == found["meta"]["total"] == len(gone)
+        kept = {key: _kept(one) for key, one in turn.actor.model.secrets.items() if one.deleted}
+        same((found["meta"]["total"], len(found["data"])), (len(kept), len(kept)))
+        same({row["id"]: _shown(row) for row in found["data"]}, kept)
 
 
 def read_events(turn: Turn) -> None:
@@ -145,12 +162,12 @@ def agree(turn: Turn) -> None:
     actor = turn.actor
     live = sorted(actor.model.live().values(), key=lambda secret: secret.name)
     body = turn.say("reader", Request("GET", "/v1/secrets?per_page=100"), (200, None)).json()
-    assert [_shown(row) for row in body["data"]] == [_kept(secret) for secret in live]
-    assert body["meta"]["total"] == len(live)
+    same([_shown(row) for row in body["data"]], [_kept(secret) for secret in live])
+    same(body["meta"]["total"], len(live))
     groups = turn.say("auditor", Request("GET", "/v1/collections?per_page=100"), (200, None))
     counted = {row["id"]: row["secret_count"] for row in groups.json()["data"]}
     kept = [secret.collection for secret in live]
-    assert counted == {one: kept.count(one) for one in actor.model.collections}
+    same(counted, {one: kept.count(one) for one in actor.model.collections})
     if actor.walk is not None:
         now = standing(actor)
         actor.walk.standing = {

@@ -8,6 +8,7 @@ One rule draws the operation: of many rules hypothesis would leave most out of e
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, ClassVar
 
 from hypothesis import strategies as st
@@ -99,8 +100,9 @@ class Machine(RuleBasedStateMachine):
         if self.has_failed:
             return
         for one in self.actors:
+            looks.fetch_all(one)
             one.drain_feed()
-            assert one.told == one.model.events
+            assert one.told == one.model.events, _difference(one)
             checked = one.call("auditor", Request("GET", "/v1/audit-logs/verify")).json()["data"]
             assert (checked["ok"], checked["first_broken"]) == (True, None)
 
@@ -117,6 +119,12 @@ class Machine(RuleBasedStateMachine):
             raise
 
 
+def _difference(one: Actor) -> tuple[object, ...]:
+    """Number, event of the feed and of the model, where they part."""
+    both = enumerate(itertools.zip_longest(one.told, one.model.events))
+    return next((number, *events) for number, events in both if events[0] != events[1])
+
+
 def seed(turn: Turn) -> None:
     """Environments, a collection, secrets with values in two places, one with two versions, one deleted."""
     for place in operations.PLACES[1:3]:
@@ -126,7 +134,9 @@ def seed(turn: Turn) -> None:
     _seed_secret(turn, "a", (DEFAULT, "staging"), box)
     _seed_secret(turn, "b", ("staging", DEFAULT), None)
     _seed_secret(turn, "c", (DEFAULT, DEFAULT), box)
-    operations.delete_one(turn, _seed_secret(turn, "d", (DEFAULT, DEFAULT), None))
+    deleted = _seed_secret(turn, "d", (DEFAULT, DEFAULT), None)
+    operations.describe_as(turn, deleted, f"{turn.actor.word} says")
+    operations.delete_one(turn, deleted)
 
 
 def _seed_secret(turn: Turn, letter: str, places: tuple[str, str], box: str | None) -> str:

@@ -10,7 +10,7 @@ by the operations.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 Answer = tuple[int, str | None]
 Event = tuple[str, str]
@@ -47,6 +47,10 @@ class Secret:
         self.values.setdefault(environment, {})[version] = value
         return version
 
+    def twin(self) -> Secret:
+        values = {place: dict(kept) for place, kept in self.values.items()}
+        return replace(self, values=values, counters=dict(self.counters))
+
     def current(self, environment: str) -> int:
         """0 where there is no value."""
         return max(self.values.get(environment, {}), default=0)
@@ -65,6 +69,11 @@ class Tenant:
     """What the audit has to tell, in order."""
 
     # Looking
+
+    def twin(self) -> Tenant:
+        """One to try on what would come of a call: the same but for its events."""
+        secrets = {key: secret.twin() for key, secret in self.secrets.items()}
+        return Tenant(secrets, dict(self.environments), dict(self.collections), set(self.gone))
 
     def live(self) -> dict[str, Secret]:
         return {key: secret for key, secret in self.secrets.items() if not secret.deleted}

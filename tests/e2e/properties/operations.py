@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tests.e2e.properties.actors import Request
 from tests.e2e.properties.model import DEFAULT
-from tests.e2e.properties.turns import REPLAYED
+from tests.e2e.properties.turns import REPLAYED, same
 
 if TYPE_CHECKING:
     from tests.e2e.properties.turns import Turn
@@ -75,7 +75,12 @@ def rename(turn: Turn) -> None:
 
 def describe(turn: Turn) -> None:
     text = turn.pick((None, f"{turn.actor.word} says"))
-    secret_id = turn.likely(turn.secrets(), lambda model, one: model.describe(one, text))
+    describe_as(
+        turn, turn.likely(turn.secrets(), lambda model, one: model.describe(one, text)), text
+    )
+
+
+def describe_as(turn: Turn, secret_id: str, text: str | None) -> None:
     request = Request("PATCH", f"/v1/secrets/{secret_id}", {"description": text})
     turn.write(SECRETS, request, lambda model: model.describe(secret_id, text))
 
@@ -93,7 +98,7 @@ def put(turn: Turn) -> None:
     secret = turn.actor.model.find(secret_id)
     current = secret.current(place or secret.base) if secret else 1
     counted = secret.counters.get(place or secret.base, 0) if secret else 1
-    put_as(turn, secret_id, place, turn.mostly([None, current], [0, 1, 2, counted]))
+    put_as(turn, secret_id, place, turn.pick((None, current, None, current, 0, 1, counted)))
 
 
 def put_as(turn: Turn, secret_id: str, place: str | None, match: int | None) -> None:
@@ -103,8 +108,8 @@ def put_as(turn: Turn, secret_id: str, place: str | None, match: int | None) -> 
     data = turn.write(SECRETS, request, lambda model: model.put(secret_id, value, place, match))
     if data is not None:
         secret = turn.actor.model.secrets[secret_id]
-        assert data["environment"] == (place or secret.base)
-        assert data["value_version"] == secret.counters[data["environment"]]
+        same(data["environment"], (place or secret.base))
+        same(data["value_version"], secret.counters[data["environment"]])
 
 
 def restore_version(turn: Turn) -> None:
@@ -120,7 +125,7 @@ def restore_version(turn: Turn) -> None:
     )
     if data is not None:
         secret = turn.actor.model.secrets[secret_id]
-        assert data["value_version"] == secret.counters[place]
+        same(data["value_version"], secret.counters[place])
 
 
 def remove_value(turn: Turn) -> None:
@@ -237,10 +242,10 @@ def repeat(turn: Turn) -> None:
     answer = turn.say(key, kept.request, kept.expected, repeat_key)
     first = kept.answer.json()
     again = answer.json()
-    assert again.get("data") == first.get("data")
-    assert again.get("error", {}).get("message") == first.get("error", {}).get("message")
+    same(again.get("data"), first.get("data"))
+    same(again.get("error", {}).get("message"), first.get("error", {}).get("message"))
     for name in ("location", "etag"):
-        assert answer.headers.get(name) == kept.answer.headers.get(name)
+        same(answer.headers.get(name), kept.answer.headers.get(name))
     assert answer.headers.get(REPLAYED) == "true", kept
     turn.successes[turn.name] += 1
 

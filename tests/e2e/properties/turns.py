@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -52,7 +51,7 @@ class Turn:
 
     def likely(self, options: Sequence[T], attempt: Callable[[Tenant, T], Answer]) -> T:
         """Mostly one with which the attempt comes to something, all of them alike."""
-        good = [one for one in options if attempt(copy.deepcopy(self.actor.model), one)[0] < 300]
+        good = [one for one in options if attempt(self.actor.model.twin(), one)[0] < 300]
         return self.mostly(good, [one for one in options if one not in good])
 
     def key_for(self, scope: str) -> str:
@@ -109,17 +108,27 @@ class Turn:
         key, repeat_key = self.key_for(scope), self._repeat_key()
         expected = effect(self.actor.model) if self.actor.may(key, scope) else FORBIDDEN
         answer = self.say(key, request, expected, repeat_key)
-        assert REPLAYED not in answer.headers
-        if repeat_key is not None and (expected[0] < 300 or expected[1] in KEPT):
-            self.actor.kept[repeat_key] = Kept(scope, request, expected, answer)
+        assert REPLAYED not in answer.headers, (self.name, request, repeat_key)
+        if repeat_key is not None:
+            if expected[0] < 300 or expected[1] in KEPT:
+                self.actor.kept[repeat_key] = Kept(scope, request, expected, answer)
+            else:
+                self.actor.unspent.append(repeat_key)
         if expected[0] >= 300:
             return None
         self.successes[self.name] += 1
         return answer.json()["data"]
 
     def _repeat_key(self) -> str | None:
-        """A new Idempotency-Key, or one that only the other tenant has used."""
+        """A new Idempotency-Key, one whose request was refused and not kept, or one of the other tenant."""
         if not self.pick(KEYED):
             return None
-        others = [one for one in self.other.kept if one not in self.actor.kept]
-        return self.pick([f"k{uuid.uuid4().hex}", *others])
+        used = [*self.actor.unspent, *self.other.kept]
+        return self.pick(
+            [f"k{uuid.uuid4().hex}", *(one for one in used if one not in self.actor.kept)]
+        )
+
+
+def same(found: object, expected: object) -> None:
+    """Says both if they differ: pytest takes no assertion of ours apart outside of test files."""
+    assert found == expected, f"found {found}, expected {expected}"
