@@ -17,7 +17,7 @@ from cli.connection import Stack
 from cli.papers import CannotCheckError, NotGenuineError, canonical, parse, verify_jws
 from cli.tenancy import TenancyError
 from services.common.audit_chain import Head
-from services.common.rpc.channel import OPTIONS
+from services.common.rpc.channel import OPTIONS, credentials_of
 from services.common.rpc.status import from_rpc_error
 
 if TYPE_CHECKING:
@@ -64,11 +64,7 @@ def head(tenant: OfTenant, data_dir: DataDir = None, as_json: AsJson = False) ->
 
 def sign_head(access: OperatorAccess, tenant_id: str) -> SignedHead:
     """A head signed now. Raises UnreachableError, TenancyError, OSError."""
-    tls = grpc.ssl_channel_credentials(
-        root_certificates=access.tls.ca.read_bytes(),
-        private_key=access.tls.key.read_bytes(),
-        certificate_chain=access.tls.certificate.read_bytes(),
-    )
+    tls = credentials_of(access.tls)
     with grpc.secure_channel(access.target, tls, OPTIONS) as channel:
         kms: Any = kms_pb2_grpc.KmsServiceStub(channel)
         try:

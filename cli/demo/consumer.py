@@ -11,6 +11,8 @@ from coffer.secrets.v1 import secrets_pb2, secrets_pb2_grpc
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
+from services.common.settings import authorities
+
 if TYPE_CHECKING:
     from cli.local.credentials import Credentials
 
@@ -34,7 +36,7 @@ class Consumer:
     def __init__(self, credentials: Credentials) -> None:
         """Reads the certificate files; connects when first used. Raises OSError."""
         tls = grpc.ssl_channel_credentials(
-            root_certificates=Path(credentials.ca_file).read_bytes(),
+            root_certificates=authorities(Path(credentials.ca_file)),
             private_key=Path(credentials.client_key_file).read_bytes(),
             certificate_chain=Path(credentials.client_cert_file).read_bytes(),
         )

@@ -16,7 +16,7 @@ from cli.commands import AsJson, DataDir, exit_codes, fail, show_facts, show_jso
 from cli.connection import Stack
 from cli.exits import Exit
 from services.common.errors import CofferError
-from services.common.rpc.channel import OPTIONS
+from services.common.rpc.channel import OPTIONS, credentials_of
 from services.common.rpc.status import from_rpc_error
 
 if TYPE_CHECKING:
@@ -158,11 +158,7 @@ class Pages:
 
     def __init__(self, access: OperatorAccess) -> None:
         """Reads the certificate files; connects when first used. Raises OSError."""
-        tls = grpc.ssl_channel_credentials(
-            root_certificates=access.tls.ca.read_bytes(),
-            private_key=access.tls.key.read_bytes(),
-            certificate_chain=access.tls.certificate.read_bytes(),
-        )
+        tls = credentials_of(access.tls)
         self._channel = grpc.secure_channel(access.target, tls, OPTIONS)
         self._kms: Any = kms_pb2_grpc.KmsServiceStub(self._channel)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import ssl
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -29,6 +30,20 @@ _MAX_DIGITS: Final = 18
 
 class SettingsError(Exception):
     """One or more settings are missing or wrong; the text has a line for each, naming the variable."""
+
+
+class NoAuthorityError(SettingsError, OSError):
+    """A CA file holds no certificate. gRPC would then trust a list of its own: everybody's CAs."""
+
+
+def authorities(file: Path) -> bytes:
+    """The certificates that a CA file holds, in PEM. Raises NoAuthorityError, OSError."""
+    pem = file.read_bytes()
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem.decode("ascii"))
+    except (ssl.SSLError, ValueError) as error:
+        raise NoAuthorityError(f"{file} holds no CA certificate") from error
+    return pem
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import grpc
 from services.common.errors import DeadlineError
 from services.common.identity import current_call
 from services.common.rpc.interceptors import CLIENT_IP, REQUEST_ID
+from services.common.settings import authorities
 
 if TYPE_CHECKING:
     from services.common.settings import TlsFiles
@@ -54,12 +55,16 @@ def open_channel(target: str, tls: TlsFiles) -> grpc.aio.Channel:
 
     Reads the files; connects when first used. Raises OSError when a file cannot be read.
     """
-    credentials = grpc.ssl_channel_credentials(
-        root_certificates=tls.ca.read_bytes(),
+    return grpc.aio.secure_channel(target, credentials_of(tls), options=OPTIONS)
+
+
+def credentials_of(tls: TlsFiles) -> grpc.ChannelCredentials:
+    """What a channel proves itself with, and whom it trusts. Raises OSError, NoAuthorityError."""
+    return grpc.ssl_channel_credentials(
+        root_certificates=authorities(tls.ca),
         private_key=tls.key.read_bytes(),
         certificate_chain=tls.certificate.read_bytes(),
     )
-    return grpc.aio.secure_channel(target, credentials, options=OPTIONS)
 
 
 def onward(limit_seconds: float) -> dict[str, Any]:

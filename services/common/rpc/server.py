@@ -24,7 +24,7 @@ from services.common.rpc.interceptors import CallInterceptor
 from services.common.rpc.policy import Enforcer, policies
 from services.common.rpc.repeats import Repeats
 from services.common.rpc.sidedoor import SideDoor
-from services.common.settings import Reader, SettingsError
+from services.common.settings import Reader, SettingsError, authorities
 from services.common.telemetry import Metrics, configure_logging
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ class RpcServer:
         tls = self._settings.tls
         credentials = grpc.ssl_server_credentials(
             [(tls.key.read_bytes(), tls.certificate.read_bytes())],
-            root_certificates=tls.ca.read_bytes(),
+            root_certificates=authorities(tls.ca),
             require_client_auth=True,
         )
         return server.add_secure_port(str(self._settings.listen), credentials)

@@ -6,6 +6,8 @@ import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Final
 
+import pytest
+
 from tests.e2e.contract import wire
 from tests.fakes.certificates import issue
 from tests.fuzz.hostile.building import locked_key, scrypt
@@ -23,6 +25,7 @@ NEIGHBOUR_SECONDS: Final = 10.0
 """For six requests on a busy machine; behind the whole flood they would wait longer still."""
 
 
+@pytest.mark.slow
 def test_a_flood_of_dear_certificates_costs_the_other_tenants_nothing(
     stack: RunningStack, tenant: TenantUser
 ) -> None:

@@ -87,6 +87,7 @@ def body(case: Case, **changed: Any) -> dict[str, Any]:
     return {name: value for name, value in (fields | changed).items() if value is not None}
 
 
+@pytest.mark.slow
 def test_what_is_stored_is_found_nowhere(scene: Scene) -> None:
     tenant = scene.tenant
     for kind in TYPES:

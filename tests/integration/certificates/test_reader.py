@@ -110,6 +110,7 @@ async def test_too_much_memory_is_refused_and_the_worker_replaced() -> None:
         await reader.aclose()
 
 
+@pytest.mark.slow
 async def test_the_dearest_key_derivation_has_the_memory_it_needs(
     reader: CertificateReader,
 ) -> None:

@@ -9,7 +9,13 @@ import pytest
 
 from services.common.database_urls import database_url
 from services.common.rpc.server import log_level
-from services.common.settings import Address, Reader, SettingsError
+from services.common.settings import (
+    Address,
+    NoAuthorityError,
+    Reader,
+    SettingsError,
+    authorities,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -140,3 +146,15 @@ def test_a_level_of_logging_that_does_not_exist_is_told_with_those_that_do(level
     assert log_level(reader) == "info"
     assert faults(reader) == ["COFFER_LOG_LEVEL must be one of debug, info, warning, error"]
     assert log_level(Reader({"COFFER_LOG_LEVEL": "WARNING"})) == "warning"
+
+
+@pytest.mark.parametrize(
+    "content", ["", "\n", "no certificate", "-----BEGIN CERTIFICATE-----\nMII"]
+)
+def test_a_ca_file_without_a_certificate_is_not_taken_for_everybodys_cas(
+    tmp_path: Path, content: str
+) -> None:
+    file = tmp_path / "ca.crt"
+    file.write_text(content)
+    with pytest.raises(NoAuthorityError, match=r"ca\.crt holds no CA certificate"):
+        authorities(file)

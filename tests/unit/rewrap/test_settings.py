@@ -21,9 +21,9 @@ def environ(tmp_path: Path) -> dict[str, str]:
     return {
         "COFFER_REWRAP_LISTEN": "127.0.0.1:0",
         **{f"COFFER_REWRAP_{name}": str(file) for name in files},
-        "COFFER_REWRAP_DATABASE_URL": "postgresql://a:hunter2@/db",
-        "COFFER_REWRAP_DISPATCH_DATABASE_URL": "postgresql://b:hunter2@/db",
-        "COFFER_REWRAP_QUEUE_DATABASE_URL": "postgresql://c:hunter2@/db",
+        "COFFER_REWRAP_DATABASE_URL": "postgresql://a:hunter2@localhost/db",
+        "COFFER_REWRAP_DISPATCH_DATABASE_URL": "postgresql://b:hunter2@localhost/db",
+        "COFFER_REWRAP_QUEUE_DATABASE_URL": "postgresql://c:hunter2@localhost/db",
         "COFFER_REWRAP_SECRETS_TARGET": "127.0.0.1:1",
         "COFFER_ADMIN_JWT_ISSUER": "i",
         "COFFER_ADMIN_JWT_AUDIENCE": "a",

@@ -18,6 +18,7 @@ from google.cloud.kms_v1.services.key_management_service.transports import (
     KeyManagementServiceGrpcAsyncIOTransport,
 )
 
+from services.common.settings import authorities
 from services.kms.providers.gcp.faults import quiet
 from services.kms.providers.gcp.http import CONNECT_SECONDS
 
@@ -77,7 +78,7 @@ class Channels:
 
     def _open(self) -> _Line:
         quiet()
-        roots = self._ca_file.read_bytes() if self._ca_file else None
+        roots = authorities(self._ca_file) if self._ca_file else None
         channel = grpc.aio.secure_channel(
             self._target, grpc.ssl_channel_credentials(roots), options=_OPTIONS
         )
