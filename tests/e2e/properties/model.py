@@ -1,11 +1,21 @@
 """What a tenant's client API does, as a small model in memory: the same answers, without a database.
 
-Written from what is promised, not from what the services do: methods, statuses and codes, that versions go
-up by one, and what goes with an environment or a collection are the wire contract's. From docs/api.md
-("Changes"): that a removed value does not set the version back and If-Match 0 then puts one, that an
-environment made again counts from 1, and what a lost base is. From docs/audit.md ("Actions"): which event a
-change writes. An expected answer is a status and, for a refusal, its code; what a success shows is compared
-by the operations.
+What is held to what:
+
+- methods, statuses, codes, who may what, that versions go up by one, and what an environment or a collection
+  takes with it or keeps from being deleted: the wire contract
+- that a version never comes back after its value was removed, so that If-Match 0 puts the next one; that an
+  environment made again counts from 1; what a lost base is, and that a deleted secret without any value is
+  gone: docs/api.md, "Changes"; which base a restore may name: the description of that request
+- which repeated requests are answered again: docs/api.md, "Idempotency"
+- which event each change writes: docs/audit.md, "Actions"
+
+Promised nowhere and written down as it is: which base a deleted secret is shown with after it lost its own
+(the default environment, else the first by name), the order of the events that one deleted environment
+writes, and which refusal is told where two apply.
+
+An expected answer is a status and, for a refusal, its code; what a success shows is compared by the
+operations.
 """
 
 from __future__ import annotations

@@ -46,15 +46,15 @@ def nothing(_strategy: st.SearchStrategy[Any]) -> None:
 
 
 def test_any_sequence_of_calls_is_answered_as_the_model_answers_it(stack: RunningStack) -> None:
-    done = run(stack, 5, 40)
-    assert set(CHANGES) <= set(done), done
+    done = run(stack, 6, 40)
+    assert not [name for name in CHANGES if not done[name]], done
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_many_long_sequences_are_answered_as_the_model_answers_them(stack: RunningStack) -> None:
     done = run(stack, 40, 60)
-    assert set(OPERATIONS) <= set(done), done
+    assert not [name for name in OPERATIONS if not done[name]], done
 
 
 def test_a_removed_value_does_not_set_the_versions_back(stack: RunningStack) -> None:
