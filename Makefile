@@ -12,7 +12,8 @@ WORKERS ?= $(shell if [ $(CORES) -ge 4 ]; then echo 4; elif [ $(CORES) -lt 2 ]; 
 
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile
-TESTS := tests/unit tests/contract tests/integration tests/e2e
+# The longest first, so that no process is left with one at the end.
+TESTS := tests/e2e tests/integration tests/contract tests/unit
 IMAGE := build/protos.binpb
 
 .DEFAULT_GOAL := help
