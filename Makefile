@@ -11,7 +11,7 @@ CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 WORKERS ?= $(shell if [ $(CORES) -ge 4 ]; then echo 4; elif [ $(CORES) -lt 2 ]; then echo 2; else echo $$(($(CORES) + 1)); fi)
 
 BIN := .venv/bin
-PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # The longest first, so that no process is left with one at the end.
 TESTS := tests/e2e tests/integration tests/contract tests/unit
 IMAGE := build/protos.binpb
