@@ -17,6 +17,8 @@ from cli.demo.folder import demo_folder
 if TYPE_CHECKING:
     from tests.e2e.demo.conftest import Demos, Running
 
+pytestmark = pytest.mark.slow
+
 STEPS = [
     "start_stack",
     "create_tenant",

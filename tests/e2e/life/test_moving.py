@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from devcloud.customers import PROVIDERS
 from services.common.errors import CofferError
 from tests.e2e.crash.throttle import throttled
@@ -13,6 +15,8 @@ from tests.fixtures.tenant_user import together
 if TYPE_CHECKING:
     from tests.fixtures.stack import RunningStack
     from tests.fixtures.tenant_user import TenantUser
+
+pytestmark = pytest.mark.slow
 
 COUNT, PER_SECOND = 24, 3
 """Stored in each cloud, and moved on: on any machine most is where it was while the test looks."""

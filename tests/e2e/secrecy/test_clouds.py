@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tests.fixtures.key_owner import KeyOwner
     from tests.fixtures.tenant_user import TenantUser
 
+pytestmark = pytest.mark.slow
+
 KMS = "/admin/tenant-kms"
 VARIABLE = "COFFER_KMS_CANARY_SECRET"
 ALLOWED = str(uuid.uuid4())

@@ -22,6 +22,8 @@ from cli.local.ports import ReservedPort
 from cli.local.programs import product_parts
 from cli.local.stack import Stack
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = Path(__file__).with_name("small_stack.py")
 SERVICES = ("postgres", "kms", "secrets", "rewrap", "gateway")
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.fakes.rewrap_secrets import FakeSecrets
 
 if TYPE_CHECKING:
     from tests.fakes.rewrap_stand import Stand
+
+pytestmark = pytest.mark.slow
 
 
 async def test_a_killed_workers_lease_is_taken_over_by_another(
