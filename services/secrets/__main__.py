@@ -30,6 +30,7 @@ from services.secrets.creating import Creator
 from services.secrets.data_keys import DataKeyPool
 from services.secrets.deleting import Deleter
 from services.secrets.environments import Environments
+from services.secrets.finishing import Finisher
 from services.secrets.history import History
 from services.secrets.kms_client import KmsClient
 from services.secrets.observation import Observation
@@ -44,6 +45,7 @@ from services.secrets.store import (
     PostgresAccounts,
     PostgresApiKeys,
     PostgresAuditLogs,
+    PostgresClosedEnvironments,
     PostgresCollections,
     PostgresEnvironments,
     PostgresOverdue,
@@ -104,6 +106,12 @@ async def serve(settings: Settings, certificates: Certificates, stop: asyncio.Ev
     changes = PostgresSecretChanges(database)
     stored_values = PostgresValues(database)
     writer = Writer(stored_values, pool, payloads, places)
+    environments = Environments(PostgresEnvironments(database), places)
+    finisher = Finisher(
+        PostgresClosedEnvironments(purge_database),
+        environments,
+        every_seconds=settings.purge_seconds,
+    )
     servicer = SecretsServicer(
         service=SecretsService(store=store, pool=pool, creator=creator, payloads=payloads),
         changer=Changer(changes, places),
@@ -117,7 +125,7 @@ async def serve(settings: Settings, certificates: Certificates, stop: asyncio.Ev
             places=places,
             observer=observation,
         ),
-        environments=Environments(PostgresEnvironments(database), places),
+        environments=environments,
         collections=Collections(PostgresCollections(database), places),
         api_keys=ApiKeyRegistry(PostgresApiKeys(database), places),
         account=AccountView(PostgresAccounts(database), uses),
@@ -147,6 +155,7 @@ async def serve(settings: Settings, certificates: Certificates, stop: asyncio.Ev
     background = (
         asyncio.create_task(purger.run(), name="purging"),
         asyncio.create_task(clearing.run(), name="clearing"),
+        asyncio.create_task(finisher.run(), name="finishing"),
     )
     try:
         async with recording(uses):

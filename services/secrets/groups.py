@@ -81,6 +81,15 @@ class EnvironmentRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ClosedEnvironment:
+    """An environment of any tenant whose deletion began at `closed_at`, and has not come to its end."""
+
+    tenant_id: UUID
+    id: UUID
+    closed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class EnvironmentChange:
     """Members to set, checked. A `display_name` of None means the name that it has afterwards."""
 

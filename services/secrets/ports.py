@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from services.secrets.changing import Change
     from services.secrets.deleting import LostBase, NotRestored
     from services.secrets.groups import (
+        ClosedEnvironment,
         CollectionListing,
         CollectionRequest,
         CollectionRow,
@@ -151,6 +152,17 @@ class Overdue(Protocol):
 
     async def find(self, after: OverdueSecret | None, limit: int) -> list[OverdueSecret]:
         """At most `limit`, those deleted first; after `after`, which need not be there any more."""
+        ...
+
+
+class ClosedEnvironments(Protocol):
+    """Which environments of all tenants began to be deleted, and are still there."""
+
+    async def find(self, after: ClosedEnvironment | None, limit: int) -> list[ClosedEnvironment]:
+        """At most `limit` whose deletion no caller can be at any more, those closed first.
+
+        After `after`, which need not be there any more. Raises UnavailableError and its like.
+        """
         ...
 
 

@@ -6,12 +6,11 @@ fails is left to the next turn, and keeps a turn neither from the tenant's other
 
 from __future__ import annotations
 
-import asyncio
-import random
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from services.common.background import repeatedly
 from services.common.defects import describe
 from services.common.errors import CofferError, UnavailableError
 from services.common.identity import Call
@@ -41,15 +40,8 @@ class Purger:
         self._every = every_seconds
 
     async def run(self) -> None:
-        """Purge until cancelled. An unreachable database is waited for."""
-        while True:
-            await asyncio.sleep(self._every * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
-            try:
-                await self.turn()
-            except CofferError as error:
-                _log.warning("purge_failed", code=error.code)
-            except Exception as error:  # noqa: BLE001 - what was deleted must not stay for ever
-                _log.error("purge_defect", **describe(error))
+        """Purge until cancelled."""
+        await repeatedly(self.turn, self._every, "purge")
 
     async def turn(self) -> int:
         """Purge all that is overdue now; returns how many secrets are gone. Raises UnavailableError and

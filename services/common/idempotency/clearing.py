@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
-from services.common.defects import describe
-from services.common.errors import CofferError
+from services.common.background import repeatedly
 
 if TYPE_CHECKING:
     from services.common.database import Database
@@ -17,8 +12,6 @@ if TYPE_CHECKING:
 EVERY_SECONDS: Final = 600.0
 AT_A_TIME: Final = 1000
 """Rows that one transaction removes at most."""
-
-_log = structlog.get_logger(__name__)
 
 
 class Clearing:
@@ -36,15 +29,8 @@ class Clearing:
         self._every = every_seconds
 
     async def run(self) -> None:
-        """Clear until cancelled. An unreachable database is waited for."""
-        while True:
-            await asyncio.sleep(self._every * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
-            try:
-                await self.turn()
-            except CofferError as error:
-                _log.warning("idempotency_not_cleared", code=error.code)
-            except Exception as error:  # noqa: BLE001 - what was kept must not stay for ever
-                _log.error("idempotency_defect", **describe(error))
+        """Clear until cancelled."""
+        await repeatedly(self.turn, self._every, "clearing_of_idempotency")
 
     async def turn(self) -> int:
         """Remove all that is too old now; returns how much that was. Raises as `Database.write`."""

@@ -5,6 +5,7 @@ from services.secrets.store.account import PostgresAccounts
 from services.secrets.store.api_keys import PostgresApiKeys
 from services.secrets.store.audit_logs import PostgresAuditLogs
 from services.secrets.store.changes import PostgresSecretChanges
+from services.secrets.store.closed import PostgresClosedEnvironments
 from services.secrets.store.collections import PostgresCollections
 from services.secrets.store.data_keys import PostgresStaleKeys
 from services.secrets.store.environments import PostgresEnvironments
@@ -17,6 +18,7 @@ __all__ = [
     "PostgresAccounts",
     "PostgresApiKeys",
     "PostgresAuditLogs",
+    "PostgresClosedEnvironments",
     "PostgresCollections",
     "PostgresEnvironments",
     "PostgresOverdue",

@@ -125,6 +125,7 @@ def test_the_tenant_of_one_transaction_does_not_leak_into_the_next(database: Tes
         ("coffer_rewrap", "secrets.data_key"),
         ("coffer_rewrap", "kms.master_key"),
         ("coffer_rewrap_dispatch", "secrets.secret"),
+        ("coffer_secrets_purge", "secrets.environment"),
         ("coffer_secrets_purge", "secrets.secret"),
         ("coffer_secrets_purge", "secrets.secret_environment"),
         ("coffer_secrets_purge", "secrets.value_version"),
@@ -147,7 +148,7 @@ def test_a_service_cannot_read_what_is_not_its_business(
 
 
 @pytest.mark.parametrize("with_tenant", [False, True])
-def test_the_purgers_login_sees_which_secrets_are_deleted_and_no_more(
+def test_the_purgers_login_sees_what_is_deleted_and_no_more(
     database: TestDatabase, with_tenant: bool
 ) -> None:
     tenants = [database.create_tenant(slug) for slug in ("one", "two")]
@@ -161,17 +162,26 @@ def test_the_purgers_login_sees_which_secrets_are_deleted_and_no_more(
                 f" {deleted} from secrets.environment where tenant_id = %s",
                 (tenant,),
             )
+        database.execute(
+            "insert into secrets.environment (tenant_id, id, name, display_name, closed_at)"
+            " values (%s, gen_random_uuid(), 'closed', 'Closed', now())",
+            (tenant,),
+        )
     role = "coffer_secrets_purge"
     with as_role(database, role, tenants[0] if with_tenant else None) as connection:
-        rows = connection.execute("select tenant_id, deleted_at from secrets.secret").fetchall()
-        assert {row[0] for row in rows} == set(tenants)  # type: ignore[index]
-        assert len(rows) == 2
+        for seen in ("deleted_at from secrets.secret", "closed_at from secrets.environment"):
+            rows = connection.execute(f"select tenant_id, {seen}".encode()).fetchall()
+            assert {row[0] for row in rows} == set(tenants)  # type: ignore[index]
+            assert len(rows) == 2
     for statement in (
         "select name from secrets.secret",
         "delete from secrets.secret",
         "update secrets.secret set deleted_at = null",
         "select from secrets.secret for update",
-        "select * from secrets.environment",
+        "select name from secrets.environment",
+        "delete from secrets.environment",
+        "update secrets.environment set closed_at = null",
+        "select from secrets.environment for update",
         "select * from audit.event",
     ):
         with (

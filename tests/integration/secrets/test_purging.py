@@ -102,6 +102,15 @@ async def test_the_service_purges_by_itself(started: tuple[Stand, Process]) -> N
     assert counts(stand.database) == dict.fromkeys(TABLES, 0)
     kept = functools.partial(stand.database.rows, "select key from secrets.idempotency")
     await asyncio.to_thread(eventually, lambda: not kept(), "what was kept of a request is cleared")
+    stand.database.execute(
+        "insert into secrets.environment (tenant_id, id, name, display_name, closed_at)"
+        " values (%s, gen_random_uuid(), 'closed', 'Closed', now() - interval '16 minutes')",
+        (client.tenant_id,),
+    )
+    closed = functools.partial(
+        stand.database.rows, "select from secrets.environment where closed_at is not null"
+    )
+    await asyncio.to_thread(eventually, lambda: not closed(), "the deletion is finished")
 
 
 async def test_two_purgers_at_once_purge_each_secret_once(
