@@ -80,6 +80,7 @@ random master_key_b64 44 openssl rand -base64 32
 vacant master_key_previous_b64
 random kms_idempotency_key_b64 44 openssl rand -base64 32
 random secrets_idempotency_key_b64 44 openssl rand -base64 32
+random rewrap_idempotency_key_b64 44 openssl rand -base64 32
 random signing_key.pem 100 openssl genpkey -algorithm ed25519
 vacant previous_signing_keys.pem
 

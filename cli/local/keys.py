@@ -17,7 +17,7 @@ from cli.local.files import write_private
 
 MASTER_KEY_BYTES = 32
 IDEMPOTENCY_KEY_BYTES = 32
-IDEMPOTENT_SERVICES = ("kms", "secrets")
+IDEMPOTENT_SERVICES = ("kms", "secrets", "rewrap")
 PASSWORD_BYTES = 24
 SUPERUSER_PASSWORD = "postgres_password"  # noqa: S105 - the name of a file
 

@@ -14,6 +14,8 @@ from coffer.rewrap.v1 import rewrap_pb2_grpc
 
 from services.common.authentication import Authenticator
 from services.common.database import Database
+from services.common.idempotency.clearing import Clearing
+from services.common.idempotency.guard import Guard
 from services.common.notifications import Listener
 from services.common.rpc.channel import open_channel
 from services.common.rpc.server import RpcServer, Served, run, stop_on_signals
@@ -37,6 +39,7 @@ from services.rewrap.worker import Worker
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+NAME: Final = "rewrap"
 _STOP_SECONDS: Final = 10.0
 _QUIET: Final = ("procrastinate", "psycopg.pool")
 
@@ -46,7 +49,7 @@ class RewrapProcess:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._metrics = Metrics("rewrap")
+        self._metrics = Metrics(NAME)
         observer = RewrapMetrics(self._metrics.registry)
         self._database = Database(settings.database_url, name="rewrap", max_connections=12)
         self._dispatch = Database(
@@ -87,6 +90,7 @@ class RewrapProcess:
 
     async def _serve(self, secrets: SecretsClient, stop: asyncio.Event) -> None:
         dispatching = asyncio.create_task(self._dispatcher.run(), name="dispatcher")
+        clearing = asyncio.create_task(Clearing(self._database, NAME).run(), name="clearing")
         working = asyncio.create_task(self._work(secrets, stop), name="worker")
         try:
             await self._server(secrets).serve(stop)
@@ -94,9 +98,10 @@ class RewrapProcess:
             stop.set()
             async with asyncio.timeout(2 * _STOP_SECONDS):
                 await working
-            dispatching.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await dispatching
+            for task in (dispatching, clearing):
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
 
     async def _work(self, secrets: SecretsClient, stop: asyncio.Event) -> None:
         if not self._settings.worker:
@@ -118,7 +123,7 @@ class RewrapProcess:
     def _server(self, secrets: SecretsClient) -> RpcServer:
         servicer = RewrapServicer(Rewraps(PostgresLeaseReader(self._database)))
         return RpcServer(
-            "rewrap",
+            NAME,
             self._settings.server,
             Served(
                 DESCRIPTOR,
@@ -127,6 +132,9 @@ class RewrapProcess:
             authentication=Authenticator(self._database, TokenVerifier(self._settings.tokens)),
             ready=partial(self._ready, secrets),
             metrics=self._metrics,
+            claims=Guard(
+                self._database, NAME, self._settings.idempotency_key, count=self._metrics.copy
+            ),
         )
 
     async def _ready(self, secrets: SecretsClient) -> bool:
@@ -148,4 +156,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run("rewrap", main))
+    sys.exit(run(NAME, main))

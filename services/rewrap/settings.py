@@ -14,6 +14,8 @@ from services.rewrap.run import Effort
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from services.common.sensitive import SecretBytes
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -24,7 +26,9 @@ class Settings:
     database_url: str = field(repr=False)
     dispatch_database_url: str = field(repr=False)
     queue_database_url: str = field(repr=False)
+    idempotency_key: SecretBytes
     secrets_target: str
+    kms_target: str
     worker: bool
     concurrency: int
     effort: Effort
@@ -42,7 +46,9 @@ class Settings:
             database_url=database_url(reader, "COFFER_REWRAP_DATABASE_URL"),
             dispatch_database_url=database_url(reader, "COFFER_REWRAP_DISPATCH_DATABASE_URL"),
             queue_database_url=database_url(reader, "COFFER_REWRAP_QUEUE_DATABASE_URL"),
+            idempotency_key=reader.key_bytes("COFFER_REWRAP_IDEMPOTENCY_KEY_B64", 32),
             secrets_target=reader.text("COFFER_REWRAP_SECRETS_TARGET"),
+            kms_target=reader.text("COFFER_REWRAP_KMS_TARGET"),
             worker=reader.flag("COFFER_REWRAP_WORKER", default=True),
             concurrency=reader.integer("COFFER_REWRAP_CONCURRENCY", 4, minimum=1, maximum=64),
             effort=Effort(

@@ -5,12 +5,15 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
+from services.common.idempotency.tables import idempotency
+
 
 def metadata() -> sa.MetaData:
     """A new description of the schema."""
     tables = sa.MetaData(schema="rewrap")
     _lease(tables)
     _lane(tables)
+    idempotency(tables)
     return tables
 
 
@@ -40,6 +43,14 @@ def _lease(tables: sa.MetaData) -> None:
         sa.Column("attempts", sa.Integer, nullable=False),
         sa.Column("next_attempt_at", moment),
         sa.Column("passes", sa.Integer, nullable=False),
+        sa.Column("census_before", pg.JSONB),
+        sa.Column("census_after", pg.JSONB),
+        sa.Column("verified", sa.BigInteger, nullable=False),
+        sa.Column("kms_calls", sa.BigInteger, nullable=False),
+        sa.Column("throttle_free_at", moment),
+        sa.Column("rate_marked_at", moment),
+        sa.Column("rate_marked_done", sa.BigInteger),
+        sa.Column("report", sa.Text),
     )
 
 
@@ -53,6 +64,11 @@ def _lane(tables: sa.MetaData) -> None:
         sa.Column("cursor", sa.Uuid),
         sa.Column("until", sa.Uuid, nullable=False),
         sa.Column("finished", sa.Boolean, nullable=False),
+        sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("quota", sa.BigInteger),
+        sa.Column("fence", sa.BigInteger, nullable=False),
+        sa.Column("held_until", sa.DateTime(timezone=True)),
+        sa.Column("troubles", sa.Integer, nullable=False),
         sa.ForeignKeyConstraint(
             ["tenant_id", "lease_id"], ["rewrap.lease.tenant_id", "rewrap.lease.id"]
         ),

@@ -105,7 +105,7 @@ class KmsClient:
         ]
         for failure in reply.failures:
             results[failure.index] = _fault(failure.fault)
-        return Rewrapped(reply.key_version, tuple(results))
+        return Rewrapped(reply.key_version, tuple(results), reply.kms_calls)
 
     async def is_serving(self) -> bool:
         """Whether kms says that it is ready."""

@@ -15,7 +15,10 @@ class LeaseRefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RewrapOrder:
-    """One batch of a lease: the stale data keys after `after` up to `until`, at most `limit`."""
+    """One batch of a lease: the stale data keys after `after` up to `until`, at most `limit`.
+
+    `pass_over`: the first of them is not tried but recorded as failed, and nothing else is done.
+    """
 
     tenant_id: UUID
     lease_id: int
@@ -25,6 +28,7 @@ class RewrapOrder:
     after: UUID | None
     until: UUID
     limit: int
+    pass_over: bool = False
 
 
 @dataclass(frozen=True, slots=True)

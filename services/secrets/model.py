@@ -390,7 +390,11 @@ class KeySealed:
 
 @dataclass(frozen=True, slots=True)
 class Rewrapped:
-    """What kms made of packed data keys: a wrap, or a fault, for each record in order."""
+    """What kms made of packed data keys: a wrap, or a fault, for each record in order.
+
+    `kms_calls`: the requests to the customer's KMS that it waited for.
+    """
 
     key_version: int
     results: tuple[bytes | KeyFault, ...]
+    kms_calls: int = 0

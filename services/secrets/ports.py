@@ -257,10 +257,12 @@ class WorkList(Protocol):
         failed: Sequence[UUID],
         cursor: UUID,
         finished: bool,
+        kms_calls: int = 0,
     ) -> RewrapOutcome:
         """Store new wraps where the old ones still are, and save counts and cursor with the lease.
 
-        `passed_over` counts keys that were read and are no work any more. Raises
+        `passed_over` counts keys that were read and are no work any more; `kms_calls` are the requests to the
+        customer's KMS that were waited for. Raises
         StaleKeyVersionError and LeaseRefusedError; then nothing was stored.
         """
         ...

@@ -51,6 +51,7 @@ class RewrapBatch:
                 failed=done.failed,
                 cursor=done.cursor,
                 finished=done.finished,
+                kms_calls=done.kms_calls,
             )
         except StaleKeyVersionError:
             raise _superseded() from None
@@ -67,10 +68,14 @@ class RewrapBatch:
         done = _Done(found.cursor, finished=found.finished)
         if not found.keys:
             return done
+        if order.pass_over:
+            done.failed.append(found.keys[0][0])
+            return done
         packed = b"".join(key_id.bytes + wrapped for key_id, wrapped in found.keys)
         answer = await self._kms.rewrap(order.tenant_id, packed)
         if answer.key_version != order.target_version:
             raise _superseded()
+        done.kms_calls = answer.kms_calls
         sealed = False
         before = order.after or BEFORE_ANY
         for (key_id, old), result in zip(found.keys, answer.results, strict=True):
@@ -100,6 +105,7 @@ class _Done:
     moved: list[Moved] = field(default_factory=list)
     failed: list[UUID] = field(default_factory=list)
     passed_over: int = 0
+    kms_calls: int = 0
 
 
 def _superseded() -> InvalidStateError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import json
 import os
@@ -116,6 +117,8 @@ class Stand:
             "COFFER_REWRAP_DISPATCH_DATABASE_URL": self.database.dsn("coffer_rewrap_dispatch"),
             "COFFER_REWRAP_QUEUE_DATABASE_URL": self.database.dsn("coffer_queue"),
             "COFFER_REWRAP_SECRETS_TARGET": self.target,
+            "COFFER_REWRAP_KMS_TARGET": self.target,
+            "COFFER_REWRAP_IDEMPOTENCY_KEY_B64": base64.b64encode(bytes(32)).decode(),
             "COFFER_ADMIN_JWT_ISSUER": tokens.issuer,
             "COFFER_ADMIN_JWT_AUDIENCE": tokens.audience,
             "COFFER_ADMIN_JWKS_FILE": str(tokens.jwks_file),

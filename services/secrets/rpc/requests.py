@@ -211,7 +211,8 @@ def rewrap(request: secrets_pb2.RewrapBatchRequest) -> RewrapOrder:
         target_version=request.target_version,
         after=UUID(bytes=request.after) if request.after else None,
         until=UUID(bytes=request.until),
-        limit=request.limit,
+        limit=1 if request.pass_over else request.limit,
+        pass_over=request.pass_over,
     )
 
 

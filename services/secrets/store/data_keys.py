@@ -47,7 +47,7 @@ where d.tenant_id = %(tenant)b and d.id = m.id and d.wrapped = m.old
 _RECORD: Final = """
 select rewrap.record_batch(%(tenant)b, %(lease)b::bigint, %(fence)b::bigint, %(lane)b::smallint,
     %(after)t::uuid, %(cursor)b, %(finished)b, %(done)b::bigint, %(skipped)b::bigint,
-    %(failed)t::uuid[])
+    %(failed)t::uuid[], %(kms_calls)b::bigint)
 """
 
 
@@ -88,6 +88,7 @@ class PostgresStaleKeys:
         failed: Sequence[UUID],
         cursor: UUID,
         finished: bool,
+        kms_calls: int = 0,
     ) -> RewrapOutcome:
         """As `ports.WorkList.swap`."""
         async with self._database.tenant(order.tenant_id) as connection:
@@ -100,7 +101,7 @@ class PostgresStaleKeys:
                 cursor=cursor,
                 lane_finished=finished,
             )
-            await _record(connection, order, outcome, failed)
+            await _record(connection, order, outcome, failed, kms_calls)
         return outcome
 
 
@@ -117,7 +118,11 @@ async def _swap(connection: Connection, order: RewrapOrder, moved: Sequence[Move
 
 
 async def _record(
-    connection: Connection, order: RewrapOrder, outcome: RewrapOutcome, failed: Sequence[UUID]
+    connection: Connection,
+    order: RewrapOrder,
+    outcome: RewrapOutcome,
+    failed: Sequence[UUID],
+    kms_calls: int,
 ) -> None:
     parameters = {
         "tenant": order.tenant_id,
@@ -130,6 +135,7 @@ async def _record(
         "done": outcome.done,
         "skipped": outcome.skipped,
         "failed": list(failed),
+        "kms_calls": kms_calls,
     }
     try:
         await connection.execute(_RECORD, parameters, prepare=True)

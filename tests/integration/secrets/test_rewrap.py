@@ -43,8 +43,9 @@ class Lease:
         )
         self.id = int(str(rows[0][0]))
         database.execute(
-            "insert into rewrap.lane (tenant_id, lease_id, lane, until) values (%s, %s, 0, %s)",
-            (self.tenant_id, self.id, LAST),
+            "insert into rewrap.lane (tenant_id, lease_id, lane, until, fence, held_until)"
+            " values (%s, %s, 0, %s, %s, clock_timestamp() + interval '1 hour')",
+            (self.tenant_id, self.id, LAST, self.fence),
         )
         return self
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,6 +26,8 @@ def environ(tmp_path: Path) -> dict[str, str]:
         "COFFER_REWRAP_DISPATCH_DATABASE_URL": "postgresql://b:hunter2@localhost/db",
         "COFFER_REWRAP_QUEUE_DATABASE_URL": "postgresql://c:hunter2@localhost/db",
         "COFFER_REWRAP_SECRETS_TARGET": "127.0.0.1:1",
+        "COFFER_REWRAP_KMS_TARGET": "127.0.0.1:2",
+        "COFFER_REWRAP_IDEMPOTENCY_KEY_B64": base64.b64encode(bytes(32)).decode(),
         "COFFER_ADMIN_JWT_ISSUER": "i",
         "COFFER_ADMIN_JWT_AUDIENCE": "a",
         "COFFER_ADMIN_JWKS_FILE": str(file),
@@ -45,7 +48,8 @@ def test_no_password_is_in_the_repr(environ: dict[str, str]) -> None:
 def test_every_missing_setting_is_named_at_once() -> None:
     with pytest.raises(SettingsError) as fault:
         Settings.read({})
-    for name in ("DATABASE_URL", "DISPATCH_DATABASE_URL", "QUEUE_DATABASE_URL", "SECRETS_TARGET"):
+    required = "DATABASE_URL DISPATCH_DATABASE_URL QUEUE_DATABASE_URL SECRETS_TARGET KMS_TARGET"
+    for name in required.split():
         assert f"COFFER_REWRAP_{name}" in str(fault.value)
 
 

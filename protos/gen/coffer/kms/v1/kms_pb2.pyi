@@ -1040,6 +1040,351 @@ class RekeyPlatformResponse(_message.Message):
 Global___RekeyPlatformResponse: _TypeAlias = RekeyPlatformResponse  # noqa: Y015
 
 @_typing.final
+class GetRewrapReportRequest(_message.Message):
+    """Which report."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    """The lease's id."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRewrapReportRequest: _TypeAlias = GetRewrapReportRequest  # noqa: Y015
+
+@_typing.final
+class GetRewrapReportResponse(_message.Message):
+    """The report."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPORT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def report(self) -> Global___RewrapReport:
+        """As it was made first."""
+
+    def __init__(
+        self,
+        *,
+        report: Global___RewrapReport | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["report", b"report"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["report", b"report"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRewrapReportResponse: _TypeAlias = GetRewrapReportResponse  # noqa: Y015
+
+@_typing.final
+class SignRewrapReportRequest(_message.Message):
+    """Which report to make."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    LEASE_ID_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    """The tenant, a UUID."""
+    lease_id: _builtins.int
+    """The lease's id."""
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        lease_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lease_id", b"lease_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SignRewrapReportRequest: _TypeAlias = SignRewrapReportRequest  # noqa: Y015
+
+@_typing.final
+class SignRewrapReportResponse(_message.Message):
+    """It is kept, and can be fetched by the tenant's administrators."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SignRewrapReportResponse: _TypeAlias = SignRewrapReportResponse  # noqa: Y015
+
+@_typing.final
+class RewrapReport(_message.Message):
+    """A statement about a rewrap, and its signature. `coffer rewraps check-report` verifies it offline."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATEMENT_FIELD_NUMBER: _builtins.int
+    JWS_FIELD_NUMBER: _builtins.int
+    jws: _builtins.str
+    """The statement signed by the platform: JWS Compact Serialization (RFC 7515), EdDSA with Ed25519
+    (RFC 8037), header members `alg`, `kid`, `typ` `coffer-rewrap-report`. The payload is the JSON of
+    `statement`.
+    """
+    @_builtins.property
+    def statement(self) -> Global___RewrapStatement:
+        """The statement, for reading. What counts is the payload of `jws`, which says the same."""
+
+    def __init__(
+        self,
+        *,
+        statement: Global___RewrapStatement | None = ...,
+        jws: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["statement", b"statement"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["jws", b"jws", "statement", b"statement"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RewrapReport: _TypeAlias = RewrapReport  # noqa: Y015
+
+@_typing.final
+class CensusRow(_message.Message):
+    """How many stored data keys one version of the master key wraps."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    DATA_KEYS_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """The version."""
+    data_keys: _builtins.int
+    """Data keys: history, all environments, soft-deleted secrets included."""
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+        data_keys: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data_keys", b"data_keys", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CensusRow: _TypeAlias = CensusRow  # noqa: Y015
+
+@_typing.final
+class Census(_message.Message):
+    """A census at one moment. Versions that wrap nothing are left out."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def versions(self) -> _containers.RepeatedCompositeFieldContainer[Global___CensusRow]:
+        """One for each version that wraps anything, in order of versions."""
+
+    def __init__(
+        self,
+        *,
+        versions: _abc.Iterable[Global___CensusRow] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["versions", b"versions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Census: _TypeAlias = Census  # noqa: Y015
+
+@_typing.final
+class RewrapStatement(_message.Message):
+    """What a rewrap did, from where to where, and what was found afterwards."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORMAT_FIELD_NUMBER: _builtins.int
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    TENANT_SLUG_FIELD_NUMBER: _builtins.int
+    LEASE_ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    FROM_VERSIONS_FIELD_NUMBER: _builtins.int
+    TO_VERSION_FIELD_NUMBER: _builtins.int
+    TO_KEY_ID_FIELD_NUMBER: _builtins.int
+    TO_WRAP_METHOD_FIELD_NUMBER: _builtins.int
+    TO_PROVIDER_FIELD_NUMBER: _builtins.int
+    TO_KMS_KEY_REF_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    DONE_FIELD_NUMBER: _builtins.int
+    SKIPPED_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    FAILED_IDS_FIELD_NUMBER: _builtins.int
+    VERIFIED_FIELD_NUMBER: _builtins.int
+    KMS_CALLS_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    STARTED_AT_FIELD_NUMBER: _builtins.int
+    FINISHED_AT_FIELD_NUMBER: _builtins.int
+    DURATION_SECONDS_FIELD_NUMBER: _builtins.int
+    RATE_PER_SECOND_FIELD_NUMBER: _builtins.int
+    CENSUS_BEFORE_FIELD_NUMBER: _builtins.int
+    CENSUS_AFTER_FIELD_NUMBER: _builtins.int
+    CENSUS_AT_SIGNING_FIELD_NUMBER: _builtins.int
+    SIGNED_AT_FIELD_NUMBER: _builtins.int
+    COVERS_FIELD_NUMBER: _builtins.int
+    DOES_NOT_COVER_FIELD_NUMBER: _builtins.int
+    format: _builtins.str
+    """The form of the statement: `coffer/rewrap-report/1`."""
+    tenant_id: _builtins.str
+    """The tenant, a UUID."""
+    tenant_slug: _builtins.str
+    """Its slug."""
+    lease_id: _builtins.int
+    """The lease's id."""
+    state: _builtins.str
+    """How it ended: `completed`, `failed`, `superseded` or `cancelled`."""
+    reason: _builtins.str
+    """Why it was issued: `onboard`, `rotate`, `offboard` or `manual`."""
+    to_version: _builtins.int
+    """The version that everything was moved to."""
+    to_key_id: _builtins.str
+    """The id of that master key, a UUID."""
+    to_wrap_method: _builtins.str
+    """`global`, `operator_kms` or `customer_kms`: what wraps that master key now."""
+    to_provider: _builtins.str
+    """`aws`, `gcp` or `azure`; null unless the customer's key wraps it."""
+    to_kms_key_ref: _builtins.str
+    """The provider's own name of the wrapping key; null unless the customer's key wraps it."""
+    total: _builtins.int
+    """Data keys to move, counted at the start; null when it ended before it started."""
+    done: _builtins.int
+    """Data keys moved."""
+    skipped: _builtins.int
+    """Data keys that something else had moved or removed meanwhile."""
+    failed: _builtins.int
+    """Data keys that could not be moved, or did not open afterwards."""
+    verified: _builtins.int
+    """Data keys opened, as stored under the new version, each with its value, after everything was moved."""
+    kms_calls: _builtins.int
+    """Requests to the customer's KMS that the batches of this rewrap waited for."""
+    created_at: _builtins.str
+    """When it was issued, RFC 3339 in UTC with milliseconds, as all times here."""
+    started_at: _builtins.str
+    """When the first batch began; null when it ended before."""
+    finished_at: _builtins.str
+    """When it ended."""
+    duration_seconds: _builtins.float
+    """Seconds from start to end, waiting and pauses included; null when it never started."""
+    rate_per_second: _builtins.float
+    """Data keys moved per second of that; null when it never started."""
+    signed_at: _builtins.str
+    """When kms signed."""
+    @_builtins.property
+    def from_versions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The versions that data keys were moved away from: those of the census before, without the target."""
+
+    @_builtins.property
+    def failed_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Their ids, at most 1,000 of them."""
+
+    @_builtins.property
+    def census_before(self) -> Global___Census:
+        """The census when it started; null when it ended before."""
+
+    @_builtins.property
+    def census_after(self) -> Global___Census:
+        """The census when it ended, in the same transaction; null when it was superseded or cancelled."""
+
+    @_builtins.property
+    def census_at_signing(self) -> Global___Census:
+        """The census that kms itself took when it signed."""
+
+    @_builtins.property
+    def covers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the report covers, in sentences."""
+
+    @_builtins.property
+    def does_not_cover(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What it does not cover, in sentences."""
+
+    def __init__(
+        self,
+        *,
+        format: _builtins.str = ...,
+        tenant_id: _builtins.str = ...,
+        tenant_slug: _builtins.str = ...,
+        lease_id: _builtins.int = ...,
+        state: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        from_versions: _abc.Iterable[_builtins.int] | None = ...,
+        to_version: _builtins.int = ...,
+        to_key_id: _builtins.str = ...,
+        to_wrap_method: _builtins.str = ...,
+        to_provider: _builtins.str | None = ...,
+        to_kms_key_ref: _builtins.str | None = ...,
+        total: _builtins.int | None = ...,
+        done: _builtins.int = ...,
+        skipped: _builtins.int = ...,
+        failed: _builtins.int = ...,
+        failed_ids: _abc.Iterable[_builtins.str] | None = ...,
+        verified: _builtins.int = ...,
+        kms_calls: _builtins.int = ...,
+        created_at: _builtins.str = ...,
+        started_at: _builtins.str | None = ...,
+        finished_at: _builtins.str = ...,
+        duration_seconds: _builtins.float | None = ...,
+        rate_per_second: _builtins.float | None = ...,
+        census_before: Global___Census | None = ...,
+        census_after: Global___Census | None = ...,
+        census_at_signing: Global___Census | None = ...,
+        signed_at: _builtins.str = ...,
+        covers: _abc.Iterable[_builtins.str] | None = ...,
+        does_not_cover: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_duration_seconds", b"_duration_seconds", "_rate_per_second", b"_rate_per_second", "_started_at", b"_started_at", "_to_kms_key_ref", b"_to_kms_key_ref", "_to_provider", b"_to_provider", "_total", b"_total", "census_after", b"census_after", "census_at_signing", b"census_at_signing", "census_before", b"census_before", "duration_seconds", b"duration_seconds", "rate_per_second", b"rate_per_second", "started_at", b"started_at", "to_kms_key_ref", b"to_kms_key_ref", "to_provider", b"to_provider", "total", b"total"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_duration_seconds", b"_duration_seconds", "_rate_per_second", b"_rate_per_second", "_started_at", b"_started_at", "_to_kms_key_ref", b"_to_kms_key_ref", "_to_provider", b"_to_provider", "_total", b"_total", "census_after", b"census_after", "census_at_signing", b"census_at_signing", "census_before", b"census_before", "covers", b"covers", "created_at", b"created_at", "does_not_cover", b"does_not_cover", "done", b"done", "duration_seconds", b"duration_seconds", "failed", b"failed", "failed_ids", b"failed_ids", "finished_at", b"finished_at", "format", b"format", "from_versions", b"from_versions", "kms_calls", b"kms_calls", "lease_id", b"lease_id", "rate_per_second", b"rate_per_second", "reason", b"reason", "signed_at", b"signed_at", "skipped", b"skipped", "started_at", b"started_at", "state", b"state", "tenant_id", b"tenant_id", "tenant_slug", b"tenant_slug", "to_key_id", b"to_key_id", "to_kms_key_ref", b"to_kms_key_ref", "to_provider", b"to_provider", "to_version", b"to_version", "to_wrap_method", b"to_wrap_method", "total", b"total", "verified", b"verified"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__duration_seconds: _TypeAlias = _typing.Literal["duration_seconds"]  # noqa: Y015
+    _WhichOneofArgType__duration_seconds: _TypeAlias = _typing.Literal["_duration_seconds", b"_duration_seconds"]  # noqa: Y015
+    _WhichOneofReturnType__rate_per_second: _TypeAlias = _typing.Literal["rate_per_second"]  # noqa: Y015
+    _WhichOneofArgType__rate_per_second: _TypeAlias = _typing.Literal["_rate_per_second", b"_rate_per_second"]  # noqa: Y015
+    _WhichOneofReturnType__started_at: _TypeAlias = _typing.Literal["started_at"]  # noqa: Y015
+    _WhichOneofArgType__started_at: _TypeAlias = _typing.Literal["_started_at", b"_started_at"]  # noqa: Y015
+    _WhichOneofReturnType__to_kms_key_ref: _TypeAlias = _typing.Literal["to_kms_key_ref"]  # noqa: Y015
+    _WhichOneofArgType__to_kms_key_ref: _TypeAlias = _typing.Literal["_to_kms_key_ref", b"_to_kms_key_ref"]  # noqa: Y015
+    _WhichOneofReturnType__to_provider: _TypeAlias = _typing.Literal["to_provider"]  # noqa: Y015
+    _WhichOneofArgType__to_provider: _TypeAlias = _typing.Literal["_to_provider", b"_to_provider"]  # noqa: Y015
+    _WhichOneofReturnType__total: _TypeAlias = _typing.Literal["total"]  # noqa: Y015
+    _WhichOneofArgType__total: _TypeAlias = _typing.Literal["_total", b"_total"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__duration_seconds) -> _WhichOneofReturnType__duration_seconds | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rate_per_second) -> _WhichOneofReturnType__rate_per_second | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__started_at) -> _WhichOneofReturnType__started_at | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__to_kms_key_ref) -> _WhichOneofReturnType__to_kms_key_ref | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__to_provider) -> _WhichOneofReturnType__to_provider | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__total) -> _WhichOneofReturnType__total | None: ...
+
+Global___RewrapStatement: _TypeAlias = RewrapStatement  # noqa: Y015
+
+@_typing.final
 class SignAuditHeadRequest(_message.Message):
     """Whose head."""
 
@@ -1390,10 +1735,15 @@ class RewrapDataKeysResponse(_message.Message):
     KEY_VERSION_FIELD_NUMBER: _builtins.int
     PACKED_FIELD_NUMBER: _builtins.int
     FAILURES_FIELD_NUMBER: _builtins.int
+    KMS_CALLS_FIELD_NUMBER: _builtins.int
     key_version: _builtins.int
     """The version that was active and wraps them now."""
     packed: _builtins.bytes
     """As many records of 68 bytes as asked for, in order; a failed one is zeros."""
+    kms_calls: _builtins.int
+    """Requests to the provider's KMS that this call waited for; one that several calls waited for is told
+    by one of them.
+    """
     @_builtins.property
     def failures(self) -> _containers.RepeatedCompositeFieldContainer[Global___RewrapDataKeysResponse.Failure]:
         """The records that failed."""
@@ -1404,10 +1754,11 @@ class RewrapDataKeysResponse(_message.Message):
         key_version: _builtins.int = ...,
         packed: _builtins.bytes = ...,
         failures: _abc.Iterable[Global___RewrapDataKeysResponse.Failure] | None = ...,
+        kms_calls: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["failures", b"failures", "key_version", b"key_version", "packed", b"packed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failures", b"failures", "key_version", b"key_version", "kms_calls", b"kms_calls", "packed", b"packed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

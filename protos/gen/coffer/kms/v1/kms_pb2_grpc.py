@@ -95,6 +95,16 @@ class KmsServiceStub:
                 request_serializer=coffer_dot_kms_dot_v1_dot_kms__pb2.SignAuditHeadRequest.SerializeToString,
                 response_deserializer=coffer_dot_kms_dot_v1_dot_kms__pb2.SignAuditHeadResponse.FromString,
                 _registered_method=True)
+        self.GetRewrapReport = channel.unary_unary(
+                '/coffer.kms.v1.KmsService/GetRewrapReport',
+                request_serializer=coffer_dot_kms_dot_v1_dot_kms__pb2.GetRewrapReportRequest.SerializeToString,
+                response_deserializer=coffer_dot_kms_dot_v1_dot_kms__pb2.GetRewrapReportResponse.FromString,
+                _registered_method=True)
+        self.SignRewrapReport = channel.unary_unary(
+                '/coffer.kms.v1.KmsService/SignRewrapReport',
+                request_serializer=coffer_dot_kms_dot_v1_dot_kms__pb2.SignRewrapReportRequest.SerializeToString,
+                response_deserializer=coffer_dot_kms_dot_v1_dot_kms__pb2.SignRewrapReportResponse.FromString,
+                _registered_method=True)
         self.GenerateDataKeys = channel.unary_unary(
                 '/coffer.kms.v1.KmsService/GenerateDataKeys',
                 request_serializer=coffer_dot_kms_dot_v1_dot_kms__pb2.GenerateDataKeysRequest.SerializeToString,
@@ -207,6 +217,20 @@ class KmsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetRewrapReport(self, request, context):
+        """The signed report of a rewrap that has ended, made at the first call and the same ever after.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SignRewrapReport(self, request, context):
+        """Make the report of a rewrap that has just ended, while the census still is that of its end.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GenerateDataKeys(self, request, context):
         """New data keys under the tenant's active master key. The first call of a tenant makes version 1
         under the platform's wrapping key.
@@ -292,6 +316,16 @@ def add_KmsServiceServicer_to_server(servicer, server):
                     servicer.SignAuditHead,
                     request_deserializer=coffer_dot_kms_dot_v1_dot_kms__pb2.SignAuditHeadRequest.FromString,
                     response_serializer=coffer_dot_kms_dot_v1_dot_kms__pb2.SignAuditHeadResponse.SerializeToString,
+            ),
+            'GetRewrapReport': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRewrapReport,
+                    request_deserializer=coffer_dot_kms_dot_v1_dot_kms__pb2.GetRewrapReportRequest.FromString,
+                    response_serializer=coffer_dot_kms_dot_v1_dot_kms__pb2.GetRewrapReportResponse.SerializeToString,
+            ),
+            'SignRewrapReport': grpc.unary_unary_rpc_method_handler(
+                    servicer.SignRewrapReport,
+                    request_deserializer=coffer_dot_kms_dot_v1_dot_kms__pb2.SignRewrapReportRequest.FromString,
+                    response_serializer=coffer_dot_kms_dot_v1_dot_kms__pb2.SignRewrapReportResponse.SerializeToString,
             ),
             'GenerateDataKeys': grpc.unary_unary_rpc_method_handler(
                     servicer.GenerateDataKeys,
@@ -634,6 +668,60 @@ class KmsService:
             '/coffer.kms.v1.KmsService/SignAuditHead',
             coffer_dot_kms_dot_v1_dot_kms__pb2.SignAuditHeadRequest.SerializeToString,
             coffer_dot_kms_dot_v1_dot_kms__pb2.SignAuditHeadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRewrapReport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/coffer.kms.v1.KmsService/GetRewrapReport',
+            coffer_dot_kms_dot_v1_dot_kms__pb2.GetRewrapReportRequest.SerializeToString,
+            coffer_dot_kms_dot_v1_dot_kms__pb2.GetRewrapReportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SignRewrapReport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/coffer.kms.v1.KmsService/SignRewrapReport',
+            coffer_dot_kms_dot_v1_dot_kms__pb2.SignRewrapReportRequest.SerializeToString,
+            coffer_dot_kms_dot_v1_dot_kms__pb2.SignRewrapReportResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -67,6 +67,10 @@ class KmsServiceStub:
     """Sign the head of a tenant's audit chain, read at that moment: kept elsewhere, it shows later whether
     anything before it was changed or cut off. Changes nothing, and leaves no event.
     """
+    GetRewrapReport: _grpc.UnaryUnaryMultiCallable[_kms_pb2.GetRewrapReportRequest, _kms_pb2.GetRewrapReportResponse]
+    """The signed report of a rewrap that has ended, made at the first call and the same ever after."""
+    SignRewrapReport: _grpc.UnaryUnaryMultiCallable[_kms_pb2.SignRewrapReportRequest, _kms_pb2.SignRewrapReportResponse]
+    """Make the report of a rewrap that has just ended, while the census still is that of its end."""
     GenerateDataKeys: _grpc.UnaryUnaryMultiCallable[_kms_pb2.GenerateDataKeysRequest, _kms_pb2.GenerateDataKeysResponse]
     """New data keys under the tenant's active master key. The first call of a tenant makes version 1
     under the platform's wrapping key.
@@ -117,6 +121,10 @@ class KmsServiceAsyncStub(KmsServiceStub):
     """Sign the head of a tenant's audit chain, read at that moment: kept elsewhere, it shows later whether
     anything before it was changed or cut off. Changes nothing, and leaves no event.
     """
+    GetRewrapReport: _aio.UnaryUnaryMultiCallable[_kms_pb2.GetRewrapReportRequest, _kms_pb2.GetRewrapReportResponse]  # type: ignore[assignment]
+    """The signed report of a rewrap that has ended, made at the first call and the same ever after."""
+    SignRewrapReport: _aio.UnaryUnaryMultiCallable[_kms_pb2.SignRewrapReportRequest, _kms_pb2.SignRewrapReportResponse]  # type: ignore[assignment]
+    """Make the report of a rewrap that has just ended, while the census still is that of its end."""
     GenerateDataKeys: _aio.UnaryUnaryMultiCallable[_kms_pb2.GenerateDataKeysRequest, _kms_pb2.GenerateDataKeysResponse]  # type: ignore[assignment]
     """New data keys under the tenant's active master key. The first call of a tenant makes version 1
     under the platform's wrapping key.
@@ -236,6 +244,22 @@ class KmsServiceServicer(metaclass=_abc_1.ABCMeta):
         """Sign the head of a tenant's audit chain, read at that moment: kept elsewhere, it shows later whether
         anything before it was changed or cut off. Changes nothing, and leaves no event.
         """
+
+    @_abc_1.abstractmethod
+    def GetRewrapReport(
+        self,
+        request: _kms_pb2.GetRewrapReportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_kms_pb2.GetRewrapReportResponse, _abc.Awaitable[_kms_pb2.GetRewrapReportResponse]]:
+        """The signed report of a rewrap that has ended, made at the first call and the same ever after."""
+
+    @_abc_1.abstractmethod
+    def SignRewrapReport(
+        self,
+        request: _kms_pb2.SignRewrapReportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_kms_pb2.SignRewrapReportResponse, _abc.Awaitable[_kms_pb2.SignRewrapReportResponse]]:
+        """Make the report of a rewrap that has just ended, while the census still is that of its end."""
 
     @_abc_1.abstractmethod
     def GenerateDataKeys(

@@ -24,10 +24,11 @@ _sym_db = _symbol_database.Default()
 
 from coffer.type.v1 import policy_pb2 as coffer_dot_type_dot_v1_dot_policy__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63offer/rewrap/v1/rewrap.proto\x12\x10\x63offer.rewrap.v1\x1a\x1b\x63offer/type/v1/policy.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe0\x01\n\x12ListRewrapsRequest\x12h\n\x05state\x18\x01 \x01(\tBT\xda\xf3\x18PJ\x00J\x08\x65nqueuedJ\x07runningJ\x06pausedJ\x07waitingJ\tcompletedJ\x06\x66\x61iledJ\nsupersededJ\tcancelledH\x00\x88\x01\x01\x12\x1f\n\x04page\x18\x02 \x01(\x03\x42\x0c\xda\xf3\x18\x08\x38\x01@\x80\x94\xeb\xdc\x03H\x01\x88\x01\x01\x12\x1f\n\x08per_page\x18\x03 \x01(\x03\x42\x08\xda\xf3\x18\x04\x38\x01@dH\x02\x88\x01\x01\x42\x08\n\x06_stateB\x07\n\x05_pageB\x0b\n\t_per_page\"\x89\x01\n\x13ListRewrapsResponse\x12.\n\x07rewraps\x18\x01 \x03(\x0b\x32\x1d.coffer.rewrap.v1.RewrapLease\x12\r\n\x05total\x18\x02 \x01(\x03\x12\x0c\n\x04page\x18\x03 \x01(\x03\x12\x10\n\x08per_page\x18\x04 \x01(\x03\x12\x13\n\x0btotal_pages\x18\x05 \x01(\x03\"&\n\x10GetRewrapRequest\x12\x12\n\x02id\x18\x01 \x01(\x03\x42\x06\xda\xf3\x18\x02\x38\x01\"\xf4\x03\n\x0bRewrapLease\x12\n\n\x02id\x18\x01 \x01(\x03\x12\r\n\x05state\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x16\n\x0etarget_version\x18\x04 \x01(\x03\x12\x12\n\x05total\x18\x05 \x01(\x03H\x00\x88\x01\x01\x12\x0c\n\x04\x64one\x18\x06 \x01(\x03\x12\x0f\n\x07skipped\x18\x07 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x08 \x01(\x03\x12\x1c\n\x0frate_per_second\x18\t \x01(\x01H\x01\x88\x01\x01\x12\x18\n\x0b\x65ta_seconds\x18\n \x01(\x03H\x02\x88\x01\x01\x12 \n\x13throttle_per_second\x18\x0b \x01(\x03H\x03\x88\x01\x01\x12\x36\n\ncreated_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xda\xf3\x18\x02P\x01\x12.\n\nstarted_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x66inished_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\nlast_error\x18\x0f \x01(\tH\x04\x88\x01\x01\x42\x08\n\x06_totalB\x12\n\x10_rate_per_secondB\x0e\n\x0c_eta_secondsB\x16\n\x14_throttle_per_secondB\r\n\x0b_last_error2\x9c\x02\n\rRewrapService\x12\x87\x01\n\x0bListRewraps\x12$.coffer.rewrap.v1.ListRewrapsRequest\x1a%.coffer.rewrap.v1.ListRewrapsResponse\"+\xca\xf3\x18\x06\x12\x04\n\x02\x02\x03\x82\xd3\xe4\x93\x02\x1b\x12\x19/admin/tenant-kms/rewraps\x12\x80\x01\n\tGetRewrap\x12\".coffer.rewrap.v1.GetRewrapRequest\x1a\x1d.coffer.rewrap.v1.RewrapLease\"0\xca\xf3\x18\x06\x12\x04\n\x02\x02\x03\x82\xd3\xe4\x93\x02 \x12\x1e/admin/tenant-kms/rewraps/{id}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63offer/rewrap/v1/rewrap.proto\x12\x10\x63offer.rewrap.v1\x1a\x1b\x63offer/type/v1/policy.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe0\x01\n\x12ListRewrapsRequest\x12h\n\x05state\x18\x01 \x01(\tBT\xda\xf3\x18PJ\x00J\x08\x65nqueuedJ\x07runningJ\x06pausedJ\x07waitingJ\tcompletedJ\x06\x66\x61iledJ\nsupersededJ\tcancelledH\x00\x88\x01\x01\x12\x1f\n\x04page\x18\x02 \x01(\x03\x42\x0c\xda\xf3\x18\x08\x38\x01@\x80\x94\xeb\xdc\x03H\x01\x88\x01\x01\x12\x1f\n\x08per_page\x18\x03 \x01(\x03\x42\x08\xda\xf3\x18\x04\x38\x01@dH\x02\x88\x01\x01\x42\x08\n\x06_stateB\x07\n\x05_pageB\x0b\n\t_per_page\"\x89\x01\n\x13ListRewrapsResponse\x12.\n\x07rewraps\x18\x01 \x03(\x0b\x32\x1d.coffer.rewrap.v1.RewrapLease\x12\r\n\x05total\x18\x02 \x01(\x03\x12\x0c\n\x04page\x18\x03 \x01(\x03\x12\x10\n\x08per_page\x18\x04 \x01(\x03\x12\x13\n\x0btotal_pages\x18\x05 \x01(\x03\"&\n\x10GetRewrapRequest\x12\x12\n\x02id\x18\x01 \x01(\x03\x42\x06\xda\xf3\x18\x02\x38\x01\"Z\n\x12StartRewrapRequest\x12,\n\x13throttle_per_second\x18\x01 \x01(\x03\x42\n\xda\xf3\x18\x06\x38\x01@\xc0\x84=H\x00\x88\x01\x01\x42\x16\n\x14_throttle_per_second\"(\n\x12PauseRewrapRequest\x12\x12\n\x02id\x18\x01 \x01(\x03\x42\x06\xda\xf3\x18\x02\x38\x01\")\n\x13ResumeRewrapRequest\x12\x12\n\x02id\x18\x01 \x01(\x03\x42\x06\xda\xf3\x18\x02\x38\x01\")\n\x13\x43\x61ncelRewrapRequest\x12\x12\n\x02id\x18\x01 \x01(\x03\x42\x06\xda\xf3\x18\x02\x38\x01\"\xa0\x01\n\x13UpdateRewrapRequest\x12\x12\n\x02id\x18\x01 \x01(\x03\x42\x06\xda\xf3\x18\x02\x38\x01\x12,\n\x13throttle_per_second\x18\x02 \x01(\x03\x42\n\xda\xf3\x18\x06\x38\x01@\xc0\x84=H\x00\x88\x01\x01\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x16\n\x14_throttle_per_second\"\xf4\x03\n\x0bRewrapLease\x12\n\n\x02id\x18\x01 \x01(\x03\x12\r\n\x05state\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x16\n\x0etarget_version\x18\x04 \x01(\x03\x12\x12\n\x05total\x18\x05 \x01(\x03H\x00\x88\x01\x01\x12\x0c\n\x04\x64one\x18\x06 \x01(\x03\x12\x0f\n\x07skipped\x18\x07 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x08 \x01(\x03\x12\x1c\n\x0frate_per_second\x18\t \x01(\x01H\x01\x88\x01\x01\x12\x18\n\x0b\x65ta_seconds\x18\n \x01(\x03H\x02\x88\x01\x01\x12 \n\x13throttle_per_second\x18\x0b \x01(\x03H\x03\x88\x01\x01\x12\x36\n\ncreated_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xda\xf3\x18\x02P\x01\x12.\n\nstarted_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x66inished_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\nlast_error\x18\x0f \x01(\tH\x04\x88\x01\x01\x42\x08\n\x06_totalB\x12\n\x10_rate_per_secondB\x0e\n\x0c_eta_secondsB\x16\n\x14_throttle_per_secondB\r\n\x0b_last_error2\xf5\x08\n\rRewrapService\x12\x87\x01\n\x0bListRewraps\x12$.coffer.rewrap.v1.ListRewrapsRequest\x1a%.coffer.rewrap.v1.ListRewrapsResponse\"+\xca\xf3\x18\x06\x12\x04\n\x02\x02\x03\x82\xd3\xe4\x93\x02\x1b\x12\x19/admin/tenant-kms/rewraps\x12\x80\x01\n\tGetRewrap\x12\".coffer.rewrap.v1.GetRewrapRequest\x1a\x1d.coffer.rewrap.v1.RewrapLease\"0\xca\xf3\x18\x06\x12\x04\n\x02\x02\x03\x82\xd3\xe4\x93\x02 \x12\x1e/admin/tenant-kms/rewraps/{id}\x12\xc8\x01\n\x0bStartRewrap\x12$.coffer.rewrap.v1.StartRewrapRequest\x1a\x1d.coffer.rewrap.v1.RewrapLease\"t\xca\xf3\x18\x06\x12\x04\n\x02\x02\x03\xd2\xf3\x18\x42\x08\xc9\x01\x12\x1e/admin/tenant-kms/rewraps/{id}2\x0erewrap_running2\rinvalid_state\x82\xd3\xe4\x93\x02\x1e\"\x19/admin/tenant-kms/rewraps:\x01*\x12\xa0\x01\n\x0bPauseRewrap\x12$.coffer.rewrap.v1.PauseRewrapRequest\x1a\x1d.coffer.rewrap.v1.RewrapLease\"L\xca\xf3\x18\x06\x12\x04\n\x02\x02\x03\xd2\xf3\x18\x0f\x32\rinvalid_state\x82\xd3\xe4\x93\x02)\"$/admin/tenant-kms/rewraps/{id}/pause:\x01*\x12\xa3\x01\n\x0cResumeRewrap\x12%.coffer.rewrap.v1.ResumeRewrapRequest\x1a\x1d.coffer.rewrap.v1.RewrapLease\"M\xca\xf3\x18\x06\x12\x04\n\x02\x02\x03\xd2\xf3\x18\x0f\x32\rinvalid_state\x82\xd3\xe4\x93\x02*\"%/admin/tenant-kms/rewraps/{id}/resume:\x01*\x12\xa3\x01\n\x0c\x43\x61ncelRewrap\x12%.coffer.rewrap.v1.CancelRewrapRequest\x1a\x1d.coffer.rewrap.v1.RewrapLease\"M\xca\xf3\x18\x06\x12\x04\n\x02\x02\x03\xd2\xf3\x18\x0f\x32\rinvalid_state\x82\xd3\xe4\x93\x02*\"%/admin/tenant-kms/rewraps/{id}/cancel:\x01*\x12\x9c\x01\n\x0cUpdateRewrap\x12%.coffer.rewrap.v1.UpdateRewrapRequest\x1a\x1d.coffer.rewrap.v1.RewrapLease\"F\xca\xf3\x18\x06\x12\x04\n\x02\x02\x03\xd2\xf3\x18\x0f\x32\rinvalid_state\x82\xd3\xe4\x93\x02#2\x1e/admin/tenant-kms/rewraps/{id}:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,20 +43,52 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTREWRAPSREQUEST'].fields_by_name['per_page']._serialized_options = b'\332\363\030\0048\001@d'
   _globals['_GETREWRAPREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_GETREWRAPREQUEST'].fields_by_name['id']._serialized_options = b'\332\363\030\0028\001'
+  _globals['_STARTREWRAPREQUEST'].fields_by_name['throttle_per_second']._loaded_options = None
+  _globals['_STARTREWRAPREQUEST'].fields_by_name['throttle_per_second']._serialized_options = b'\332\363\030\0068\001@\300\204='
+  _globals['_PAUSEREWRAPREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_PAUSEREWRAPREQUEST'].fields_by_name['id']._serialized_options = b'\332\363\030\0028\001'
+  _globals['_RESUMEREWRAPREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_RESUMEREWRAPREQUEST'].fields_by_name['id']._serialized_options = b'\332\363\030\0028\001'
+  _globals['_CANCELREWRAPREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_CANCELREWRAPREQUEST'].fields_by_name['id']._serialized_options = b'\332\363\030\0028\001'
+  _globals['_UPDATEREWRAPREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_UPDATEREWRAPREQUEST'].fields_by_name['id']._serialized_options = b'\332\363\030\0028\001'
+  _globals['_UPDATEREWRAPREQUEST'].fields_by_name['throttle_per_second']._loaded_options = None
+  _globals['_UPDATEREWRAPREQUEST'].fields_by_name['throttle_per_second']._serialized_options = b'\332\363\030\0068\001@\300\204='
   _globals['_REWRAPLEASE'].fields_by_name['created_at']._loaded_options = None
   _globals['_REWRAPLEASE'].fields_by_name['created_at']._serialized_options = b'\332\363\030\002P\001'
   _globals['_REWRAPSERVICE'].methods_by_name['ListRewraps']._loaded_options = None
   _globals['_REWRAPSERVICE'].methods_by_name['ListRewraps']._serialized_options = b'\312\363\030\006\022\004\n\002\002\003\202\323\344\223\002\033\022\031/admin/tenant-kms/rewraps'
   _globals['_REWRAPSERVICE'].methods_by_name['GetRewrap']._loaded_options = None
   _globals['_REWRAPSERVICE'].methods_by_name['GetRewrap']._serialized_options = b'\312\363\030\006\022\004\n\002\002\003\202\323\344\223\002 \022\036/admin/tenant-kms/rewraps/{id}'
-  _globals['_LISTREWRAPSREQUEST']._serialized_start=144
-  _globals['_LISTREWRAPSREQUEST']._serialized_end=368
-  _globals['_LISTREWRAPSRESPONSE']._serialized_start=371
-  _globals['_LISTREWRAPSRESPONSE']._serialized_end=508
-  _globals['_GETREWRAPREQUEST']._serialized_start=510
-  _globals['_GETREWRAPREQUEST']._serialized_end=548
-  _globals['_REWRAPLEASE']._serialized_start=551
-  _globals['_REWRAPLEASE']._serialized_end=1051
-  _globals['_REWRAPSERVICE']._serialized_start=1054
-  _globals['_REWRAPSERVICE']._serialized_end=1338
+  _globals['_REWRAPSERVICE'].methods_by_name['StartRewrap']._loaded_options = None
+  _globals['_REWRAPSERVICE'].methods_by_name['StartRewrap']._serialized_options = b'\312\363\030\006\022\004\n\002\002\003\322\363\030B\010\311\001\022\036/admin/tenant-kms/rewraps/{id}2\016rewrap_running2\rinvalid_state\202\323\344\223\002\036\"\031/admin/tenant-kms/rewraps:\001*'
+  _globals['_REWRAPSERVICE'].methods_by_name['PauseRewrap']._loaded_options = None
+  _globals['_REWRAPSERVICE'].methods_by_name['PauseRewrap']._serialized_options = b'\312\363\030\006\022\004\n\002\002\003\322\363\030\0172\rinvalid_state\202\323\344\223\002)\"$/admin/tenant-kms/rewraps/{id}/pause:\001*'
+  _globals['_REWRAPSERVICE'].methods_by_name['ResumeRewrap']._loaded_options = None
+  _globals['_REWRAPSERVICE'].methods_by_name['ResumeRewrap']._serialized_options = b'\312\363\030\006\022\004\n\002\002\003\322\363\030\0172\rinvalid_state\202\323\344\223\002*\"%/admin/tenant-kms/rewraps/{id}/resume:\001*'
+  _globals['_REWRAPSERVICE'].methods_by_name['CancelRewrap']._loaded_options = None
+  _globals['_REWRAPSERVICE'].methods_by_name['CancelRewrap']._serialized_options = b'\312\363\030\006\022\004\n\002\002\003\322\363\030\0172\rinvalid_state\202\323\344\223\002*\"%/admin/tenant-kms/rewraps/{id}/cancel:\001*'
+  _globals['_REWRAPSERVICE'].methods_by_name['UpdateRewrap']._loaded_options = None
+  _globals['_REWRAPSERVICE'].methods_by_name['UpdateRewrap']._serialized_options = b'\312\363\030\006\022\004\n\002\002\003\322\363\030\0172\rinvalid_state\202\323\344\223\002#2\036/admin/tenant-kms/rewraps/{id}:\001*'
+  _globals['_LISTREWRAPSREQUEST']._serialized_start=178
+  _globals['_LISTREWRAPSREQUEST']._serialized_end=402
+  _globals['_LISTREWRAPSRESPONSE']._serialized_start=405
+  _globals['_LISTREWRAPSRESPONSE']._serialized_end=542
+  _globals['_GETREWRAPREQUEST']._serialized_start=544
+  _globals['_GETREWRAPREQUEST']._serialized_end=582
+  _globals['_STARTREWRAPREQUEST']._serialized_start=584
+  _globals['_STARTREWRAPREQUEST']._serialized_end=674
+  _globals['_PAUSEREWRAPREQUEST']._serialized_start=676
+  _globals['_PAUSEREWRAPREQUEST']._serialized_end=716
+  _globals['_RESUMEREWRAPREQUEST']._serialized_start=718
+  _globals['_RESUMEREWRAPREQUEST']._serialized_end=759
+  _globals['_CANCELREWRAPREQUEST']._serialized_start=761
+  _globals['_CANCELREWRAPREQUEST']._serialized_end=802
+  _globals['_UPDATEREWRAPREQUEST']._serialized_start=805
+  _globals['_UPDATEREWRAPREQUEST']._serialized_end=965
+  _globals['_REWRAPLEASE']._serialized_start=968
+  _globals['_REWRAPLEASE']._serialized_end=1468
+  _globals['_REWRAPSERVICE']._serialized_start=1471
+  _globals['_REWRAPSERVICE']._serialized_end=2612
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ The background move of everything a tenant stores to its active master key."""
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -121,6 +122,130 @@ class GetRewrapRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetRewrapRequest: _TypeAlias = GetRewrapRequest  # noqa: Y015
+
+@_typing.final
+class StartRewrapRequest(_message.Message):
+    """A rewrap started by hand."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    THROTTLE_PER_SECOND_FIELD_NUMBER: _builtins.int
+    throttle_per_second: _builtins.int
+    """Upper bound of data keys per second; absent: none."""
+    def __init__(
+        self,
+        *,
+        throttle_per_second: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_throttle_per_second", b"_throttle_per_second", "throttle_per_second", b"throttle_per_second"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_throttle_per_second", b"_throttle_per_second", "throttle_per_second", b"throttle_per_second"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__throttle_per_second: _TypeAlias = _typing.Literal["throttle_per_second"]  # noqa: Y015
+    _WhichOneofArgType__throttle_per_second: _TypeAlias = _typing.Literal["_throttle_per_second", b"_throttle_per_second"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__throttle_per_second) -> _WhichOneofReturnType__throttle_per_second | None: ...
+
+Global___StartRewrapRequest: _TypeAlias = StartRewrapRequest  # noqa: Y015
+
+@_typing.final
+class PauseRewrapRequest(_message.Message):
+    """Which lease to pause."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    """The lease's id."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PauseRewrapRequest: _TypeAlias = PauseRewrapRequest  # noqa: Y015
+
+@_typing.final
+class ResumeRewrapRequest(_message.Message):
+    """Which lease goes on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    """The lease's id."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeRewrapRequest: _TypeAlias = ResumeRewrapRequest  # noqa: Y015
+
+@_typing.final
+class CancelRewrapRequest(_message.Message):
+    """Which lease to end."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    """The lease's id."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelRewrapRequest: _TypeAlias = CancelRewrapRequest  # noqa: Y015
+
+@_typing.final
+class UpdateRewrapRequest(_message.Message):
+    """What to change of a lease."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    THROTTLE_PER_SECOND_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    """The lease's id."""
+    throttle_per_second: _builtins.int
+    """Upper bound of data keys per second, kept over all workers together; null takes the bound away."""
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Which of these to change; over HTTP: the members that the body has, also those that are null."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+        throttle_per_second: _builtins.int | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_throttle_per_second", b"_throttle_per_second", "throttle_per_second", b"throttle_per_second", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_throttle_per_second", b"_throttle_per_second", "id", b"id", "throttle_per_second", b"throttle_per_second", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__throttle_per_second: _TypeAlias = _typing.Literal["throttle_per_second"]  # noqa: Y015
+    _WhichOneofArgType__throttle_per_second: _TypeAlias = _typing.Literal["_throttle_per_second", b"_throttle_per_second"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__throttle_per_second) -> _WhichOneofReturnType__throttle_per_second | None: ...
+
+Global___UpdateRewrapRequest: _TypeAlias = UpdateRewrapRequest  # noqa: Y015
 
 @_typing.final
 class RewrapLease(_message.Message):

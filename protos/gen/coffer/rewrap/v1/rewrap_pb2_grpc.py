@@ -45,6 +45,31 @@ class RewrapServiceStub:
                 request_serializer=coffer_dot_rewrap_dot_v1_dot_rewrap__pb2.GetRewrapRequest.SerializeToString,
                 response_deserializer=coffer_dot_rewrap_dot_v1_dot_rewrap__pb2.RewrapLease.FromString,
                 _registered_method=True)
+        self.StartRewrap = channel.unary_unary(
+                '/coffer.rewrap.v1.RewrapService/StartRewrap',
+                request_serializer=coffer_dot_rewrap_dot_v1_dot_rewrap__pb2.StartRewrapRequest.SerializeToString,
+                response_deserializer=coffer_dot_rewrap_dot_v1_dot_rewrap__pb2.RewrapLease.FromString,
+                _registered_method=True)
+        self.PauseRewrap = channel.unary_unary(
+                '/coffer.rewrap.v1.RewrapService/PauseRewrap',
+                request_serializer=coffer_dot_rewrap_dot_v1_dot_rewrap__pb2.PauseRewrapRequest.SerializeToString,
+                response_deserializer=coffer_dot_rewrap_dot_v1_dot_rewrap__pb2.RewrapLease.FromString,
+                _registered_method=True)
+        self.ResumeRewrap = channel.unary_unary(
+                '/coffer.rewrap.v1.RewrapService/ResumeRewrap',
+                request_serializer=coffer_dot_rewrap_dot_v1_dot_rewrap__pb2.ResumeRewrapRequest.SerializeToString,
+                response_deserializer=coffer_dot_rewrap_dot_v1_dot_rewrap__pb2.RewrapLease.FromString,
+                _registered_method=True)
+        self.CancelRewrap = channel.unary_unary(
+                '/coffer.rewrap.v1.RewrapService/CancelRewrap',
+                request_serializer=coffer_dot_rewrap_dot_v1_dot_rewrap__pb2.CancelRewrapRequest.SerializeToString,
+                response_deserializer=coffer_dot_rewrap_dot_v1_dot_rewrap__pb2.RewrapLease.FromString,
+                _registered_method=True)
+        self.UpdateRewrap = channel.unary_unary(
+                '/coffer.rewrap.v1.RewrapService/UpdateRewrap',
+                request_serializer=coffer_dot_rewrap_dot_v1_dot_rewrap__pb2.UpdateRewrapRequest.SerializeToString,
+                response_deserializer=coffer_dot_rewrap_dot_v1_dot_rewrap__pb2.RewrapLease.FromString,
+                _registered_method=True)
 
 
 class RewrapServiceServicer:
@@ -65,6 +90,41 @@ class RewrapServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StartRewrap(self, request, context):
+        """Start a rewrap by hand: everything that is not under the active master key moves to it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PauseRewrap(self, request, context):
+        """Pause a rewrap that is enqueued, running or waiting. What was moved stays moved.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeRewrap(self, request, context):
+        """Let a paused rewrap go on: it is enqueued again, with its counts.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelRewrap(self, request, context):
+        """End a rewrap for good. What was moved stays moved; the rest stays under its version, which stays needed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateRewrap(self, request, context):
+        """Change how fast a rewrap that has not ended may go.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RewrapServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -76,6 +136,31 @@ def add_RewrapServiceServicer_to_server(servicer, server):
             'GetRewrap': grpc.unary_unary_rpc_method_handler(
                     servicer.GetRewrap,
                     request_deserializer=coffer_dot_rewrap_dot_v1_dot_rewrap__pb2.GetRewrapRequest.FromString,
+                    response_serializer=coffer_dot_rewrap_dot_v1_dot_rewrap__pb2.RewrapLease.SerializeToString,
+            ),
+            'StartRewrap': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartRewrap,
+                    request_deserializer=coffer_dot_rewrap_dot_v1_dot_rewrap__pb2.StartRewrapRequest.FromString,
+                    response_serializer=coffer_dot_rewrap_dot_v1_dot_rewrap__pb2.RewrapLease.SerializeToString,
+            ),
+            'PauseRewrap': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseRewrap,
+                    request_deserializer=coffer_dot_rewrap_dot_v1_dot_rewrap__pb2.PauseRewrapRequest.FromString,
+                    response_serializer=coffer_dot_rewrap_dot_v1_dot_rewrap__pb2.RewrapLease.SerializeToString,
+            ),
+            'ResumeRewrap': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeRewrap,
+                    request_deserializer=coffer_dot_rewrap_dot_v1_dot_rewrap__pb2.ResumeRewrapRequest.FromString,
+                    response_serializer=coffer_dot_rewrap_dot_v1_dot_rewrap__pb2.RewrapLease.SerializeToString,
+            ),
+            'CancelRewrap': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelRewrap,
+                    request_deserializer=coffer_dot_rewrap_dot_v1_dot_rewrap__pb2.CancelRewrapRequest.FromString,
+                    response_serializer=coffer_dot_rewrap_dot_v1_dot_rewrap__pb2.RewrapLease.SerializeToString,
+            ),
+            'UpdateRewrap': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateRewrap,
+                    request_deserializer=coffer_dot_rewrap_dot_v1_dot_rewrap__pb2.UpdateRewrapRequest.FromString,
                     response_serializer=coffer_dot_rewrap_dot_v1_dot_rewrap__pb2.RewrapLease.SerializeToString,
             ),
     }
@@ -133,6 +218,141 @@ class RewrapService:
             target,
             '/coffer.rewrap.v1.RewrapService/GetRewrap',
             coffer_dot_rewrap_dot_v1_dot_rewrap__pb2.GetRewrapRequest.SerializeToString,
+            coffer_dot_rewrap_dot_v1_dot_rewrap__pb2.RewrapLease.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartRewrap(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/coffer.rewrap.v1.RewrapService/StartRewrap',
+            coffer_dot_rewrap_dot_v1_dot_rewrap__pb2.StartRewrapRequest.SerializeToString,
+            coffer_dot_rewrap_dot_v1_dot_rewrap__pb2.RewrapLease.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseRewrap(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/coffer.rewrap.v1.RewrapService/PauseRewrap',
+            coffer_dot_rewrap_dot_v1_dot_rewrap__pb2.PauseRewrapRequest.SerializeToString,
+            coffer_dot_rewrap_dot_v1_dot_rewrap__pb2.RewrapLease.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeRewrap(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/coffer.rewrap.v1.RewrapService/ResumeRewrap',
+            coffer_dot_rewrap_dot_v1_dot_rewrap__pb2.ResumeRewrapRequest.SerializeToString,
+            coffer_dot_rewrap_dot_v1_dot_rewrap__pb2.RewrapLease.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelRewrap(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/coffer.rewrap.v1.RewrapService/CancelRewrap',
+            coffer_dot_rewrap_dot_v1_dot_rewrap__pb2.CancelRewrapRequest.SerializeToString,
+            coffer_dot_rewrap_dot_v1_dot_rewrap__pb2.RewrapLease.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateRewrap(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/coffer.rewrap.v1.RewrapService/UpdateRewrap',
+            coffer_dot_rewrap_dot_v1_dot_rewrap__pb2.UpdateRewrapRequest.SerializeToString,
             coffer_dot_rewrap_dot_v1_dot_rewrap__pb2.RewrapLease.FromString,
             options,
             channel_credentials,

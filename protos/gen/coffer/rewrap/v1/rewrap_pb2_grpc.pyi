@@ -37,6 +37,16 @@ class RewrapServiceStub:
     """The tenant's rewrap leases, newest first."""
     GetRewrap: _grpc.UnaryUnaryMultiCallable[_rewrap_pb2.GetRewrapRequest, _rewrap_pb2.RewrapLease]
     """One rewrap lease with its progress."""
+    StartRewrap: _grpc.UnaryUnaryMultiCallable[_rewrap_pb2.StartRewrapRequest, _rewrap_pb2.RewrapLease]
+    """Start a rewrap by hand: everything that is not under the active master key moves to it."""
+    PauseRewrap: _grpc.UnaryUnaryMultiCallable[_rewrap_pb2.PauseRewrapRequest, _rewrap_pb2.RewrapLease]
+    """Pause a rewrap that is enqueued, running or waiting. What was moved stays moved."""
+    ResumeRewrap: _grpc.UnaryUnaryMultiCallable[_rewrap_pb2.ResumeRewrapRequest, _rewrap_pb2.RewrapLease]
+    """Let a paused rewrap go on: it is enqueued again, with its counts."""
+    CancelRewrap: _grpc.UnaryUnaryMultiCallable[_rewrap_pb2.CancelRewrapRequest, _rewrap_pb2.RewrapLease]
+    """End a rewrap for good. What was moved stays moved; the rest stays under its version, which stays needed."""
+    UpdateRewrap: _grpc.UnaryUnaryMultiCallable[_rewrap_pb2.UpdateRewrapRequest, _rewrap_pb2.RewrapLease]
+    """Change how fast a rewrap that has not ended may go."""
 
 @_typing.type_check_only
 class RewrapServiceAsyncStub(RewrapServiceStub):
@@ -47,6 +57,16 @@ class RewrapServiceAsyncStub(RewrapServiceStub):
     """The tenant's rewrap leases, newest first."""
     GetRewrap: _aio.UnaryUnaryMultiCallable[_rewrap_pb2.GetRewrapRequest, _rewrap_pb2.RewrapLease]  # type: ignore[assignment]
     """One rewrap lease with its progress."""
+    StartRewrap: _aio.UnaryUnaryMultiCallable[_rewrap_pb2.StartRewrapRequest, _rewrap_pb2.RewrapLease]  # type: ignore[assignment]
+    """Start a rewrap by hand: everything that is not under the active master key moves to it."""
+    PauseRewrap: _aio.UnaryUnaryMultiCallable[_rewrap_pb2.PauseRewrapRequest, _rewrap_pb2.RewrapLease]  # type: ignore[assignment]
+    """Pause a rewrap that is enqueued, running or waiting. What was moved stays moved."""
+    ResumeRewrap: _aio.UnaryUnaryMultiCallable[_rewrap_pb2.ResumeRewrapRequest, _rewrap_pb2.RewrapLease]  # type: ignore[assignment]
+    """Let a paused rewrap go on: it is enqueued again, with its counts."""
+    CancelRewrap: _aio.UnaryUnaryMultiCallable[_rewrap_pb2.CancelRewrapRequest, _rewrap_pb2.RewrapLease]  # type: ignore[assignment]
+    """End a rewrap for good. What was moved stays moved; the rest stays under its version, which stays needed."""
+    UpdateRewrap: _aio.UnaryUnaryMultiCallable[_rewrap_pb2.UpdateRewrapRequest, _rewrap_pb2.RewrapLease]  # type: ignore[assignment]
+    """Change how fast a rewrap that has not ended may go."""
 
 class RewrapServiceServicer(metaclass=_abc_1.ABCMeta):
     """Steers, and sees neither a key nor a secret."""
@@ -66,5 +86,45 @@ class RewrapServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_rewrap_pb2.RewrapLease, _abc.Awaitable[_rewrap_pb2.RewrapLease]]:
         """One rewrap lease with its progress."""
+
+    @_abc_1.abstractmethod
+    def StartRewrap(
+        self,
+        request: _rewrap_pb2.StartRewrapRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rewrap_pb2.RewrapLease, _abc.Awaitable[_rewrap_pb2.RewrapLease]]:
+        """Start a rewrap by hand: everything that is not under the active master key moves to it."""
+
+    @_abc_1.abstractmethod
+    def PauseRewrap(
+        self,
+        request: _rewrap_pb2.PauseRewrapRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rewrap_pb2.RewrapLease, _abc.Awaitable[_rewrap_pb2.RewrapLease]]:
+        """Pause a rewrap that is enqueued, running or waiting. What was moved stays moved."""
+
+    @_abc_1.abstractmethod
+    def ResumeRewrap(
+        self,
+        request: _rewrap_pb2.ResumeRewrapRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rewrap_pb2.RewrapLease, _abc.Awaitable[_rewrap_pb2.RewrapLease]]:
+        """Let a paused rewrap go on: it is enqueued again, with its counts."""
+
+    @_abc_1.abstractmethod
+    def CancelRewrap(
+        self,
+        request: _rewrap_pb2.CancelRewrapRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rewrap_pb2.RewrapLease, _abc.Awaitable[_rewrap_pb2.RewrapLease]]:
+        """End a rewrap for good. What was moved stays moved; the rest stays under its version, which stays needed."""
+
+    @_abc_1.abstractmethod
+    def UpdateRewrap(
+        self,
+        request: _rewrap_pb2.UpdateRewrapRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rewrap_pb2.RewrapLease, _abc.Awaitable[_rewrap_pb2.RewrapLease]]:
+        """Change how fast a rewrap that has not ended may go."""
 
 def add_RewrapServiceServicer_to_server(servicer: RewrapServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

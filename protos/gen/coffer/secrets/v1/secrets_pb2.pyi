@@ -1579,6 +1579,7 @@ class RewrapBatchRequest(_message.Message):
     AFTER_FIELD_NUMBER: _builtins.int
     UNTIL_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
+    PASS_OVER_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     """The tenant, a UUID."""
     lease_id: _builtins.int
@@ -1595,6 +1596,10 @@ class RewrapBatchRequest(_message.Message):
     """The last data-key id of the lane, 16 bytes, included."""
     limit: _builtins.int
     """How many data keys at most, 1 to 5,000."""
+    pass_over: _builtins.bool
+    """Do not try the first data key after `after`: record it as failed, and go on after it. For one that
+    could not be dealt with again and again.
+    """
     def __init__(
         self,
         *,
@@ -1606,10 +1611,11 @@ class RewrapBatchRequest(_message.Message):
         after: _builtins.bytes = ...,
         until: _builtins.bytes = ...,
         limit: _builtins.int = ...,
+        pass_over: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "fence", b"fence", "lane", b"lane", "lease_id", b"lease_id", "limit", b"limit", "target_version", b"target_version", "tenant_id", b"tenant_id", "until", b"until"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "fence", b"fence", "lane", b"lane", "lease_id", b"lease_id", "limit", b"limit", "pass_over", b"pass_over", "target_version", b"target_version", "tenant_id", b"tenant_id", "until", b"until"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1626,6 +1632,7 @@ class RewrapBatchResponse(_message.Message):
     FAILED_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
     LANE_FINISHED_FIELD_NUMBER: _builtins.int
+    FOREGROUND_SLOWDOWN_FIELD_NUMBER: _builtins.int
     done: _builtins.int
     """Data keys moved."""
     skipped: _builtins.int
@@ -1636,6 +1643,10 @@ class RewrapBatchResponse(_message.Message):
     """The lane's new cursor, 16 bytes."""
     lane_finished: _builtins.bool
     """Whether the lane has nothing left."""
+    foreground_slowdown: _builtins.float
+    """How slow this process's foreground calls are now, divided by how slow they normally are: 1 is normal,
+    2 twice as slow. 0: there are none lately, or what is normal is not known yet.
+    """
     def __init__(
         self,
         *,
@@ -1644,11 +1655,104 @@ class RewrapBatchResponse(_message.Message):
         failed: _builtins.int = ...,
         cursor: _builtins.bytes = ...,
         lane_finished: _builtins.bool = ...,
+        foreground_slowdown: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "done", b"done", "failed", b"failed", "lane_finished", b"lane_finished", "skipped", b"skipped"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "done", b"done", "failed", b"failed", "foreground_slowdown", b"foreground_slowdown", "lane_finished", b"lane_finished", "skipped", b"skipped"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RewrapBatchResponse: _TypeAlias = RewrapBatchResponse  # noqa: Y015
+
+@_typing.final
+class VerifyBatchRequest(_message.Message):
+    """One batch of a verification."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    LEASE_ID_FIELD_NUMBER: _builtins.int
+    FENCE_FIELD_NUMBER: _builtins.int
+    LANE_FIELD_NUMBER: _builtins.int
+    TARGET_VERSION_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    LAST_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    """The tenant, a UUID."""
+    lease_id: _builtins.int
+    """The lease that is worked on."""
+    fence: _builtins.int
+    """The fence the worker holds the lane under."""
+    lane: _builtins.int
+    """Which lane of the lease."""
+    target_version: _builtins.int
+    """The version the data keys must be under."""
+    after: _builtins.bytes
+    """The lane's cursor as the worker read it: data-key ids after this one, 16 bytes; empty: from the start."""
+    until: _builtins.bytes
+    """The last data-key id of the lane, 16 bytes, included."""
+    limit: _builtins.int
+    """How many data keys at most, 1 to 1,000."""
+    last: _builtins.bool
+    """Whether the lane ends with this batch, whatever is left: its part of the sample is complete then."""
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        lease_id: _builtins.int = ...,
+        fence: _builtins.int = ...,
+        lane: _builtins.int = ...,
+        target_version: _builtins.int = ...,
+        after: _builtins.bytes = ...,
+        until: _builtins.bytes = ...,
+        limit: _builtins.int = ...,
+        last: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "fence", b"fence", "lane", b"lane", "last", b"last", "lease_id", b"lease_id", "limit", b"limit", "target_version", b"target_version", "tenant_id", b"tenant_id", "until", b"until"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifyBatchRequest: _TypeAlias = VerifyBatchRequest  # noqa: Y015
+
+@_typing.final
+class VerifyBatchResponse(_message.Message):
+    """What was opened. Its counts and cursor are already saved with the lease."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERIFIED_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    LANE_FINISHED_FIELD_NUMBER: _builtins.int
+    FOREGROUND_SLOWDOWN_FIELD_NUMBER: _builtins.int
+    verified: _builtins.int
+    """Data keys that opened, and their values with them."""
+    failed: _builtins.int
+    """Those that did not; recorded by id."""
+    cursor: _builtins.bytes
+    """The lane's new cursor, 16 bytes."""
+    lane_finished: _builtins.bool
+    """Whether the lane has nothing left."""
+    foreground_slowdown: _builtins.float
+    """As in RewrapBatchResponse."""
+    def __init__(
+        self,
+        *,
+        verified: _builtins.int = ...,
+        failed: _builtins.int = ...,
+        cursor: _builtins.bytes = ...,
+        lane_finished: _builtins.bool = ...,
+        foreground_slowdown: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "failed", b"failed", "foreground_slowdown", b"foreground_slowdown", "lane_finished", b"lane_finished", "verified", b"verified"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifyBatchResponse: _TypeAlias = VerifyBatchResponse  # noqa: Y015

@@ -206,6 +206,11 @@ class SecretsServiceStub:
                 request_serializer=coffer_dot_secrets_dot_v1_dot_secrets__pb2.RewrapBatchRequest.SerializeToString,
                 response_deserializer=coffer_dot_secrets_dot_v1_dot_secrets__pb2.RewrapBatchResponse.FromString,
                 _registered_method=True)
+        self.VerifyBatch = channel.unary_unary(
+                '/coffer.secrets.v1.SecretsService/VerifyBatch',
+                request_serializer=coffer_dot_secrets_dot_v1_dot_secrets__pb2.VerifyBatchRequest.SerializeToString,
+                response_deserializer=coffer_dot_secrets_dot_v1_dot_secrets__pb2.VerifyBatchResponse.FromString,
+                _registered_method=True)
 
 
 class SecretsServiceServicer:
@@ -444,6 +449,14 @@ class SecretsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def VerifyBatch(self, request, context):
+        """Open a sample of one lane's data keys as they are stored under the lease's target version, and with each
+        a sealed field of its value: what opens is counted, what does not is recorded by id. Hands nothing out.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SecretsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -611,6 +624,11 @@ def add_SecretsServiceServicer_to_server(servicer, server):
                     servicer.RewrapBatch,
                     request_deserializer=coffer_dot_secrets_dot_v1_dot_secrets__pb2.RewrapBatchRequest.FromString,
                     response_serializer=coffer_dot_secrets_dot_v1_dot_secrets__pb2.RewrapBatchResponse.SerializeToString,
+            ),
+            'VerifyBatch': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyBatch,
+                    request_deserializer=coffer_dot_secrets_dot_v1_dot_secrets__pb2.VerifyBatchRequest.FromString,
+                    response_serializer=coffer_dot_secrets_dot_v1_dot_secrets__pb2.VerifyBatchResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1505,6 +1523,33 @@ class SecretsService:
             '/coffer.secrets.v1.SecretsService/RewrapBatch',
             coffer_dot_secrets_dot_v1_dot_secrets__pb2.RewrapBatchRequest.SerializeToString,
             coffer_dot_secrets_dot_v1_dot_secrets__pb2.RewrapBatchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyBatch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/coffer.secrets.v1.SecretsService/VerifyBatch',
+            coffer_dot_secrets_dot_v1_dot_secrets__pb2.VerifyBatchRequest.SerializeToString,
+            coffer_dot_secrets_dot_v1_dot_secrets__pb2.VerifyBatchResponse.FromString,
             options,
             channel_credentials,
             insecure,

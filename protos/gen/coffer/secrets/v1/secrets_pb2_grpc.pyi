@@ -107,6 +107,10 @@ class SecretsServiceStub:
     """Up to 100 decrypted values, each with its own answer: one item's failure fails no other."""
     RewrapBatch: _grpc.UnaryUnaryMultiCallable[_secrets_pb2.RewrapBatchRequest, _secrets_pb2.RewrapBatchResponse]
     """Move one batch of a lease's data keys to the lease's target version. Any call may be repeated."""
+    VerifyBatch: _grpc.UnaryUnaryMultiCallable[_secrets_pb2.VerifyBatchRequest, _secrets_pb2.VerifyBatchResponse]
+    """Open a sample of one lane's data keys as they are stored under the lease's target version, and with each
+    a sealed field of its value: what opens is counted, what does not is recorded by id. Hands nothing out.
+    """
 
 @_typing.type_check_only
 class SecretsServiceAsyncStub(SecretsServiceStub):
@@ -181,6 +185,10 @@ class SecretsServiceAsyncStub(SecretsServiceStub):
     """Up to 100 decrypted values, each with its own answer: one item's failure fails no other."""
     RewrapBatch: _aio.UnaryUnaryMultiCallable[_secrets_pb2.RewrapBatchRequest, _secrets_pb2.RewrapBatchResponse]  # type: ignore[assignment]
     """Move one batch of a lease's data keys to the lease's target version. Any call may be repeated."""
+    VerifyBatch: _aio.UnaryUnaryMultiCallable[_secrets_pb2.VerifyBatchRequest, _secrets_pb2.VerifyBatchResponse]  # type: ignore[assignment]
+    """Open a sample of one lane's data keys as they are stored under the lease's target version, and with each
+    a sealed field of its value: what opens is counted, what does not is recorded by id. Hands nothing out.
+    """
 
 class SecretsServiceServicer(metaclass=_abc_1.ABCMeta):
     """Sees secrets and short-lived data keys, never a cloud credential or a master key."""
@@ -450,5 +458,15 @@ class SecretsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_secrets_pb2.RewrapBatchResponse, _abc.Awaitable[_secrets_pb2.RewrapBatchResponse]]:
         """Move one batch of a lease's data keys to the lease's target version. Any call may be repeated."""
+
+    @_abc_1.abstractmethod
+    def VerifyBatch(
+        self,
+        request: _secrets_pb2.VerifyBatchRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_secrets_pb2.VerifyBatchResponse, _abc.Awaitable[_secrets_pb2.VerifyBatchResponse]]:
+        """Open a sample of one lane's data keys as they are stored under the lease's target version, and with each
+        a sealed field of its value: what opens is counted, what does not is recorded by id. Hands nothing out.
+        """
 
 def add_SecretsServiceServicer_to_server(servicer: SecretsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

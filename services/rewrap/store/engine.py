@@ -1,8 +1,4 @@
-"""Leases and lanes in PostgreSQL. Every method is one transaction, held to one tenant.
-
-Who may do what to a lease is decided by its row: `fence` says who holds it, `state` whether it runs. A
-statement that finds neither as expected changes nothing, and says so.
-"""
+"""The lease as its workers move it along."""
 
 from __future__ import annotations
 
@@ -13,10 +9,7 @@ from services.common.identity import Call
 from services.rewrap.model import (
     RUNNABLE,
     Lane,
-    Lease,
-    LeasePage,
     LeaseRef,
-    LiveLeases,
     Pace,
     Settled,
     Taken,
@@ -24,65 +17,18 @@ from services.rewrap.model import (
     judge,
     split_lanes,
 )
+from services.rewrap.store.rows import CHANNEL, one
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from uuid import UUID
 
     from services.common.database import Connection, Database
 
-CHANNEL: Final = "coffer_rewrap"
-"""Where leases are announced, as `<tenant>:<lease>`; `rewrap.issue_lease` does so too."""
 _COUNT_TIMEOUT: Final = "120s"
 """For the census: exact over all of a tenant's data keys, about 1 s per million."""
 _UNMOVABLE: Final = (
     "Some data keys could not be moved: {failed} are damaged, {left} are left in all."
 )
-
-# A rate is shown only while its worker is at work: a dead one's last word is no rate.
-_COLUMNS: Final = """
-    id, state, reason, target_version, total, done, skipped, failed,
-    case when state = 'running' and progressed_at > clock_timestamp() - interval '10 seconds'
-         then rate_per_second end,
-    throttle_per_second, created_at, started_at, finished_at, last_error
-"""
-
-
-class PostgresLeaseReader:
-    """Reads a tenant's leases."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def page(
-        self, tenant_id: UUID, state: str | None, *, offset: int, limit: int
-    ) -> LeasePage:
-        """As the port says."""
-        async with self._database.tenant(tenant_id) as connection:
-            counted = await connection.execute(
-                "select count(*) from rewrap.lease"
-                " where tenant_id = %s and (%s::text is null or state = %s)",
-                (tenant_id, state, state),
-            )
-            total = await counted.fetchone()
-            cursor = await connection.execute(
-                f"select {_COLUMNS} from rewrap.lease"  # noqa: S608 - a constant
-                " where tenant_id = %s and (%s::text is null or state = %s)"
-                " order by id desc limit %s offset %s",
-                (tenant_id, state, state, limit, offset),
-            )
-            rows = await cursor.fetchall()
-        return LeasePage([Lease(*row) for row in rows], total[0] if total else 0)
-
-    async def get(self, ref: LeaseRef) -> Lease | None:
-        """As the port says."""
-        async with self._database.tenant(ref.tenant_id) as connection:
-            cursor = await connection.execute(
-                f"select {_COLUMNS} from rewrap.lease where tenant_id = %s and id = %s",  # noqa: S608
-                (ref.tenant_id, ref.lease_id),
-            )
-            row = await cursor.fetchone()
-        return None if row is None else Lease(*row)
 
 
 class PostgresLeaseStore:
@@ -94,7 +40,7 @@ class PostgresLeaseStore:
     async def take(self, ref: LeaseRef, *, lanes: int, batch: int) -> Taken | None:
         """As the port says."""
         async with self._database.tenant(ref.tenant_id) as connection:
-            known = await _one(
+            known = await one(
                 connection,
                 "select target_version, total from rewrap.lease"
                 " where tenant_id = %s and id = %s and finished_at is null",
@@ -105,7 +51,7 @@ class PostgresLeaseStore:
             target, total = known
             # Counted before the row is held: nobody who issues a newer lease waits for a count.
             counted = await _stale(connection, ref, target) if total is None else total
-            row = await _one(
+            row = await one(
                 connection,
                 "update rewrap.lease l set fence = l.fence + 1, state = 'running',"
                 " started_at = coalesce(l.started_at, clock_timestamp()), next_attempt_at = null,"
@@ -132,6 +78,11 @@ class PostgresLeaseStore:
                 await _insert_lanes(connection, ref, left)
             else:
                 left = await _unfinished_lanes(connection, ref)
+            await connection.execute(
+                "update rewrap.lane set fence = %s, held_until = clock_timestamp() + interval '1 hour'"
+                " where tenant_id = %s and lease_id = %s",
+                (fence, ref.tenant_id, ref.lease_id),
+            )
         return Taken(ref, fence, target, throttle, attempts, left)
 
     async def report(self, ref: LeaseRef, fence: int, rate_per_second: float | None) -> Pace | None:
@@ -147,7 +98,7 @@ class PostgresLeaseStore:
     async def settle(self, ref: LeaseRef, fence: int, *, lanes: int, batch: int) -> Settled | None:
         """As the port says. The event of the end is in the transaction of the end."""
         async with self._database.tenant(ref.tenant_id) as connection:
-            known = await _one(
+            known = await one(
                 connection,
                 "select target_version, reason from rewrap.lease"
                 " where tenant_id = %s and id = %s and fence = %s and state = 'running'",
@@ -159,7 +110,7 @@ class PostgresLeaseStore:
             # Counted before the row is held. While the lease runs its target is the active version, so
             # what is stale only shrinks: none now is none when the lease ends.
             stale = await _stale(connection, ref, target)
-            row = await _one(
+            row = await one(
                 connection,
                 "select total, done, skipped, failed, passes + 1"
                 " from rewrap.lease where tenant_id = %s and id = %s and fence = %s"
@@ -173,6 +124,11 @@ class PostgresLeaseStore:
             if verdict is Verdict.AGAIN:
                 again = split_lanes(stale, batch, lanes)
                 await _restart(connection, ref, again, passes)
+                await connection.execute(
+                    "update rewrap.lane set fence = %s, held_until = clock_timestamp() + interval"
+                    " '1 hour' where tenant_id = %s and lease_id = %s",
+                    (fence, ref.tenant_id, ref.lease_id),
+                )
                 return Settled(verdict, again)
             error = None
             if verdict is Verdict.FAILED:
@@ -227,7 +183,7 @@ class PostgresLeaseStore:
     ) -> tuple[Any, ...] | None:
         """Change a lease that is held under this fence; its throttle, or None when it is not."""
         async with self._database.tenant(ref.tenant_id) as connection:
-            row = await _one(
+            row = await one(
                 connection,
                 f"update rewrap.lease set {changes}"  # noqa: S608 - constants of this module
                 " where tenant_id = %s and id = %s and fence = %s and state = 'running'"
@@ -240,43 +196,12 @@ class PostgresLeaseStore:
         return row
 
 
-class PostgresLeaseWatch:
-    """Sees the live leases of all tenants, and nothing else; `database` is the dispatcher's login."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def live(self) -> LiveLeases:
-        """As the port says. Oldest first."""
-        async with self._database.transaction() as connection:
-            cursor = await connection.execute(
-                "select tenant_id, id, state,"
-                " extract(epoch from next_attempt_at - clock_timestamp())::float8"
-                " from rewrap.lease where state in ('enqueued', 'running', 'waiting') order by id",
-                prepare=True,
-            )
-            rows = await cursor.fetchall()
-        due = [LeaseRef(row[0], row[1]) for row in rows if row[3] is None or row[3] <= 0]
-        later = [row[3] for row in rows if row[3] is not None and row[3] > 0]
-        by_state = dict.fromkeys(RUNNABLE, 0)
-        for row in rows:
-            by_state[row[2]] += 1
-        return LiveLeases(due, min(later, default=None), by_state)
-
-
-async def _one(
-    connection: Connection, query: str, values: Sequence[object]
-) -> tuple[Any, ...] | None:
-    cursor = await connection.execute(query.encode(), values, prepare=True)
-    return await cursor.fetchone()
-
-
 async def _stale(connection: Connection, ref: LeaseRef, target_version: int) -> int:
     """How many data keys are still under another version that is not revoked."""
     await connection.execute(
         "select set_config('statement_timeout', %s, true)", (_COUNT_TIMEOUT,), prepare=True
     )
-    row = await _one(
+    row = await one(
         connection,
         "select coalesce(sum(data_keys), 0)::bigint from secrets.census(%s)"
         " where key_version <> %s",

@@ -1,0 +1,146 @@
+"""Lanes that many workers hold, steering, verification and reports."""
+
+from services.common.migrations.ddl import as_functions, as_owner, define, idempotency_table
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    """Add to the schema `rewrap`."""
+    as_owner(
+        """
+        alter table rewrap.lease
+            add column census_before jsonb,
+            add column census_after jsonb,
+            add column verified bigint not null default 0,
+            add column kms_calls bigint not null default 0,
+            add column throttle_free_at timestamptz,
+            add column rate_marked_at timestamptz,
+            add column rate_marked_done bigint,
+            add column report text
+        """,
+        """
+        alter table rewrap.lane
+            add column kind text not null default 'move' check (kind in ('move', 'verify')),
+            add column quota bigint check (quota >= 0),
+            add column fence bigint not null default 0,
+            add column held_until timestamptz,
+            add column troubles integer not null default 0
+        """,
+    )
+    idempotency_table("rewrap", "coffer_rewrap", "coffer_rewrap")
+    define(
+        "rewrap.record_batch(p_tenant uuid, p_lease bigint, p_fence bigint, p_lane smallint,"
+        " p_after uuid, p_cursor uuid, p_finished boolean, p_done bigint, p_skipped bigint,"
+        " p_failed uuid[], p_kms_calls bigint)",
+        _RECORD_BATCH,
+        callers=("coffer_secrets",),
+    )
+    as_functions(_RECORD_BATCH_OF_0001)
+    define(
+        "rewrap.record_verified(p_tenant uuid, p_lease bigint, p_fence bigint, p_lane smallint,"
+        " p_after uuid, p_cursor uuid, p_finished boolean, p_verified bigint, p_failed uuid[])",
+        _RECORD_VERIFIED,
+        callers=("coffer_secrets",),
+    )
+    define(
+        "rewrap.lease_report(p_tenant uuid, p_lease bigint)", _LEASE_REPORT, callers=("coffer_kms",)
+    )
+    define(
+        "rewrap.keep_report(p_tenant uuid, p_lease bigint, p_report text)",
+        _KEEP_REPORT,
+        callers=("coffer_kms",),
+    )
+
+
+# Refused (CF002) for a lease that is not running, and for a lane that is held under another fence, that has
+# not been renewed in time, or that has moved on: so a late, repeated or woken-up worker changes nothing, and
+# the counters equal what was really done.
+_HOLD_LANE = """
+    update rewrap.lane n set cursor = p_cursor, finished = p_finished, troubles = 0,
+        quota = greatest(0, n.quota - ({counted}))
+    where n.tenant_id = p_tenant and n.lease_id = p_lease and n.lane = p_lane and n.kind = '{kind}'
+      and n.fence = p_fence and n.held_until > clock_timestamp()
+      and n.cursor is not distinct from p_after and not n.finished;
+    if not found then
+        raise exception 'lane % of lease % is not held under fence %, or has moved on',
+            p_lane, p_lease, p_fence using errcode = 'CF002';
+    end if;
+"""
+_NOT_RUNNING = """
+    if not found then
+        raise exception 'lease % is not running', p_lease using errcode = 'CF002';
+    end if;
+"""
+_RECORD_BATCH = f"""
+returns void language plpgsql as $$
+begin
+    perform tenancy.require(p_tenant);
+    update rewrap.lease l
+    set done = l.done + p_done, skipped = l.skipped + p_skipped,
+        failed = l.failed + cardinality(p_failed),
+        failed_ids = (l.failed_ids || p_failed)[1:1000],
+        kms_calls = l.kms_calls + p_kms_calls,
+        progressed_at = clock_timestamp(), attempts = 0, last_error = null
+    where l.tenant_id = p_tenant and l.id = p_lease and l.state = 'running';
+    {_NOT_RUNNING}
+    {_HOLD_LANE.format(kind="move", counted="0")}
+end
+$$
+"""  # noqa: S608 - constants
+# The release before this one does not tell of calls.
+_RECORD_BATCH_OF_0001 = """
+create or replace function rewrap.record_batch(p_tenant uuid, p_lease bigint, p_fence bigint,
+    p_lane smallint, p_after uuid, p_cursor uuid, p_finished boolean, p_done bigint, p_skipped bigint,
+    p_failed uuid[])
+returns void language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+    perform rewrap.record_batch(p_tenant, p_lease, p_fence, p_lane, p_after, p_cursor, p_finished,
+        p_done, p_skipped, p_failed, 0);
+end
+$$
+"""
+_RECORD_VERIFIED = f"""
+returns void language plpgsql as $$
+begin
+    perform tenancy.require(p_tenant);
+    update rewrap.lease l
+    set verified = l.verified + p_verified,
+        failed = l.failed + cardinality(p_failed),
+        failed_ids = (l.failed_ids || p_failed)[1:1000],
+        progressed_at = clock_timestamp(), attempts = 0, last_error = null
+    where l.tenant_id = p_tenant and l.id = p_lease and l.state = 'running';
+    {_NOT_RUNNING}
+    {_HOLD_LANE.format(kind="verify", counted="p_verified + cardinality(p_failed)")}
+end
+$$
+"""  # noqa: S608 - constants
+# The row stays locked until the report is kept: so there is never a second one.
+_LEASE_REPORT = """
+returns table (state text, reason text, target_version bigint, total bigint, done bigint, skipped bigint,
+    failed bigint, failed_ids uuid[], verified bigint, kms_calls bigint, created_at timestamptz,
+    started_at timestamptz, finished_at timestamptz, census_before jsonb, census_after jsonb, report text)
+language plpgsql rows 1 as $$
+begin
+    perform tenancy.require(p_tenant);
+    return query
+        select l.state, l.reason, l.target_version, l.total, l.done, l.skipped, l.failed, l.failed_ids,
+            l.verified, l.kms_calls, l.created_at, l.started_at, l.finished_at, l.census_before,
+            l.census_after, l.report
+        from rewrap.lease l where l.tenant_id = p_tenant and l.id = p_lease for update;
+end
+$$
+"""
+_KEEP_REPORT = """
+returns void language plpgsql as $$
+begin
+    perform tenancy.require(p_tenant);
+    update rewrap.lease l set report = p_report
+    where l.tenant_id = p_tenant and l.id = p_lease and l.finished_at is not null and l.report is null;
+    if not found then
+        raise exception 'lease % has not ended, or has its report', p_lease;
+    end if;
+end
+$$
+"""
