@@ -18,6 +18,7 @@ from services.common.envelope import (
 )
 from services.common.errors import KeyRevokedError, TenantSealedError, UnavailableError
 from services.kms.keys import hierarchy
+from services.kms.keys.master_keys import Requests
 from services.kms.model import DataKey, DataKeyFault, UnknownVersionError
 
 if TYPE_CHECKING:
@@ -63,11 +64,15 @@ class Unwrapped:
 
 @dataclass(frozen=True, slots=True)
 class Rewrapped:
-    """Records of 68 bytes in the order asked (zeros where one failed), and what failed by index."""
+    """Records of 68 bytes in the order asked (zeros where one failed), and what failed by index.
+
+    `kms_calls`: requests to the KMS of a cloud that were waited for, see `MasterKeys.open`.
+    """
 
     key_version: int
     packed: bytes
     failures: tuple[tuple[int, DataKeyFault], ...]
+    kms_calls: int = 0
 
 
 class DataKeys:
@@ -165,7 +170,7 @@ class DataKeys:
             wrapped, faults = _rewrap(target, keys, records[at : at + _STRIDE])
             out.append(wrapped)
             failed.extend((at + index, fault) for index, fault in faults)
-        return Rewrapped(version, b"".join(out), tuple(failed))
+        return Rewrapped(version, b"".join(out), tuple(failed), keys.waited.count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +195,7 @@ class _Keys:
         self._opened: dict[int, CachedKey | DataKeyFault] = {}
         self._unkept: dict[int, _Loaded] = {}
         self._reasons: dict[int, str | None] = {}
+        self.waited = Requests()
 
     def of(self, version: int | None) -> CachedKey | DataKeyFault | None:
         """The key or what is wrong with it, as `open` found it; None for bytes that name no version."""
@@ -254,7 +260,7 @@ class _Keys:
     async def _load(self, version: int) -> _Loaded | DataKeyFault:
         mark = self._mark()
         try:
-            entry = await self._master_keys.open(self._tenant_id, version)
+            entry = await self._master_keys.open(self._tenant_id, version, self.waited)
         except TenantSealedError as error:
             self._reasons[version] = error.reason
             return DataKeyFault.SEALED

@@ -81,8 +81,21 @@ And whether what is known not to be usable is tried again: no request waits for 
 
 
 @dataclass(slots=True)
+class Requests:
+    """A count of requests to the KMS of a cloud. The platform's own key makes none."""
+
+    count: int = 0
+
+    def take(self, others: Requests) -> None:
+        """Add those of `others`, which are none afterwards: each is told once."""
+        self.count += others.count
+        others.count = 0
+
+
+@dataclass(slots=True)
 class _Flight:
     load: asyncio.Task[CachedKey]
+    requests: Requests
     waiting: int = 0
 
 
@@ -109,14 +122,17 @@ class MasterKeys:
         self._flights: dict[_FlightName, _Flight] = {}
         self._firsts: dict[UUID, asyncio.Task[int]] = {}
 
-    async def open(self, tenant_id: UUID, version: int) -> CachedKey:
-        """The key of one version.
+    async def open(
+        self, tenant_id: UUID, version: int, waited: Requests | None = None
+    ) -> CachedKey:
+        """The key of one version. `waited` gets the requests that this call waited for, those that failed
+        too, but for those that another call that waited for them was told of.
 
         Raises TenantSealedError when its wrapping key cannot be used, KeyRevokedError,
         UnknownVersionError, UnavailableError, DeadlineError.
         """
         entry = self._cache.get(tenant_id, version)
-        return entry or await self._fly(tenant_id, version)
+        return entry or await self._fly(tenant_id, version, waited=waited)
 
     def at_hand(self, tenant_id: UUID, version: int) -> CachedKey | None:
         """The key of one version, if it is open and may be used now."""
@@ -210,7 +226,7 @@ class MasterKeys:
         False when the binding was refused again meanwhile, or its ring kept moving. Raises WrapError with
         the provider's word, and as `open` but for TenantSealedError.
         """
-        return (await self._ask(tenant_id, version, ahead=True, call=call))[1]
+        return (await self._ask(tenant_id, version, Requests(), ahead=True, call=call))[1]
 
     def close(self) -> None:
         """Give up the loads under way."""
@@ -220,14 +236,21 @@ class MasterKeys:
             first.cancel()
 
     async def _fly(
-        self, tenant_id: UUID, version: int, *, ahead: bool = False, apart: bool = False
+        self,
+        tenant_id: UUID,
+        version: int,
+        *,
+        ahead: bool = False,
+        apart: bool = False,
+        waited: Requests | None = None,
     ) -> CachedKey:
         """Join the load that is under way, or begin one. A caller that gives up stops nobody else's."""
         name = (tenant_id, version, *self._cache.mark(tenant_id)[:2], apart)
         flight = self._flights.get(name)
         if flight is None:
-            load = asyncio.create_task(self._load(tenant_id, version, ahead=ahead))
-            flight = self._flights[name] = _Flight(load)
+            requests = Requests()
+            load = asyncio.create_task(self._load(tenant_id, version, requests, ahead=ahead))
+            flight = self._flights[name] = _Flight(load, requests)
             load.add_done_callback(lambda done: self._landed(name, done))
         if flight.waiting >= MAX_WAITING:
             raise UnavailableError(
@@ -238,24 +261,29 @@ class MasterKeys:
             return await asyncio.shield(flight.load)
         finally:
             flight.waiting -= 1
+            if waited is not None and flight.load.done():
+                waited.take(flight.requests)
 
     def _landed(self, name: _FlightName, load: asyncio.Task[CachedKey]) -> None:
         self._flights.pop(name, None)
         if not load.cancelled():
             load.exception()  # it was looked at, also when every waiter has gone
 
-    async def _load(self, tenant_id: UUID, version: int, *, ahead: bool) -> CachedKey:
+    async def _load(
+        self, tenant_id: UUID, version: int, requests: Requests, *, ahead: bool
+    ) -> CachedKey:
+        call = Call.of_service("kms")
         try:
-            return (await self._ask(tenant_id, version, ahead=ahead, call=Call.of_service("kms")))[
-                0
-            ]
+            return (await self._ask(tenant_id, version, requests, ahead=ahead, call=call))[0]
         except WrapError as error:
             raise TenantSealedError(reason=error.reason) from None
 
     async def _ask(
-        self, tenant_id: UUID, version: int, *, ahead: bool, call: Call
+        self, tenant_id: UUID, version: int, requests: Requests, *, ahead: bool, call: Call
     ) -> tuple[CachedKey, bool]:
         """The key, and whether it may be kept: not when only who waits for it now may use it.
+
+        `requests` counts what is sent.
 
         Raises WrapError when the provider was asked, TenantSealedError when it was not, and as `open`.
         """
@@ -267,7 +295,13 @@ class MasterKeys:
             if lookup.row.status is KeyStatus.REVOKED or lookup.row.wrapped is None:
                 raise KeyRevokedError("The key version was erased; what it protected is gone.")
             await self._admit(lookup, ahead=ahead)
-            entry = await self._unwrap(lookup, lookup.row.wrapped, ahead=ahead)
+            in_cloud = lookup.row.wrap_method is not WrapMethod.GLOBAL
+            requests.count += in_cloud
+            try:
+                entry = await self._unwrap(lookup, lookup.row.wrapped, ahead=ahead)
+            except UnavailableError:
+                requests.count -= in_cloud  # it was not asked, see `ports.WrappingKey`
+                raise
             same = await self._store.epoch(tenant_id) == lookup.epoch
             if same and await self._usable(call, lookup):
                 if self._cache.keep(mark, entry):

@@ -83,6 +83,7 @@ class DataKeyRpcs:
                 kms_pb2.RewrapDataKeysResponse.Failure(index=index, fault=_FAULTS[fault])
                 for index, fault in done.failures
             ],
+            kms_calls=done.kms_calls,
         )
 
 

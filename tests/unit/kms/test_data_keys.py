@@ -150,3 +150,27 @@ async def test_a_process_that_cannot_hear_opens_each_batch_anew(scene: Scene) ->
         done = await scene.unwrap()
         assert done.results == (scene.first.plaintext, scene.second.plaintext)
     assert scene.new.unwraps == asked + 2
+
+
+async def test_requests_to_the_cloud_are_told_once_however_many_batches_waited(
+    scene: Scene,
+) -> None:
+    """Both versions are cold: two requests, though four batches wait for them, and none afterwards."""
+    scene.world.cache.flush()
+    asked = scene.old.unwraps + scene.new.unwraps
+    batches = [asyncio.ensure_future(scene.rewrap()) for _ in range(4)]
+    await scene.world.settle()
+    assert scene.old.gate is not None
+    scene.old.gate.set()
+    told = [batch.kms_calls for batch in await asyncio.gather(*batches)]
+    assert sum(told) == scene.old.unwraps + scene.new.unwraps - asked == 2
+    assert (await scene.rewrap()).kms_calls == 0
+
+
+async def test_the_platforms_own_key_is_no_request_to_a_cloud() -> None:
+    world = World()
+    tenant, data_keys = uuid.uuid4(), DataKeys(world.store, world.master_keys)
+    (key,) = (await data_keys.generate(tenant, 1)).data_keys
+    world.cache.flush()
+    assert (await data_keys.rewrap(tenant, key.id + key.wrapped)).kms_calls == 0
+    assert world.keys.platform_key.unwraps == 2  # one of them when it was made
