@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from cli.api import Api, ApiError, UnreachableError
-from cli.rewraps import Watch, pace
+from cli.rewraps.pace import pace
+from cli.rewraps.watching import Watch
 from tests.fakes.cli_gateway import lease, refusal
 
 Answer = httpx.Response | Exception
