@@ -37,7 +37,7 @@ _PAIR_BYTES: Final = _ID_BYTES + DATA_KEY_BYTES
 _LOOKS: Final = 3
 """Looks at the keys of a batch, when the tenant's ring keeps moving meanwhile."""
 _STRIDE: Final = 250
-"""Records that are worked on before the event loop gets a turn: about 7 ms."""
+"""Records that are worked on before the event loop gets a turn: about 2 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,24 +150,22 @@ class DataKeys:
         Each new wrap was opened and compared. Raises TenantSealedError when the active version's
         wrapping key cannot be used, and as `unwrap`.
         """
-        records = [
-            (packed[at : at + _ID_BYTES], packed[at + _ID_BYTES : at + DATA_KEY_RECORD_BYTES])
-            for at in range(0, len(packed), DATA_KEY_RECORD_BYTES)
-        ]
+        count = len(packed) // DATA_KEY_RECORD_BYTES
         # Read anew and not from the cache: what is wrapped under a retired version is wasted work.
         version = await self._store.active_version(tenant_id)
         if version is None:
-            failures = tuple((at, DataKeyFault.UNKNOWN_VERSION) for at in range(len(records)))
-            return Rewrapped(0, bytes(WRAPPED_DATA_KEY_BYTES * len(records)), failures)
-        versions = [version, *(hierarchy.version_of(wrapped) for _, wrapped in records)]
-        keys = _Keys(self._master_keys, tenant_id, versions)
+            failures = tuple((at, DataKeyFault.UNKNOWN_VERSION) for at in range(count))
+            return Rewrapped(0, bytes(WRAPPED_DATA_KEY_BYTES * count), failures)
+        keys = _Keys(self._master_keys, tenant_id, {version, *hierarchy.versions_in(packed)})
         out: list[bytes] = []
         failed: list[tuple[int, DataKeyFault]] = []
-        for at in range(0, len(records), _STRIDE):
+        stride = _STRIDE * DATA_KEY_RECORD_BYTES
+        for at in range(0, count, _STRIDE):
             await _next(at)
             await keys.open()
             target = await keys.require(version)
-            wrapped, faults = _rewrap(target, keys, records[at : at + _STRIDE])
+            start = at * DATA_KEY_RECORD_BYTES
+            wrapped, faults = _rewrap(target, keys, packed[start : start + stride])
             out.append(wrapped)
             failed.extend((at + index, fault) for index, fault in faults)
         return Rewrapped(version, b"".join(out), tuple(failed), keys.waited.count)
@@ -307,23 +305,13 @@ def _open_one(
 
 
 def _rewrap(
-    target: CachedKey,
-    keys: _Keys,
-    records: Sequence[tuple[bytes, bytes]],
+    target: CachedKey, keys: _Keys, packed: bytes
 ) -> tuple[bytes, list[tuple[int, DataKeyFault]]]:
-    plain: list[tuple[bytes, bytes]] = []
-    places: list[int] = []
-    failed: list[tuple[int, DataKeyFault]] = []
-    for index, (key_id, wrapped) in enumerate(records):
-        result = _open_one(keys.of(hierarchy.version_of(wrapped)), key_id, wrapped)
-        if isinstance(result, DataKeyFault):
-            failed.append((index, result))
-        else:
-            plain.append((key_id, result))
-            places.append(index)
-    out = bytearray(WRAPPED_DATA_KEY_BYTES * len(records))
-    for place, (key_id, data_key), form in zip(places, plain, target.key.wrap(plain), strict=True):
-        if target.key.unwrap(key_id, form) != data_key:
-            raise CannotOpenError
-        out[place * WRAPPED_DATA_KEY_BYTES : (place + 1) * WRAPPED_DATA_KEY_BYTES] = form
-    return bytes(out), failed
+    wrapped, missed = hierarchy.rewrap(target.key, [entry.key for entry in keys.entries()], packed)
+    failed = []
+    for index in missed:
+        start = index * DATA_KEY_RECORD_BYTES + _ID_BYTES
+        version = hierarchy.version_of(packed[start : start + WRAPPED_DATA_KEY_BYTES])
+        found = keys.of(version)
+        failed.append((index, found if isinstance(found, DataKeyFault) else DataKeyFault.DAMAGED))
+    return wrapped, failed
