@@ -30,6 +30,7 @@ from services.kms.lifecycle.draining import Draining
 from services.kms.lifecycle.heads import AuditHeads
 from services.kms.lifecycle.rekeying import Rekeying
 from services.kms.lifecycle.revoking import Revoking
+from services.kms.lifecycle.rewrap_reports import RewrapReports
 from services.kms.metrics import KmsMetrics
 from services.kms.model import WrapMethod
 from services.kms.papers import Papers
@@ -43,7 +44,14 @@ from services.kms.providers.platform import PlatformKey
 from services.kms.rpc import KmsServicer
 from services.kms.service import TenantKmsService
 from services.kms.settings import Settings
-from services.kms.store import AuditHeadStore, Counting, PlatformStore, Revocations, Store
+from services.kms.store import (
+    AuditHeadStore,
+    Counting,
+    PlatformStore,
+    Revocations,
+    Store,
+    StoredReports,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -146,6 +154,7 @@ class Process:
             self._papers,
             rekeying=Rekeying(PlatformStore(self._database), wrapping, clock=clock),
             heads=AuditHeads(AuditHeadStore(self._database), self._papers),
+            reports=RewrapReports(StoredReports(self._database, counting), self._papers),
         )
         self.server = RpcServer(
             NAME,

@@ -246,6 +246,41 @@ class Erasure:
 
 
 @dataclass(frozen=True, slots=True)
+class EndedRewrap:
+    """A rewrap that has ended, as its report tells of it. Censuses are data keys by version.
+
+    `version` to `kms_key_ref` are of the key that everything was moved to; `provider` and `kms_key_ref` are
+    None unless the customer's key wraps it. `census_at_signing` was counted by kms, the others by rewrap:
+    None where the rewrap did not come so far, as `total` and `started_at`.
+    """
+
+    tenant_id: UUID
+    tenant_slug: str
+    lease_id: int
+    state: str
+    reason: str
+    version: int
+    key_id: UUID
+    wrap_method: WrapMethod
+    provider: str | None
+    kms_key_ref: str | None
+    total: int | None
+    done: int
+    skipped: int
+    failed: int
+    failed_ids: tuple[UUID, ...]
+    verified: int
+    kms_calls: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime
+    census_before: Mapping[int, int] | None
+    census_after: Mapping[int, int] | None
+    census_at_signing: Mapping[int, int]
+    signed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class KeyDescription:
     """What a wrapping key is, as far as that is known without asking its provider.
 

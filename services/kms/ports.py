@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from services.kms.model import (
         Activated,
         Binding,
+        EndedRewrap,
         Erasure,
         KeyDescription,
         KeyFacts,
@@ -282,6 +283,20 @@ class RevocationStore(Protocol):
 
     async def receipt(self, tenant_id: UUID, version: int) -> str | None:
         """The receipt of an erased version."""
+        ...
+
+
+class ReportStore(Protocol):
+    """The reports of rewraps. Raises as KeyStore."""
+
+    async def report(
+        self, tenant_id: UUID, lease_id: int, sign: Callable[[EndedRewrap], str]
+    ) -> str | None:
+        """The signed report of a rewrap that has ended: the one that is stored, else one that is made and
+        stored in the transaction that counts the tenant's data keys. None for no such rewrap.
+
+        However many ask at once, one is made. Raises NotEndedError (of lifecycle.rewrap_reports).
+        """
         ...
 
 

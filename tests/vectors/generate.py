@@ -22,7 +22,8 @@ from services.common import aad, envelope
 from services.common.sensitive import SecretBytes
 from services.kms.keys import hierarchy
 from services.kms.lifecycle.receipts import RECEIPT_TYPE, receipt_statement
-from services.kms.model import Erasure, KeyFacts, WrapMethod
+from services.kms.lifecycle.rewrap_reports import REPORT_TYPE, report_statement
+from services.kms.model import EndedRewrap, Erasure, KeyFacts, WrapMethod
 from services.kms.papers import Papers, PublicKey
 from services.kms.providers.gcp import integrity
 from services.kms.providers.platform import PlatformKey
@@ -149,12 +150,6 @@ def kcg_1() -> list[dict[str, Any]]:
 
 def receipt_1() -> list[dict[str, Any]]:
     """Receipts of erasure, `coffer/revocation-receipt/1`: for a customer's key, and forced."""
-    seed = sample("signing key")
-    pem = Ed25519PrivateKey.from_private_bytes(seed).private_bytes(
-        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
-    )
-    papers = Papers(SecretBytes(pem))
-    jwks = {"keys": [_jwk(key) for key in papers.public_keys]}
     made = datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
     plain = Erasure(
         tenant_id=TENANT,
@@ -180,13 +175,74 @@ def receipt_1() -> list[dict[str, Any]]:
         data_keys=2**53 - 1,
         forced=True,
     )
-    statements = [receipt_statement(erasure) for erasure in (plain, forced)]
+    return _signed(RECEIPT_TYPE, [receipt_statement(erasure) for erasure in (plain, forced)])
+
+
+def rewrap_report_1() -> list[dict[str, Any]]:
+    """Reports of rewraps, `coffer/rewrap-report/1`: with failures, and never started."""
+    made = datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
+    ended = EndedRewrap(
+        tenant_id=TENANT,
+        tenant_slug="acme",
+        lease_id=42,
+        state="failed",
+        reason="rotate",
+        version=8,
+        key_id=KEY_ID,
+        wrap_method=WrapMethod.CUSTOMER_KMS,
+        provider="aws",
+        kms_key_ref="arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+        total=100_000,
+        done=99_990,
+        skipped=8,
+        failed=2,
+        failed_ids=(DATA_KEY_ID, sample_id("another data key")),
+        verified=10_000,
+        kms_calls=3,
+        created_at=made,
+        started_at=made + timedelta(seconds=1),
+        finished_at=made + timedelta(seconds=5),
+        census_before={7: 90_000, 8: 5, 6: 10_000},
+        census_after={8: 100_013, 7: 2},
+        census_at_signing={8: 100_014, 7: 2},
+        signed_at=made + timedelta(seconds=5, milliseconds=20),
+    )
+    superseded = replace(
+        ended,
+        state="superseded",
+        reason="manual",
+        wrap_method=WrapMethod.GLOBAL,
+        provider=None,
+        kms_key_ref=None,
+        total=None,
+        done=0,
+        skipped=0,
+        failed=0,
+        failed_ids=(),
+        verified=0,
+        kms_calls=0,
+        started_at=None,
+        census_before=None,
+        census_after=None,
+        census_at_signing={},
+    )
+    return _signed(REPORT_TYPE, [report_statement(one) for one in (ended, superseded)])
+
+
+def _signed(kind: str, statements: list[dict[str, object]]) -> list[dict[str, Any]]:
+    """Papers, with the key that signed them."""
+    seed = sample("signing key")
+    pem = Ed25519PrivateKey.from_private_bytes(seed).private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+    )
+    papers = Papers(SecretBytes(pem))
+    jwks = {"keys": [_jwk(key) for key in papers.public_keys]}
     return [
         {
             "signing_key": seed.hex(),
             "jwks": jwks,
             "statement": statement,
-            "jws": papers.sign(RECEIPT_TYPE, statement),
+            "jws": papers.sign(kind, statement),
         }
         for statement in statements
     ]
@@ -219,6 +275,7 @@ FORMATS = {
     "kga-1.json": kga_1,
     "check-value-1.json": check_value_1,
     "receipt-1.json": receipt_1,
+    "rewrap-report-1.json": rewrap_report_1,
 }
 
 

@@ -9,6 +9,7 @@ from coffer.kms.v1 import kms_pb2_grpc
 from services.kms.rpc.data_keys import DataKeyRpcs
 from services.kms.rpc.platform import PlatformRpcs
 from services.kms.rpc.revocations import RevocationRpcs
+from services.kms.rpc.rewrap_reports import RewrapReportRpcs
 from services.kms.rpc.tenant_kms import TenantKmsRpcs
 
 if TYPE_CHECKING:
@@ -16,12 +17,18 @@ if TYPE_CHECKING:
     from services.kms.lifecycle.heads import AuditHeads
     from services.kms.lifecycle.rekeying import Rekeying
     from services.kms.lifecycle.revoking import Revoking
+    from services.kms.lifecycle.rewrap_reports import RewrapReports
     from services.kms.papers import Papers
     from services.kms.service import TenantKmsService
 
 
 class KmsServicer(
-    TenantKmsRpcs, DataKeyRpcs, RevocationRpcs, PlatformRpcs, kms_pb2_grpc.KmsServiceServicer
+    TenantKmsRpcs,
+    DataKeyRpcs,
+    RevocationRpcs,
+    RewrapReportRpcs,
+    PlatformRpcs,
+    kms_pb2_grpc.KmsServiceServicer,
 ):
     """Who may call is decided before."""
 
@@ -34,8 +41,10 @@ class KmsServicer(
         *,
         rekeying: Rekeying,
         heads: AuditHeads,
+        reports: RewrapReports,
     ) -> None:
         TenantKmsRpcs.__init__(self, tenant_kms)
         DataKeyRpcs.__init__(self, data_keys)
         RevocationRpcs.__init__(self, revoking, papers)
+        RewrapReportRpcs.__init__(self, reports)
         PlatformRpcs.__init__(self, rekeying, heads)

@@ -8,6 +8,7 @@ from services.kms.store.audit_heads import AuditHeadStore
 from services.kms.store.counting import Counting
 from services.kms.store.platform_keys import PlatformStore
 from services.kms.store.revocations import Revocations
+from services.kms.store.rewrap_reports import StoredReports
 from services.kms.store.store import Store
 
-__all__ = ["AuditHeadStore", "Counting", "PlatformStore", "Revocations", "Store"]
+__all__ = ["AuditHeadStore", "Counting", "PlatformStore", "Revocations", "Store", "StoredReports"]

@@ -1,0 +1,125 @@
+"""Reports of rewraps: the one transaction in which the lease is read, keys are counted and the paper comes.
+
+The lease is rewrap's; two functions of its schema are the only way to it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from services.common.authentication import find_tenant
+from services.common.errors import NotFoundError
+from services.kms.lifecycle.rewrap_reports import NotEndedError
+from services.kms.model import EndedRewrap, WrapMethod
+from services.kms.store import ring
+from services.kms.store.counting import allow_counting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from uuid import UUID
+
+    from services.common.database import Connection, Database
+    from services.kms.store.counting import Counting
+
+_LEASE: Final = """
+    select report, finished_at, state, reason, target_version, total, done, skipped, failed, failed_ids,
+        verified, kms_calls, created_at, started_at, census_before, census_after
+    from rewrap.lease_report(%s, %s)
+"""
+_KEY: Final = """
+    select k.id, k.wrap_method, b.provider, k.provider_key_version
+    from kms.master_key k
+    left join kms.binding b on b.tenant_id = k.tenant_id and b.id = k.binding_id
+    where k.tenant_id = %s and k.version = %s
+"""
+_CENSUS: Final = "select key_version, data_keys from secrets.census(%s)"
+_NOW: Final = "select clock_timestamp()"
+_KEEP: Final = "select rewrap.keep_report(%s, %s, %s)"
+_MAX_ID: Final = 2**63 - 1
+
+
+class StoredReports:
+    """Implements ReportStore."""
+
+    def __init__(self, database: Database, counting: Counting) -> None:
+        """`counting` is the process's, for all who count."""
+        self._database = database
+        self._counting = counting
+
+    async def report(
+        self, tenant_id: UUID, lease_id: int, sign: Callable[[EndedRewrap], str]
+    ) -> str | None:
+        """See ReportStore."""
+        if lease_id > _MAX_ID:
+            return None
+        # A place also for who only wants to see it: while another counts, the row is locked, and who waits
+        # for that must not keep a connection from the others.
+        async with self._counting.place(tenant_id), self._database.tenant(tenant_id) as connection:
+            await allow_counting(connection)
+            row = await _lease(connection, tenant_id, lease_id)
+            if row is None:
+                return None
+            kept, *lease = row
+            if kept is not None:
+                return str(kept)
+            paper = sign(await _facts(connection, tenant_id, lease_id, lease))
+            await connection.execute(_KEEP, (tenant_id, lease_id, paper))
+            return paper
+
+
+async def _lease(connection: Connection, tenant_id: UUID, lease_id: int) -> tuple[Any, ...] | None:
+    """Of _LEASE; the row is locked until the end of the transaction. Raises NotEndedError."""
+    row = await ring.one(connection, _LEASE, tenant_id, lease_id)
+    if row is not None and row[1] is None:
+        raise NotEndedError(str(row[2]))
+    return row
+
+
+async def _facts(
+    connection: Connection, tenant_id: UUID, lease_id: int, lease: list[Any]
+) -> EndedRewrap:
+    finished, state, reason, version, *counts, created, started, before, after = lease
+    total, done, skipped, failed, failed_ids, verified, kms_calls = counts
+    tenant = await find_tenant(connection, tenant_id)
+    if tenant is None:
+        raise NotFoundError("No such tenant.")
+    key = await ring.one(connection, _KEY, tenant_id, version)
+    assert key is not None
+    key_id, method, provider, key_ref = key
+    customers = method == WrapMethod.CUSTOMER_KMS
+    census = await (await connection.execute(_CENSUS, (tenant_id,))).fetchall()
+    now = await ring.one(connection, _NOW)
+    assert now is not None
+    return EndedRewrap(
+        tenant_id=tenant_id,
+        tenant_slug=tenant.slug,
+        lease_id=lease_id,
+        state=state,
+        reason=reason,
+        version=version,
+        key_id=key_id,
+        wrap_method=WrapMethod(method),
+        provider=provider if customers else None,
+        kms_key_ref=key_ref if customers else None,
+        total=total,
+        done=done,
+        skipped=skipped,
+        failed=failed,
+        failed_ids=tuple(failed_ids),
+        verified=verified,
+        kms_calls=kms_calls,
+        created_at=created,
+        started_at=started,
+        finished_at=finished,
+        census_before=_census(before),
+        census_after=_census(after),
+        census_at_signing={row[0]: row[1] for row in census},
+        signed_at=now[0],
+    )
+
+
+def _census(kept: list[dict[str, int]] | None) -> dict[int, int] | None:
+    """As rewrap keeps it: `[{"version": 1, "data_keys": 10}]`."""
+    if kept is None:
+        return None
+    return {int(row["version"]): int(row["data_keys"]) for row in kept}
