@@ -210,6 +210,21 @@ class InvalidStateError(CofferError):
     code = "invalid_state"
 
 
+class RewrapRunningError(CofferError):
+    """A rewrap of the tenant has not ended, and there is one at a time."""
+
+    code = "rewrap_running"
+
+    def __init__(self, lease_id: int, state: str) -> None:
+        super().__init__(
+            f"Rewrap {lease_id} has not ended: it is {state}. A tenant has one rewrap at a time.",
+            hint="Resume it, or cancel it before another is started."
+            if state == "paused"
+            else "Everything moves to the active master key with that one; look at it with"
+            f" GET /admin/tenant-kms/rewraps/{lease_id}.",
+        )
+
+
 class NotSealedError(CofferError):
     """Nothing is sealed, so there is nothing to unseal."""
 

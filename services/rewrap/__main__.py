@@ -24,15 +24,17 @@ from services.common.tokens import TokenVerifier
 from services.rewrap.dispatcher import Dispatcher
 from services.rewrap.metrics import RewrapMetrics
 from services.rewrap.queue import ProcrastinateQueue
-from services.rewrap.rpc import DESCRIPTOR, RewrapServicer
+from services.rewrap.rpc.servicer import DESCRIPTOR, RewrapServicer
 from services.rewrap.secrets_client import SecretsClient
 from services.rewrap.service import Rewraps
 from services.rewrap.settings import Settings
+from services.rewrap.steering import Steering
 from services.rewrap.store import (
     CHANNEL,
     PostgresLeaseReader,
     PostgresLeaseStore,
     PostgresLeaseWatch,
+    PostgresSteering,
 )
 from services.rewrap.worker import Worker
 
@@ -121,7 +123,10 @@ class RewrapProcess:
             stopping.cancel()
 
     def _server(self, secrets: SecretsClient) -> RpcServer:
-        servicer = RewrapServicer(Rewraps(PostgresLeaseReader(self._database)))
+        servicer = RewrapServicer(
+            Rewraps(PostgresLeaseReader(self._database)),
+            Steering(PostgresSteering(self._database)),
+        )
         return RpcServer(
             NAME,
             self._settings.server,

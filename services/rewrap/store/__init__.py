@@ -7,6 +7,13 @@ whether it runs. A statement that finds neither as expected changes nothing, and
 from services.rewrap.store.engine import PostgresLeaseStore
 from services.rewrap.store.reader import PostgresLeaseReader
 from services.rewrap.store.rows import CHANNEL
+from services.rewrap.store.steering import PostgresSteering
 from services.rewrap.store.watch import PostgresLeaseWatch
 
-__all__ = ["CHANNEL", "PostgresLeaseReader", "PostgresLeaseStore", "PostgresLeaseWatch"]
+__all__ = [
+    "CHANNEL",
+    "PostgresLeaseReader",
+    "PostgresLeaseStore",
+    "PostgresLeaseWatch",
+    "PostgresSteering",
+]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from coffer.kms.v1 import kms_pb2
+from coffer.rewrap.v1 import rewrap_pb2
 from coffer.secrets.v1 import secrets_pb2
 
 from services.common.rpc.repeats import Repeats
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 SERVICES = {
     "kms": kms_pb2.DESCRIPTOR.services_by_name["KmsService"],
+    "rewrap": rewrap_pb2.DESCRIPTOR.services_by_name["RewrapService"],
     "secrets": secrets_pb2.DESCRIPTOR.services_by_name["SecretsService"],
 }
 APPENDING = {"append", "append_each"}
@@ -26,6 +28,7 @@ BY_NO_REQUEST = {
     "kms.store.seal": "found out while a key is used",
     "kms.store.finish_draining": "in the background",
     "kms.platform_keys.rewrap_platform_key": "asked for by the operator, page by page",
+    "rewrap.engine.settle": "in the background",
     "secrets.accesses.record": "reads",
     "secrets.environments.delete": "its parts before the last; `_delete` of the last keeps the reply",
     "secrets.overdue._begin": "in the background",

@@ -1,0 +1,1 @@
+"""The rpcs of rewrap: messages to use cases and back. Policy has been enforced before they are called."""
