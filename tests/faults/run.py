@@ -1,0 +1,116 @@
+"""`python -P -m tests.faults.run <folder> <module>`: the real service, with faults planted from outside.
+
+The product knows nothing of it: the functions named in `points` are replaced on their modules by ones that
+look, on every pass, whether a fault is armed there, and else do what they always did.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import importlib
+import inspect
+import os
+import runpy
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.faults import acts
+from tests.faults.plan import Fault, FaultFolder
+from tests.faults.points import POINTS, Point
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HOLD_LOOK_SECONDS = 0.005
+
+
+def plant(folder: FaultFolder, point: Point) -> None:
+    """Put the look for a fault before or after the function. Raises AttributeError for one that is gone."""
+    module, _, path = point.function.partition(":")
+    owner: Any = importlib.import_module(module)
+    *parents, name = path.split(".")
+    for parent in parents:
+        owner = getattr(owner, parent)
+    setattr(owner, name, _watched(folder, point, getattr(owner, name)))
+
+
+def _watched(folder: FaultFolder, point: Point, function: Callable[..., Any]) -> Callable[..., Any]:
+    if not inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        def plain(*args: Any, **kwargs: Any) -> Any:
+            if point.when == "before":
+                _pass(folder, point, args)
+            result = function(*args, **kwargs)
+            if point.when == "after":
+                _pass(folder, point, args)
+            return result
+
+        return plain
+
+    @functools.wraps(function)
+    async def watched(*args: Any, **kwargs: Any) -> Any:
+        if point.when == "before" and _pass(folder, point, args):
+            await _hold(folder, point)
+        result = await function(*args, **kwargs)
+        if point.when == "after" and _pass(folder, point, args):
+            await _hold(folder, point)
+        return result
+
+    return watched
+
+
+def _pass(folder: FaultFolder, point: Point, args: tuple[Any, ...]) -> bool:
+    """One pass; True where the caller shall hold."""
+    armed = folder.peek(point.name)
+    if armed is None or not _concerned(armed, args):
+        return False
+    fault = folder.take(point.name)
+    if fault is None:
+        return False
+    folder.mark_fired(point.name, os.getpid())
+    print(f"fault {fault.act} at {point.name}", file=sys.stderr, flush=True)
+    return _do(fault, args)
+
+
+def _do(fault: Fault, args: tuple[Any, ...]) -> bool:
+    act, _, child = fault.act.partition(":")
+    match act:
+        case "kill":
+            acts.kill(child)
+        case "kill-backend":
+            acts.kill_backend(args)
+        case "stop":
+            acts.stop_self()
+        case "raise":
+            raise acts.PlantedError(fault.point)
+        case "hold":
+            return True
+        case _:
+            raise ValueError(act)
+    return False
+
+
+async def _hold(folder: FaultFolder, point: Point) -> None:
+    while not folder.is_free(point.name):
+        await asyncio.sleep(HOLD_LOOK_SECONDS)
+
+
+def _concerned(fault: Fault, args: tuple[Any, ...]) -> bool:
+    needle = bytes.fromhex(fault.needle)
+    return not needle or any(needle in one for one in args if isinstance(one, bytes))
+
+
+def main() -> None:
+    folder, module = FaultFolder(Path(sys.argv[1])), sys.argv[2]
+    for point in POINTS:
+        if f"services.{point.service}" == module:
+            plant(folder, point)
+    sys.argv = [module]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()
