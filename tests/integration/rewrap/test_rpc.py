@@ -2,56 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import grpc
 import pytest
-from coffer.rewrap.v1 import rewrap_pb2, rewrap_pb2_grpc
 
-from services.common.rpc.channel import open_channel
-from services.common.rpc.status import from_rpc_error
+from tests.integration.rewrap.admin import admin, refused
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from uuid import UUID
-
-    from services.common.errors import CofferError
     from tests.fakes.rewrap_stand import Stand
-
-
-class Admin:
-    """Calls as an administrator of one tenant."""
-
-    def __init__(self, channel: grpc.aio.Channel, token: str | None) -> None:
-        self._stub = rewrap_pb2_grpc.RewrapServiceStub(channel)
-        self._metadata = [("authorization", f"Bearer {token}")] if token else []
-
-    async def list(self, **fields: Any) -> Any:
-        return await self._call(self._stub.ListRewraps, rewrap_pb2.ListRewrapsRequest(**fields))
-
-    async def get(self, lease_id: int) -> Any:
-        return await self._call(self._stub.GetRewrap, rewrap_pb2.GetRewrapRequest(id=lease_id))
-
-    async def refused(self, call: Any) -> CofferError:
-        with pytest.raises(grpc.aio.AioRpcError) as refusal:
-            await call
-        return from_rpc_error(refusal.value)
-
-    async def _call(self, method: Any, request: Any) -> Any:
-        return await method(request, metadata=self._metadata, timeout=10)
-
-
-@contextlib.asynccontextmanager
-async def admin(stand: Stand, tenant: UUID | None, role: str = "owner") -> AsyncIterator[Admin]:
-    token = stand.pki.issuer.admin_token(tenant, role) if tenant else None
-    async with stand.within() as target:
-        channel = open_channel(target, stand.pki.tls("gateway"))
-        try:
-            yield Admin(channel, token)
-        finally:
-            await channel.close()
 
 
 async def test_a_completed_lease_is_shown_with_all_it_has(stand: Stand) -> None:
@@ -89,7 +48,7 @@ async def test_leases_are_paged_and_filtered(stand: Stand) -> None:
 
 async def test_what_is_wrong_with_a_request_is_named_field_by_field(stand: Stand) -> None:
     async with admin(stand, stand.tenant("acme", 0)) as caller:
-        error = await caller.refused(caller.list(state="done", page=0, per_page=101))
+        error = await refused(caller.list(state="done", page=0, per_page=101))
     assert error.code == "validation_error"
     assert sorted(error.fields) == ["page", "per_page", "state"]
 
@@ -97,8 +56,8 @@ async def test_what_is_wrong_with_a_request_is_named_field_by_field(stand: Stand
 async def test_another_tenants_lease_is_not_found(stand: Stand) -> None:
     lease = stand.issue(stand.tenant("acme", 5))
     async with admin(stand, stand.tenant("other", 0)) as caller:
-        assert (await caller.refused(caller.get(lease))).code == "not_found"
-        assert (await caller.refused(caller.get(0))).code == "not_found"
+        assert (await refused(caller.get(lease))).code == "not_found"
+        assert (await refused(caller.get(0))).code == "not_found"
         assert (await caller.list()).total == 0
 
 
@@ -110,11 +69,11 @@ async def test_a_viewer_may_not_look_at_rewraps(stand: Stand, role: str, code: s
         if code is None:
             await caller.list()
         else:
-            assert (await caller.refused(caller.list())).code == code
+            assert (await refused(caller.list())).code == code
 
 
 async def test_without_a_token_of_a_known_tenant_nothing_is_shown(stand: Stand) -> None:
     async with admin(stand, None) as caller:
-        assert (await caller.refused(caller.list())).code == "unauthenticated"
+        assert (await refused(caller.list())).code == "unauthenticated"
     async with admin(stand, uuid.uuid4()) as caller:
-        assert (await caller.refused(caller.get(1))).code == "unauthenticated"
+        assert (await refused(caller.get(1))).code == "unauthenticated"
