@@ -22,9 +22,9 @@ ALWAYS = 0
 class Fault:
     """What happens at `point`, on the `passes`-th pass from now on, over all processes (ALWAYS: on each).
 
-    `act` is `kill:<child of the stack>`, `kill-backend`, `stop` (SIGSTOP of the process itself), `raise` or
-    `hold` (an async function waits until it is let go). `needle`: only a pass with these bytes in one of
-    the arguments counts, in hexadecimal.
+    `act` is `kill:<child of the stack>`, `kill-backend`, `stop` (SIGSTOP of the process itself), `raise`,
+    `hold` (an async function waits until it is let go), or `note` (nothing, but one sees that it came by).
+    `needle`: only a pass with these bytes in one of the arguments counts, in hexadecimal.
     """
 
     point: str
@@ -37,13 +37,15 @@ class FaultFolder:
     """Where faults lie. The folder is shared by the test and the processes."""
 
     def __init__(self, root: Path) -> None:
+        self.root = root
         self._armed = root / "armed"
         self._fired = root / "fired"
         self._free = root / "free"
+        self._listening = root / "listening"
 
     def prepare(self) -> None:
         """Make the folders."""
-        for folder in (self._armed, self._fired, self._free):
+        for folder in (self._armed, self._fired, self._free, self._listening):
             folder.mkdir(parents=True, exist_ok=True)
 
     # The test's side
@@ -78,7 +80,17 @@ class FaultFolder:
         """End a `hold`."""
         (self._free / point).touch()
 
+    def address_of(self, service: str) -> str:
+        """Where a service listens, `host:port`. Raises FileNotFoundError before it was ever started."""
+        return (self._listening / service).read_text()
+
     # The process's side
+
+    def listens(self, service: str, address: str) -> None:
+        """Say where a service will listen."""
+        draft = self._listening / f"{service}.draft"
+        draft.write_text(address)
+        draft.rename(self._listening / service)
 
     def take(self, point: str) -> Fault | None:
         """The fault that is to happen on this pass, which nobody else gets then."""

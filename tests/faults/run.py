@@ -88,13 +88,15 @@ def _do(fault: Fault, args: tuple[Any, ...]) -> bool:
             raise acts.PlantedError(fault.point)
         case "hold":
             return True
+        case "note":
+            return False
         case _:
             raise ValueError(act)
     return False
 
 
 async def _hold(folder: FaultFolder, point: Point) -> None:
-    while not folder.is_free(point.name):
+    while not folder.is_free(point.name):  # noqa: ASYNC110 - a file, not an event
         await asyncio.sleep(HOLD_LOOK_SECONDS)
 
 
@@ -108,6 +110,8 @@ def main() -> None:
     for point in POINTS:
         if f"services.{point.service}" == module:
             plant(folder, point)
+    service = module.rpartition(".")[2]
+    folder.listens(service, os.environ[f"COFFER_{service.upper()}_LISTEN"])
     sys.argv = [module]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 

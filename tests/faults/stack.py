@@ -38,18 +38,19 @@ class FaultyStack:
 
 @contextlib.contextmanager
 def faulty_stack(
-    settings: Mapping[str, str] | None = None, parts: Parts | None = None
+    settings: Mapping[str, str] | None = None,
+    *,
+    faults: FaultFolder | None = None,
+    parts: Parts | None = None,
 ) -> Iterator[FaultyStack]:
     """A stack of one's own, gone at the end. `parts` default to the product's."""
-    with scratch_folder() as folder:
-        faults = FaultFolder(folder / "faults")
+    with contextlib.ExitStack() as undo:
+        if faults is None:
+            faults = FaultFolder(undo.enter_context(scratch_folder()))
         faults.prepare()
         parts = parts or product_parts()
-        started = {
-            name: (sys.executable, "-P", "-m", "tests.faults.run", str(folder / "faults"),
-                   f"services.{name}")
-            for name in GRPC_SERVICES
-        }  # fmt: skip
+        wrapper = (sys.executable, "-P", "-m", "tests.faults.run", str(faults.root))
+        started = {name: (*wrapper, f"services.{name}") for name in GRPC_SERVICES}
         parts = replace(parts, argv={**parts.argv, **started})
-        with running_stack(SMALL_AND_IMPATIENT | dict(settings or {}), parts) as running:
-            yield FaultyStack(running, faults)
+        settings = SMALL_AND_IMPATIENT | dict(settings or {})
+        yield FaultyStack(undo.enter_context(running_stack(settings, parts)), faults)

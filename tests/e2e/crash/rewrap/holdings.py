@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
+    from devcloud.aws.seed import Customer
     from tests.fixtures.stack import RunningStack
     from tests.fixtures.tenant_user import TenantUser
 
@@ -45,6 +46,7 @@ class Holdings:
     """A tenant's secrets by name, and what of their rows may never change."""
 
     user: TenantUser
+    customer: Customer
     values: dict[str, str] = field(default_factory=dict, repr=False)
     before: list[list[tuple[Any, ...]]] = field(default_factory=list, repr=False)
 
@@ -79,6 +81,15 @@ class Holdings:
             return row if row and row["state"] in ENDED else None
 
         return eventually(look, f"lease {lease_id} ends", seconds=PATIENCE_SECONDS)
+
+    def reached(self, lease_id: int, done: int) -> int:
+        """How many keys are moved, once it is so many."""
+
+        def look() -> int | None:
+            row = self.lease_row(lease_id)
+            return row["done"] if row and row["done"] >= done else None
+
+        return eventually(look, f"{done} keys are moved", seconds=PATIENCE_SECONDS)
 
     def lease_row(self, lease_id: int) -> dict[str, Any] | None:
         """The lease as it is stored; None while the database is down."""
@@ -128,6 +139,15 @@ class Holdings:
         """Ciphertexts, value versions and times are as they were, and no key names a version that is none."""
         assert self._unchanging() == self.before
         self.assert_no_foreign_version()
+
+    def picture(self) -> list[list[tuple[Any, ...]]]:
+        """All that a rewrap may write of this tenant, to be compared."""
+        return [
+            self.stack.rows(
+                f"select * from {table} where tenant_id = %s order by 2, 3", (self.user.id,)
+            )
+            for table in ("rewrap.lease", "rewrap.lane", "secrets.data_key")
+        ]
 
     def assert_opens(self, every: int = 1) -> None:
         """Every secret (or every n-th) opens with its own value, by the consumer's door."""
@@ -244,8 +264,9 @@ _COPIES = {
 def new_holdings(stack: RunningStack, count: int) -> Holdings:
     """A new tenant with a key of its own in the stand-in of AWS, and so many secrets under it."""
     user = stack.tenant()
-    user.onboard(user.customer())
+    customer = user.customer()
+    user.onboard(customer)
     assert user.ended_lease()["state"] == "completed"
-    made = Holdings(user)
+    made = Holdings(user, customer)
     made.add(count)
     return made

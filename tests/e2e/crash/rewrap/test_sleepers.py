@@ -1,0 +1,113 @@
+"""Somebody who slept past his hold wakes up, and writes nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from cli.local.children import ReadyFile
+from tests.e2e.crash.rewrap.holdings import PATIENCE_SECONDS, new_holdings
+from tests.faults.plan import Fault
+from tests.fixtures.eventually import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.faults.stack import FaultyStack
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+KEYS = 3_000
+MIDDLE = 7
+
+
+@contextlib.contextmanager
+def second_worker(faulty: FaultyStack) -> Iterator[psutil.Process]:
+    """Another rewrap process, told the same as the stack's own but for its addresses."""
+    stack = faulty.running.stack
+    first = psutil.Process(stack.pid("rewrap"))
+    ready = ReadyFile(stack.directory.run / "second-rewrap.ready.json")
+    ready.arm()
+    changes = {
+        "COFFER_REWRAP_LISTEN": "127.0.0.1:0",
+        "COFFER_REWRAP_METRICS_LISTEN": "127.0.0.1:0",
+        "COFFER_REWRAP_READY_FILE": str(ready.path),
+    }
+    with (stack.directory.logs / "second-rewrap.log").open("ab") as log:
+        process = subprocess.Popen(
+            first.cmdline(),
+            env=first.environ() | changes,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        eventually(
+            lambda: ready.is_ready(process.pid),
+            "the second worker is ready",
+            seconds=PATIENCE_SECONDS,
+        )
+        yield psutil.Process(process.pid)
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize(
+    ("step", "passes"),
+    [
+        ("rewrap-lanes-claimed", 1),
+        ("rewrap-batch-to-send", MIDDLE),
+        ("rewrap-batch-answered", MIDDLE),
+        ("rewrap-to-settle", 1),
+    ],
+)
+def test_a_worker_that_slept_past_its_hold_changes_nothing_when_it_wakes_up(
+    faulty: FaultyStack, step: str, passes: int
+) -> None:
+    holdings = new_holdings(faulty.running, KEYS)
+    with second_worker(faulty) as second:
+        faulty.faults.arm(Fault(step, "stop", passes))
+        lease_id = holdings.user.rotate()["rewrap_lease_id"]
+        sleeper = faulty.faults.await_fired(step, seconds=PATIENCE_SECONDS)
+        try:
+            asleep = psutil.Process(sleeper)
+            assert asleep.pid in {second.pid, faulty.running.stack.pid("rewrap")}
+            lease = holdings.ended(lease_id)
+            assert lease["state"] == "completed"
+            before = holdings.picture()
+            for other in ("rewrap-batch-answered", "rewrap-settled"):
+                faulty.faults.arm(Fault(other, "note"))
+        finally:
+            os.kill(sleeper, signal.SIGCONT)
+        faulty.running.at_rest()
+        assert holdings.picture() == before
+    # The door to leases may have been the sleeper's.
+    holdings.assert_completed(lease_id)
+
+
+@pytest.mark.parametrize(
+    "step", ["secrets-batch-read", "secrets-kms-answered", "secrets-ring-held"]
+)
+def test_a_batch_that_was_held_up_changes_nothing_when_its_lane_has_moved_on(
+    faulty: FaultyStack, step: str
+) -> None:
+    holdings = new_holdings(faulty.running, KEYS)
+    stack = faulty.running.stack
+    faulty.faults.arm(Fault(step, "hold", MIDDLE))
+    lease_id = holdings.user.rotate()["rewrap_lease_id"]
+    faulty.faults.await_fired(step, seconds=PATIENCE_SECONDS)
+    killed = stack.kill("rewrap")
+    stack.wait_ready("rewrap", other_than=killed, seconds=PATIENCE_SECONDS)
+    assert holdings.ended(lease_id)["state"] == "completed"
+    before = holdings.picture()
+    faulty.faults.let_go(step)
+    holdings.assert_completed(lease_id)
+    assert holdings.picture() == before
