@@ -96,16 +96,13 @@ class KmsClient:
             reply = await self._stub.RewrapDataKeys(request, **onward(_REWRAP_LIMIT_SECONDS))
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error) from None
-        step = WRAPPED_DATA_KEY_BYTES
         count = len(packed) // DATA_KEY_RECORD_BYTES
-        if len(reply.packed) != count * step:
+        faults = {failure.index: _fault(failure.fault) for failure in reply.failures}
+        if len(reply.packed) != count * WRAPPED_DATA_KEY_BYTES or not faults.keys() <= set(
+            range(count)
+        ):
             raise InternalError
-        results: list[bytes | KeyFault] = [
-            reply.packed[start : start + step] for start in range(0, count * step, step)
-        ]
-        for failure in reply.failures:
-            results[failure.index] = _fault(failure.fault)
-        return Rewrapped(reply.key_version, tuple(results), reply.kms_calls)
+        return Rewrapped(reply.key_version, reply.packed, faults, reply.kms_calls)
 
     async def is_serving(self) -> bool:
         """Whether kms says that it is ready."""

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import itertools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+from services.common.envelope import DATA_KEY_RECORD_BYTES, WRAPPED_DATA_KEY_BYTES
 
 if TYPE_CHECKING:
-    from uuid import UUID
+    from collections.abc import Sequence
+
+_ID_BYTES: Final = 16
 
 
 class LeaseRefusedError(Exception):
@@ -35,21 +41,45 @@ class RewrapOrder:
 class StaleKeys:
     """Data keys of retired versions, by id, as they were found in a part of a lane.
 
-    `cursor` is the end of that part: nothing else is stale up to there. `finished`: that is the lane's.
+    `packed` are records of 84 bytes (id, wrapped), as they came and as they go to kms: nothing is made of
+    each key alone. `cursor` is the end of that part: nothing else is stale up to there. `finished`: that is
+    the lane's.
     """
 
-    keys: tuple[tuple[UUID, bytes], ...]
+    packed: bytes = field(repr=False)
     cursor: UUID
     finished: bool
+
+    def __len__(self) -> int:
+        return len(self.packed) // DATA_KEY_RECORD_BYTES
+
+    def id(self, place: int) -> UUID:
+        """The id of the key at a place from 0."""
+        start = place * DATA_KEY_RECORD_BYTES
+        return UUID(bytes=self.packed[start : start + _ID_BYTES])
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A data key and its new wrap; it is stored only where `old` still is."""
+    """Data keys and their new wraps, in one order: records of 84 bytes (id, wrapped) and of 68.
 
-    id: UUID
-    old: bytes
-    new: bytes
+    A new one is stored only where the old one still is.
+    """
+
+    old: bytes = field(default=b"", repr=False)
+    new: bytes = field(default=b"", repr=False)
+
+    def __len__(self) -> int:
+        return len(self.new) // WRAPPED_DATA_KEY_BYTES
+
+    def without(self, places: Sequence[int]) -> Moved:
+        """All but those at `places`, which ascend."""
+        if not places:
+            return self
+        return Moved(
+            _without(self.old, DATA_KEY_RECORD_BYTES, places),
+            _without(self.new, WRAPPED_DATA_KEY_BYTES, places),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +91,10 @@ class RewrapOutcome:
     failed: int
     cursor: UUID
     lane_finished: bool
+
+
+def _without(packed: bytes, size: int, places: Sequence[int]) -> bytes:
+    edges = [-1, *places, len(packed) // size]
+    return b"".join(
+        packed[(before + 1) * size : after * size] for before, after in itertools.pairwise(edges)
+    )

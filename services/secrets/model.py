@@ -390,11 +390,12 @@ class KeySealed:
 
 @dataclass(frozen=True, slots=True)
 class Rewrapped:
-    """What kms made of packed data keys: a wrap, or a fault, for each record in order.
+    """What kms made of packed data keys: wraps of 68 bytes in order, and what did not open, by place.
 
-    `kms_calls`: the requests to the customer's KMS that it waited for.
+    There `packed` has zeros. `kms_calls`: the requests to the customer's KMS that it waited for.
     """
 
     key_version: int
-    results: tuple[bytes | KeyFault, ...]
+    packed: bytes
+    faults: Mapping[int, KeyFault]
     kms_calls: int = 0

@@ -251,7 +251,7 @@ class WorkList(Protocol):
     async def swap(
         self,
         order: RewrapOrder,
-        moved: Sequence[Moved],
+        moved: Moved,
         *,
         passed_over: int,
         failed: Sequence[UUID],

@@ -66,33 +66,32 @@ class RewrapBatch:
         Raises TenantSealedError when a sealed key is the first and nothing could be moved.
         """
         done = _Done(found.cursor, finished=found.finished)
-        if not found.keys:
+        if not found:
             return done
         if order.pass_over:
-            done.failed.append(found.keys[0][0])
+            done.failed.append(found.id(0))
             return done
-        packed = b"".join(key_id.bytes + wrapped for key_id, wrapped in found.keys)
-        answer = await self._kms.rewrap(order.tenant_id, packed)
+        answer = await self._kms.rewrap(order.tenant_id, found.packed)
         if answer.key_version != order.target_version:
             raise _superseded()
         done.kms_calls = answer.kms_calls
-        sealed = False
-        before = order.after or BEFORE_ANY
-        for (key_id, old), result in zip(found.keys, answer.results, strict=True):
-            if not isinstance(result, KeyFault):
-                done.moved.append(Moved(key_id, old, result))
-            elif result is KeyFault.SEALED and not sealed:
-                sealed, done.cursor, done.finished = True, before, False
-            elif sealed:
-                pass  # the lane comes by again, and counts it then
-            elif result is KeyFault.REVOKED:
+        places = sorted(answer.faults)
+        done.moved = Moved(found.packed, answer.packed).without(places)
+        for place in places:
+            fault = answer.faults[place]
+            if fault is KeyFault.SEALED:
+                before = found.id(place - 1) if place else order.after or BEFORE_ANY
+                if not place and not done.moved:
+                    raise TenantSealedError
+                # The lane comes by again from here, and counts then what comes after.
+                done.cursor, done.finished = before, False
+                break
+            if fault is KeyFault.REVOKED:
                 done.passed_over += 1
             else:
+                key_id = found.id(place)
                 self._observer.cannot_open(order.tenant_id, key_id, "data key")
                 done.failed.append(key_id)
-            before = key_id
-        if sealed and not done.moved and done.cursor == (order.after or BEFORE_ANY):
-            raise TenantSealedError
         return done
 
 
@@ -102,7 +101,7 @@ class _Done:
 
     cursor: UUID
     finished: bool
-    moved: list[Moved] = field(default_factory=list)
+    moved: Moved = field(default_factory=Moved)
     failed: list[UUID] = field(default_factory=list)
     passed_over: int = 0
     kms_calls: int = 0

@@ -89,10 +89,8 @@ class MemoryKms:
         ]
         self.rewrapped.append(len(ids))
         await self.moving.wait()
-        return Rewrapped(
-            self.key_version,
-            tuple(KeyFault.REVOKED if key_id in self.lost else os.urandom(68) for key_id in ids),
-        )
+        lost = {place: KeyFault.REVOKED for place, one in enumerate(ids) if one in self.lost}
+        return Rewrapped(self.key_version, os.urandom(68 * len(ids)), lost)
 
 
 class MemorySecrets:

@@ -13,7 +13,7 @@ from coffer.secrets.v1 import secrets_pb2
 from services.common.database import Database
 from services.common.errors import CofferError
 from services.common.identity import Call
-from services.secrets.leases import Moved, RewrapOrder
+from services.secrets.leases import Moved, RewrapOrder, StaleKeys
 from services.secrets.store import PostgresPurges, PostgresStaleKeys
 from tests.integration.secrets.stand import answered, outcomes
 
@@ -86,6 +86,13 @@ async def _rotated(stand: Stand, count: int = 25) -> tuple[Client, Lease]:
 def _census(stand: Stand) -> dict[object, object]:
     rows = stand.database.rows("select key_version, count(*) from secrets.data_key group by 1")
     return {row[0]: row[1] for row in rows}
+
+
+def _moved(stand: Stand, tenant_id: UUID, found: StaleKeys) -> Moved:
+    """What kms would answer: new wraps under version 2."""
+    ids = [found.id(place) for place in range(len(found))]
+    wraps = (stand.kms.wrap(tenant_id, 2, key_id, bytes(32)) for key_id in ids)
+    return Moved(found.packed, b"".join(wraps))
 
 
 async def test_everything_moves_and_still_opens_and_nothing_else_changes(stand: Stand) -> None:
@@ -178,10 +185,7 @@ async def test_keys_of_a_version_that_was_erased_meanwhile_do_not_come_back(stan
     try:
         store = PostgresStaleKeys(database)
         found = await store.stale(order)
-        moved = [
-            Moved(key_id, wrapped, stand.kms.wrap(client.tenant_id, 2, key_id, bytes(32)))
-            for key_id, wrapped in found.keys
-        ]
+        moved = _moved(stand, client.tenant_id, found)
         stand.kms.revoke(client.tenant_id, 1)
         done = await store.swap(
             order, moved, passed_over=0, failed=(), cursor=found.cursor, finished=False
@@ -232,7 +236,7 @@ async def test_a_search_among_many_moved_keys_looks_at_a_bounded_number(stand: S
     while not pages[-1].finished:
         pages.append(await store.stale(replace(order, after=pages[-1].cursor)))
     await database.close()
-    assert [len(page.keys) for page in pages] == [0, 0, 0, 0, 1]
+    assert [len(page) for page in pages] == [0, 0, 0, 0, 1]
     assert [page.finished for page in pages] == [False, False, False, False, True]
 
 
@@ -252,10 +256,7 @@ async def test_keys_that_were_purged_meanwhile_are_passed_over_and_counted(stand
     )
     purges = PostgresPurges(database)
     assert (await purges.purge(client.tenant_id, ids, Call.of_service("secrets"))).purged == 2
-    moved = [
-        Moved(key_id, wrapped, stand.kms.wrap(client.tenant_id, 2, key_id, bytes(32)))
-        for key_id, wrapped in found.keys
-    ]
+    moved = _moved(stand, client.tenant_id, found)
     outcome = await store.swap(order, moved, passed_over=0, failed=(), cursor=LAST, finished=True)
     await database.close()
     assert (outcome.done, outcome.skipped) == (4, 2)

@@ -8,6 +8,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from services.common.envelope import CannotOpenError
 from services.kms.keys import hierarchy
@@ -78,7 +79,7 @@ def test_a_wrap_that_does_not_open_to_the_same_key_is_never_answered(
 ) -> None:
     old, target = _key(1), _key(2)
     _, packed = _records(old, 1)
-    genuine = hierarchy.AESGCM
+    genuine = AESGCM
 
     class Failing:
         """A cipher that opens its own wraps to something else."""
