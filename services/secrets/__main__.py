@@ -50,6 +50,7 @@ from services.secrets.store import (
     PostgresEnvironments,
     PostgresOverdue,
     PostgresPurges,
+    PostgresSamples,
     PostgresSecretChanges,
     PostgresSecrets,
     PostgresStaleKeys,
@@ -57,6 +58,7 @@ from services.secrets.store import (
 )
 from services.secrets.tenancy.account import AccountView
 from services.secrets.tenancy.api_keys import ApiKeyRegistry
+from services.secrets.verifying import VerifyBatch
 from services.secrets.writing import Writer, write_places
 
 if TYPE_CHECKING:
@@ -132,6 +134,7 @@ async def serve(settings: Settings, certificates: Certificates, stop: asyncio.Ev
         audit_logs=AuditLogs(PostgresAuditLogs(database)),
         accessor=Accessor(PostgresAccesses(database), kms, observation),
         rewrap_batch=RewrapBatch(PostgresStaleKeys(database), kms, observation),
+        verify_batch=VerifyBatch(PostgresSamples(database), kms, observation),
     )
 
     async def ready() -> bool:

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     )
     from services.secrets.overdue import OverdueSecret, Purged
     from services.secrets.paging import Paging
+    from services.secrets.verifying import Sample, VerifyOrder, VerifyOutcome
     from services.secrets.versions import NotRemoved, PastVersions, StoredValue
 
 
@@ -265,6 +266,30 @@ class WorkList(Protocol):
         customer's KMS that were waited for. Raises
         StaleKeyVersionError and LeaseRefusedError; then nothing was stored.
         """
+        ...
+
+
+class SampleStore(Protocol):
+    """The store of data keys and values as a verification reads them."""
+
+    async def sample(self, order: VerifyOrder, after: UUID, limit: int) -> Sample:
+        """Up to `limit` data keys of the target version after `after`, each with the smallest sealed field of
+        its value; at least one if there is one in sight.
+
+        Looks at a bounded number of keys, and reads a bounded number of bytes.
+        """
+        ...
+
+    async def record(
+        self,
+        order: VerifyOrder,
+        *,
+        verified: int,
+        failed: Sequence[UUID],
+        cursor: UUID,
+        finished: bool,
+    ) -> VerifyOutcome:
+        """Save counts, ids and cursor with the lease. Raises LeaseRefusedError; then nothing was saved."""
         ...
 
 

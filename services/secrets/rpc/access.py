@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from services.secrets.accessing import Accessor
     from services.secrets.model import Answer
     from services.secrets.rewrap_batch import RewrapBatch
+    from services.secrets.verifying import VerifyBatch
 
 _log = structlog.get_logger(__name__)
 
@@ -25,9 +26,12 @@ _log = structlog.get_logger(__name__)
 class AccessRpcs:
     """Each is one use case. Policy has been enforced before it is called."""
 
-    def __init__(self, accessor: Accessor, rewrap_batch: RewrapBatch) -> None:
+    def __init__(
+        self, accessor: Accessor, rewrap_batch: RewrapBatch, verify_batch: VerifyBatch
+    ) -> None:
         self._accessor = accessor
         self._rewrap_batch = rewrap_batch
+        self._verify_batch = verify_batch
 
     async def AccessSecret(
         self, request: secrets_pb2.AccessSecretRequest, _context: Any
@@ -49,6 +53,12 @@ class AccessRpcs:
     ) -> secrets_pb2.RewrapBatchResponse:
         """One batch of a rewrap."""
         return replies.rewrapped(await self._rewrap_batch.run(requests.rewrap(request)))
+
+    async def VerifyBatch(
+        self, request: secrets_pb2.VerifyBatchRequest, _context: Any
+    ) -> secrets_pb2.VerifyBatchResponse:
+        """One batch of a verification."""
+        return replies.verified(await self._verify_batch.run(requests.verify(request)))
 
 
 def _told(outcome: Answer | BaseException) -> Answer | CofferError:

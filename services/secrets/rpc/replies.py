@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         StoredVersion,
     )
     from services.secrets.paging import Paging
+    from services.secrets.verifying import VerifyOutcome
     from services.secrets.versions import PastVersions
 
 DOMAIN: Final = "coffer.secrets"
@@ -193,6 +194,16 @@ def rewrapped(outcome: RewrapOutcome) -> secrets_pb2.RewrapBatchResponse:
     return secrets_pb2.RewrapBatchResponse(
         done=outcome.done,
         skipped=outcome.skipped,
+        failed=outcome.failed,
+        cursor=outcome.cursor.bytes,
+        lane_finished=outcome.lane_finished,
+    )
+
+
+def verified(outcome: VerifyOutcome) -> secrets_pb2.VerifyBatchResponse:
+    """What a batch found."""
+    return secrets_pb2.VerifyBatchResponse(
+        verified=outcome.verified,
         failed=outcome.failed,
         cursor=outcome.cursor.bytes,
         lane_finished=outcome.lane_finished,

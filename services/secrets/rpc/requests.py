@@ -13,6 +13,7 @@ from services.secrets.leases import RewrapOrder
 from services.secrets.listing import ListRequest
 from services.secrets.naming import is_environment_name, is_name, normalise, parse_id
 from services.secrets.rpc.members import optional_moment
+from services.secrets.verifying import VerifyOrder
 from services.secrets.versions import HistoryRequest, RestoreRequest
 
 if TYPE_CHECKING:
@@ -194,6 +195,22 @@ def _not_valid(faults: dict[str, list[str]]) -> ValidationError:
 
 def rewrap(request: secrets_pb2.RewrapBatchRequest) -> RewrapOrder:
     """Which batch is asked for. Raises ValidationError."""
+    return RewrapOrder(
+        **_lane(request),
+        limit=1 if request.pass_over else request.limit,
+        pass_over=request.pass_over,
+    )
+
+
+def verify(request: secrets_pb2.VerifyBatchRequest) -> VerifyOrder:
+    """Which batch is asked for. Raises ValidationError."""
+    return VerifyOrder(**_lane(request), limit=request.limit, last=request.last)
+
+
+def _lane(
+    request: secrets_pb2.RewrapBatchRequest | secrets_pb2.VerifyBatchRequest,
+) -> dict[str, Any]:
+    """The part of a lane, and what it is of."""
     tenant_id = parse_id(request.tenant_id)
     if tenant_id is None:
         raise ValidationError.of("tenant_id", "Must be a UUID.")
@@ -203,17 +220,15 @@ def rewrap(request: secrets_pb2.RewrapBatchRequest) -> RewrapOrder:
         raise ValidationError.of("until", "Must be 16 bytes.")
     if request.lane > _MAX_LANE:
         raise ValidationError.of("lane", f"Must be at most {_MAX_LANE}.")
-    return RewrapOrder(
-        tenant_id=tenant_id,
-        lease_id=request.lease_id,
-        fence=request.fence,
-        lane=request.lane,
-        target_version=request.target_version,
-        after=UUID(bytes=request.after) if request.after else None,
-        until=UUID(bytes=request.until),
-        limit=1 if request.pass_over else request.limit,
-        pass_over=request.pass_over,
-    )
+    return {
+        "tenant_id": tenant_id,
+        "lease_id": request.lease_id,
+        "fence": request.fence,
+        "lane": request.lane,
+        "target_version": request.target_version,
+        "after": UUID(bytes=request.after) if request.after else None,
+        "until": UUID(bytes=request.until),
+    }
 
 
 def _create(request: Any, payload: model.SentPayload) -> model.CreateRequest:

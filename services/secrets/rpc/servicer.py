@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from services.secrets.service import SecretsService
     from services.secrets.tenancy.account import AccountView
     from services.secrets.tenancy.api_keys import ApiKeyRegistry
+    from services.secrets.verifying import VerifyBatch
     from services.secrets.writing import Writer
 
 
@@ -58,6 +59,7 @@ class SecretsServicer(
         audit_logs: AuditLogs,
         accessor: Accessor,
         rewrap_batch: RewrapBatch,
+        verify_batch: VerifyBatch,
     ) -> None:
         SecretRpcs.__init__(self, service, changer, deleter)
         ValueRpcs.__init__(self, writer, history)
@@ -66,4 +68,4 @@ class SecretsServicer(
         ApiKeyRpcs.__init__(self, api_keys)
         AccountRpcs.__init__(self, account)
         AuditLogRpcs.__init__(self, audit_logs)
-        AccessRpcs.__init__(self, accessor, rewrap_batch)
+        AccessRpcs.__init__(self, accessor, rewrap_batch, verify_batch)

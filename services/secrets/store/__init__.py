@@ -12,6 +12,7 @@ from services.secrets.store.environments import PostgresEnvironments
 from services.secrets.store.overdue import PostgresOverdue, PostgresPurges
 from services.secrets.store.secrets import PostgresSecrets
 from services.secrets.store.values import PostgresValues
+from services.secrets.store.verifying import PostgresSamples
 
 __all__ = [
     "PostgresAccesses",
@@ -23,6 +24,7 @@ __all__ = [
     "PostgresEnvironments",
     "PostgresOverdue",
     "PostgresPurges",
+    "PostgresSamples",
     "PostgresSecretChanges",
     "PostgresSecrets",
     "PostgresStaleKeys",
