@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from cli.api import Api, ApiError
-from cli.commands import AsJson, DataDir, NoWait, OtherTenant, exit_codes, show_facts, show_json
+from cli.commands import AsJson, DataDir, NoWait, OtherTenant, exit_codes, show_json
 from cli.connection import Stack
 from cli.kms.calls import PATH, admin_api
+from cli.statements import keep, show_statement
 
 Version = Annotated[int, typer.Argument(min=1, help="The master-key version.")]
 Confirm = Annotated[
@@ -61,7 +61,7 @@ def revoke(
                 {"confirm": slug, "force": force},
                 step_up=stack.step_up(tenant),
             )
-        _keep(receipt_file, done["receipt"])
+        keep(receipt_file, done["receipt"])
     if as_json:
         show_json(done)
         return
@@ -87,7 +87,7 @@ def receipt(
     """
     with exit_codes(), admin_api(Stack.locate(data_dir), tenant, no_wait=no_wait) as api:
         found = api.get(f"{PATH}/keys/{version}/receipt")
-        _keep(receipt_file, found)
+        keep(receipt_file, found)
     if as_json:
         show_json(found)
     else:
@@ -108,17 +108,6 @@ def _asked(api: Api, version: int) -> str:
     return answer
 
 
-def _keep(file: Path | None, content: dict[str, Any]) -> None:
-    if file is not None:
-        file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-
-
 def _show(content: dict[str, Any]) -> None:
-    statement = dict(content["statement"])
-    covers, spares = statement.pop("covers"), statement.pop("does_not_cover")
-    show_facts((name.replace("_", " "), value) for name, value in statement.items())
-    for title, sentences in (("covers", covers), ("does not cover", spares)):
-        typer.echo(f"\n{title}:")
-        for sentence in sentences:
-            typer.echo(f"  - {sentence}")
+    show_statement(content["statement"])
     typer.echo(f"\nsigned (JWS): {content['jws']}")

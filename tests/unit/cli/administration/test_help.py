@@ -27,6 +27,7 @@ PROMISED = {
     "rewraps resume",
     "rewraps cancel",
     "rewraps throttle",
+    "rewraps report",
     "kms status",
     "kms setup",
     "kms onboard",
