@@ -31,6 +31,7 @@ BODIES: dict[str, Callable[[TenantUser], dict[str, Any]]] = {
     "UpdateSecret": lambda _: {"description": "overwritten"},
     "UpdateEnvironment": lambda _: {"description": "overwritten"},
     "UpdateCollection": lambda _: {"description": "overwritten"},
+    "UpdateRewrap": lambda _: {"throttle_per_second": 1000},
     "RevokeKeyVersion": lambda user: {"confirm": user.slug},
 }
 """A body that would do something, of each rpc on one thing that needs one. A new one belongs here."""

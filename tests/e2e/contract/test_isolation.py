@@ -89,6 +89,22 @@ def made_by(path: str, member: str = "id") -> Callable[[TenantUser], dict[str, s
     return make
 
 
+def rewrap_in(state: str) -> Callable[[TenantUser], dict[str, str]]:
+    """The latest rewrap, with nothing left to move, put into a state in which nobody works on it."""
+
+    def put(owner: TenantUser) -> dict[str, str]:
+        found = str(owner.latest_lease()["id"])
+        owner.stack.execute(
+            "update rewrap.lease set state = %(state)s, next_attempt_at = now() + interval '1 hour',"
+            " finished_at = case %(state)s when 'completed' then now() end"
+            " where tenant_id = %(tenant)s and id = %(id)s",
+            state=state, tenant=owner.id, id=found,
+        )  # fmt: skip
+        return {"id": found}
+
+    return put
+
+
 OWNED: dict[str, Callable[[TenantUser], dict[str, str]]] = {
     "/v1/secrets/": stored,
     "/v1/secrets/{id}/restore": deleted,
@@ -96,7 +112,9 @@ OWNED: dict[str, Callable[[TenantUser], dict[str, str]]] = {
     "/v1/environments/": made_by("/v1/environments"),
     "/v1/collections/": made_by("/v1/collections"),
     "/v1/api-keys/": made_by("/v1/api-keys", "key_id"),
-    "/admin/tenant-kms/rewraps/": lambda owner: {"id": str(owner.latest_lease()["id"])},
+    "/admin/tenant-kms/rewraps/": rewrap_in("paused"),
+    "/admin/tenant-kms/rewraps/{id}/pause": rewrap_in("waiting"),
+    "/admin/tenant-kms/rewraps/{id}/report": rewrap_in("completed"),
     "/admin/tenant-kms/keys/{version}/revoke": lambda owner: {"version": retired(owner)},
     "/admin/tenant-kms/keys/{version}/receipt": lambda owner: {"version": erased(owner)},
 }
