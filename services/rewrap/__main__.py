@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import sys
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -22,9 +23,12 @@ from services.common.rpc.server import RpcServer, Served, run, stop_on_signals
 from services.common.telemetry import Metrics
 from services.common.tokens import TokenVerifier
 from services.rewrap.dispatcher import Dispatcher
+from services.rewrap.kms_client import KmsClient
+from services.rewrap.lane import Means
 from services.rewrap.metrics import RewrapMetrics
 from services.rewrap.queue import ProcrastinateQueue
 from services.rewrap.rpc.servicer import DESCRIPTOR, RewrapServicer
+from services.rewrap.run import Around
 from services.rewrap.secrets_client import SecretsClient
 from services.rewrap.service import Rewraps
 from services.rewrap.settings import Settings
@@ -36,6 +40,7 @@ from services.rewrap.store import (
     PostgresLeaseWatch,
     PostgresSteering,
 )
+from services.rewrap.turns import Turns
 from services.rewrap.worker import Worker
 
 if TYPE_CHECKING:
@@ -53,7 +58,7 @@ class RewrapProcess:
         self._settings = settings
         self._metrics = Metrics(NAME)
         observer = RewrapMetrics(self._metrics.registry)
-        self._database = Database(settings.database_url, name="rewrap", max_connections=12)
+        self._database = Database(settings.database_url, name="rewrap", max_connections=16)
         self._dispatch = Database(
             settings.dispatch_database_url, name="rewrap dispatch", max_connections=2
         )
@@ -66,6 +71,7 @@ class RewrapProcess:
             PostgresLeaseWatch(self._dispatch),
             self._queue,
             observer,
+            lanes=settings.effort.lanes,
             every_seconds=settings.dispatch_seconds,
             recover_seconds=settings.heartbeat_seconds,
         )
@@ -79,21 +85,23 @@ class RewrapProcess:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve and work until `stop`, then let go of every lease. Raises RuntimeError: port taken."""
-        channel = open_channel(self._settings.secrets_target, self._settings.server.tls)
+        tls = self._settings.server.tls
+        secrets_channel = open_channel(self._settings.secrets_target, tls)
+        kms_channel = open_channel(self._settings.kms_target, tls)
         async with contextlib.AsyncExitStack() as undo:
-            undo.push_async_callback(channel.close)
+            undo.push_async_callback(secrets_channel.close)
+            undo.push_async_callback(kms_channel.close)
             for pool in (self._database, self._dispatch, self._queue):
                 await pool.open()
                 undo.push_async_callback(pool.close)
             self._listener.start()
             undo.push_async_callback(self._listener.stop)
-            secrets = SecretsClient(channel)
-            await self._serve(secrets, stop)
+            await self._serve(SecretsClient(secrets_channel), KmsClient(kms_channel), stop)
 
-    async def _serve(self, secrets: SecretsClient, stop: asyncio.Event) -> None:
+    async def _serve(self, secrets: SecretsClient, kms: KmsClient, stop: asyncio.Event) -> None:
         dispatching = asyncio.create_task(self._dispatcher.run(), name="dispatcher")
         clearing = asyncio.create_task(Clearing(self._database, NAME).run(), name="clearing")
-        working = asyncio.create_task(self._work(secrets, stop), name="worker")
+        working = asyncio.create_task(self._work(secrets, kms, stop), name="worker")
         try:
             await self._server(secrets).serve(stop)
         finally:
@@ -105,19 +113,20 @@ class RewrapProcess:
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
 
-    async def _work(self, secrets: SecretsClient, stop: asyncio.Event) -> None:
-        if not self._settings.worker:
+    async def _work(self, secrets: SecretsClient, kms: KmsClient, stop: asyncio.Event) -> None:
+        settings = self._settings
+        if not settings.worker:
             return
-        worker = Worker(
-            PostgresLeaseStore(self._database),
-            secrets,
-            self._queue,
-            self._observer,
-            self._settings.effort,
+        store = PostgresLeaseStore(self._database, hold_seconds=settings.stalled_seconds)
+        means = Means(
+            store, secrets, self._observer, Unhurried(), Turns(settings.in_flight), time.monotonic
         )
+        worker = Worker(Around(means, self._queue, asyncio.sleep), kms, settings.effort)
         stopping = asyncio.create_task(_then(stop, worker.stop))
         try:
-            await self._queue.work(worker.work, concurrency=self._settings.concurrency, stop=stop)
+            await self._queue.work(
+                worker.work, busy=worker.works_on, concurrency=settings.concurrency, stop=stop
+            )
         finally:
             worker.stop()
             stopping.cancel()
@@ -146,6 +155,13 @@ class RewrapProcess:
         """Whether the database, the queue and secrets answer."""
         checks = (self._database.ping(), self._queue.ping(), secrets.reachable())
         return all(await asyncio.gather(*checks))
+
+
+class Unhurried:
+    """Gives way to nobody."""
+
+    async def give_way(self, worked_seconds: float, slowdown: float) -> None:
+        """At once."""
 
 
 async def _then(stop: asyncio.Event, act: Callable[[], None]) -> None:

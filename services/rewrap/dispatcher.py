@@ -1,4 +1,4 @@
-"""The dispatcher: gives every live lease its job, and dead workers' jobs to the living.
+"""The dispatcher: gives every live lease its seats, and dead workers' jobs to the living.
 
 Any number of them may run. Losing the whole queue loses nothing: the leases are the record.
 """
@@ -12,11 +12,14 @@ import structlog
 
 from services.common.defects import describe
 from services.common.errors import CofferError
+from services.rewrap.model import Seating, seats
 
 if TYPE_CHECKING:
     from services.rewrap.ports import JobQueue, LeaseWatch, Observer
 
 _SHORTEST_SECONDS: Final = 0.1
+_FIRST_SECONDS: Final = (0.3, 0.5, 1.0)
+"""The first looks follow each other closely: a new worker is not known at once, and joins the others."""
 
 _log = structlog.get_logger(__name__)
 
@@ -30,12 +33,15 @@ class Dispatcher:
         queue: JobQueue,
         observer: Observer,
         *,
+        lanes: int,
         every_seconds: float,
         recover_seconds: float,
     ) -> None:
+        """`lanes`: how many of a lease a worker takes at once."""
         self._watch = watch
         self._queue = queue
         self._observer = observer
+        self._lanes = lanes
         self._every = every_seconds
         self._recover = recover_seconds
         self._woken = asyncio.Event()
@@ -55,7 +61,8 @@ class Dispatcher:
         live = await self._watch.live()
         self._observer.live_leases(live.by_state)
         if live.due:
-            await self._queue.enqueue(live.due)
+            wanted = [Seating(due.ref, seats(due.lanes_left, self._lanes)) for due in live.due]
+            await self._queue.enqueue(wanted)
         if live.next_due_seconds is None:
             return self._every
         return max(_SHORTEST_SECONDS, min(self._every, live.next_due_seconds))
@@ -68,6 +75,7 @@ class Dispatcher:
             _log.warning("jobs_taken_over", jobs=jobs)
 
     async def _dispatch_for_ever(self) -> None:
+        first = iter(_FIRST_SECONDS)
         while True:
             self._woken.clear()
             pause = self._every
@@ -78,7 +86,7 @@ class Dispatcher:
             except Exception as error:  # noqa: BLE001 - without a dispatcher every lease stands still
                 _log.error("dispatch_defect", **describe(error))
             try:
-                async with asyncio.timeout(pause):
+                async with asyncio.timeout(min(pause, next(first, pause))):
                     await self._woken.wait()
             except TimeoutError:
                 continue

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import contextlib
+import math
+from typing import TYPE_CHECKING, Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -11,7 +13,17 @@ from services.common.telemetry import LATENCY_BUCKETS
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
-    from services.rewrap.model import BatchDone
+    from services.rewrap.model import BatchDone, LeaseRef, Progress
+
+
+_LEASE: Final = {
+    "keys_done": "Data keys of a lease moved so far, by all its workers.",
+    "keys_failed": "Data keys of a lease that could not be moved or opened.",
+    "keys_total": "Data keys that a lease had to move when it began.",
+    "rate": "Data keys per second that a lease moves, by all its workers.",
+    "seconds_left": "Seconds that a lease needs yet at its rate; NaN while unknown.",
+    "lanes_held": "Lanes of a lease that this process works on.",
+}
 
 
 class RewrapMetrics:
@@ -45,6 +57,10 @@ class RewrapMetrics:
             ("state",),
             registry=registry,
         )
+        self._lease = {
+            name: Gauge(f"coffer_rewrap_lease_{name}", text, ("lease",), registry=registry)
+            for name, text in _LEASE.items()
+        }
         self._recovered = Counter(
             "coffer_rewrap_recovered_jobs_total",
             "Jobs of dead workers that this process put back into the queue.",
@@ -66,6 +82,25 @@ class RewrapMetrics:
         """As the port says."""
         self._held.dec()
         self._runs.labels(outcome).inc()
+
+    def lease_seen(self, ref: LeaseRef, progress: Progress, lanes_held: int) -> None:
+        """As the port says."""
+        values = {
+            "keys_done": progress.done,
+            "keys_failed": progress.failed,
+            "keys_total": progress.total or 0,
+            "rate": progress.rate_per_second or 0.0,
+            "seconds_left": math.nan if progress.seconds_left is None else progress.seconds_left,
+            "lanes_held": lanes_held,
+        }
+        for name, value in values.items():
+            self._lease[name].labels(str(ref.lease_id)).set(value)
+
+    def lease_left(self, ref: LeaseRef) -> None:
+        """As the port says: its figures are no longer shown."""
+        for gauge in self._lease.values():
+            with contextlib.suppress(KeyError):
+                gauge.remove(str(ref.lease_id))
 
     def live_leases(self, by_state: dict[str, int]) -> None:
         """As the port says."""

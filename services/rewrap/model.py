@@ -7,13 +7,13 @@ a range of data-key ids of one lease, worked through from its cursor to its end.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
 STATES: Final = (
@@ -30,12 +30,23 @@ STATES: Final = (
 RUNNABLE: Final = ("enqueued", "running", "waiting")
 """States in which a worker may take a lease."""
 
+MOVE: Final = "move"
+VERIFY: Final = "verify"
+"""Kinds of lanes."""
+MAX_LANES: Final = 32
+"""Of a lease: enough for eight workers of four each, and still long enough to be worth it."""
+MAX_SEATS: Final = 16
+"""Workers of a lease."""
+MAX_VERIFY_LIMIT: Final = 1000
+"""Data keys that one batch of a verification may open."""
 MAX_PASSES: Final = 3
 """How often a lease's lanes are gone through before what is still left counts as a failure."""
 _UUID_SPACE: Final = 1 << 128
 _FIRST_DELAY_SECONDS: Final = 1.0
 _LONGEST_DELAY_SECONDS: Final = 30.0
 _JITTER: Final = 0.25
+MAX_WAIT_SECONDS: Final = _LONGEST_DELAY_SECONDS * (1 + _JITTER)
+"""What a lease ever waits; one that seems to wait longer lives in a database whose clock went back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,49 +95,122 @@ class LeasePage:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """Ids after `after` (None: from the first) up to `until`, included."""
+    """Ids after `after` (None: from the first) up to `until`, included.
+
+    `kind`: whether its data keys are to be moved or verified. `quota`: how many of them are to be verified
+    yet; None: all.
+    """
 
     number: int
     after: UUID | None
     until: UUID
+    kind: str = MOVE
+    quota: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """A lease that this worker holds: whoever takes it next raises the fence.
+class Hold:
+    """A lane that is held under a fence, until somebody claims it under a higher one."""
 
-    `lanes` are the unfinished ones. `attempts` counts the attempts before this one that ended in
-    waiting without any progress.
+    lane: int
+    fence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A lane that was claimed. `troubles` counts the batches that failed at its cursor by a defect."""
+
+    lane: Lane
+    fence: int
+    troubles: int = 0
+
+    @property
+    def hold(self) -> Hold:
+        """How the store knows it."""
+        return Hold(self.lane.number, self.fence)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a worker got of a lease that runs: the lanes that were free, and how many are unfinished in all.
+
+    `attempts` counts the attempts before this one that ended in waiting without any progress. `throttled`:
+    whether a batch needs the store's admission.
     """
 
     ref: LeaseRef
-    fence: int
     target_version: int
-    throttle_per_second: int | None
     attempts: int
-    lanes: Sequence[Lane]
+    throttled: bool
+    lanes: Sequence[Claimed]
+    unfinished: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a lease is, over all its workers."""
+
+    done: int
+    skipped: int
+    failed: int
+    total: int | None
+    rate_per_second: float | None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """At the present rate; None while that is unknown or zero."""
+        if self.total is None or not self.rate_per_second:
+            return None
+        return max(0, self.total - self.done - self.skipped - self.failed) / self.rate_per_second
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A running lease, as who works on it is told: `ours` of the holds reported, `free` lanes to claim."""
+
+    throttled: bool
+    ours: frozenset[Hold]
+    free: int
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """So many data keys may be moved after `delay_seconds`; none: ask again then."""
+
+    keys: int
+    delay_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One batch to be done: at most `limit` data keys of a lane."""
+    """One batch to be done: at most `limit` data keys of a lane.
+
+    `pass_over`: the first is not tried, but recorded as failed. `last`: the lane ends with this batch.
+    """
 
     ref: LeaseRef
     fence: int
     target_version: int
     lane: Lane
     limit: int
+    pass_over: bool = False
+    last: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class BatchDone:
-    """What a batch did; its counts and cursor are saved already."""
+    """What a batch did; its counts and cursor are saved already. `done`: moved, or verified.
+
+    `slowdown`: how slow the foreground calls of who did it are, 1 being normal; 0: not known.
+    """
 
     done: int
     skipped: int
     failed: int
     cursor: UUID | None
     lane_finished: bool
+    slowdown: float = 0.0
 
     @property
     def keys(self) -> int:
@@ -140,21 +224,25 @@ class Verdict(Enum):
     COMPLETED = "completed"
     FAILED = "failed"
     AGAIN = "again"
+    """There are lanes to claim."""
+    LATER = "later"
+    """Somebody else is deciding it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
-    """How fast a lease may go: keys per second; None: as fast as it can."""
+class Due:
+    """A lease that may be worked on, and how many lanes it has left; None: not divided yet."""
 
-    throttle_per_second: int | None
+    ref: LeaseRef
+    lanes_left: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """What became of a lease whose lanes were through; new lanes only when it is to go on."""
+class Seating:
+    """How many workers a lease has use for."""
 
-    verdict: Verdict
-    lanes: Sequence[Lane] = ()
+    ref: LeaseRef
+    seats: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +253,14 @@ class LiveLeases:
     waits). `by_state` counts all that are alive.
     """
 
-    due: Sequence[LeaseRef]
+    due: Sequence[Due]
     next_due_seconds: float | None
     by_state: dict[str, int]
+
+
+def seats(lanes_left: int | None, lanes_at_once: int) -> int:
+    """How many workers of `lanes_at_once` lanes each a lease has use for."""
+    return max(1, min(MAX_SEATS, math.ceil((lanes_left or 0) / lanes_at_once)))
 
 
 def split_lanes(total: int, batch: int, most: int) -> list[Lane]:
@@ -175,6 +268,34 @@ def split_lanes(total: int, batch: int, most: int) -> list[Lane]:
     count = max(1, min(most, math.ceil(total / batch)))
     ends = [UUID(int=_UUID_SPACE * (number + 1) // count - 1) for number in range(count)]
     return [Lane(n, ends[n - 1] if n else None, end) for n, end in enumerate(ends)]
+
+
+def verify_lanes(
+    keys: int, sample: int | None, batch: int, chance: Callable[[], float]
+) -> list[Lane]:
+    """Lanes that verify `sample` of so many data keys (None: all); none when there is nothing to verify.
+
+    The ids are random, so a run of neighbours is a random sample: each lane takes its part from a random
+    point of its range on, far enough from the end of it. When that leaves no room, all keys are verified,
+    which are hardly more then.
+    """
+    if keys == 0 or sample == 0:
+        return []
+    batch = min(batch, MAX_VERIFY_LIMIT)
+    lanes = split_lanes(min(keys, sample or keys), batch, MAX_LANES)
+    if sample is not None and sample < keys:
+        quota = math.ceil(sample / len(lanes))
+        room = (quota + 6 * math.sqrt(quota) + 10) * len(lanes) / keys
+        if room < 1:
+            return [_from_within(lane, quota, (1 - room) * chance()) for lane in lanes]
+    lanes = split_lanes(keys, batch, MAX_LANES)
+    return [replace(lane, kind=VERIFY) for lane in lanes]
+
+
+def _from_within(lane: Lane, quota: int, part: float) -> Lane:
+    first = lane.after.int if lane.after else 0
+    start = UUID(int=first + int((lane.until.int - first) * part))
+    return Lane(lane.number, start, lane.until, VERIFY, quota)
 
 
 def judge(*, stale: int, failed: int, passes: int) -> Verdict:

@@ -1,82 +1,62 @@
-"""How fast a lease goes: the throttle it is held to, and the rate it shows. Pure but for the clock."""
+"""How fast a lease may go. The bound itself is kept in its row, over all who work on it."""
 
 from __future__ import annotations
 
-from collections import deque
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-WINDOW_SECONDS: Final = 5.0
-"""The rate shown is the mean of the last so many seconds."""
-_SHARES_PER_SECOND: Final = 4
-"""Under a throttle a batch is so small that about this many of them fill a second."""
+    from services.rewrap.model import LeaseRef
+    from services.rewrap.ports import LeaseStore
+
+_LOOK_SECONDS: Final = 0.5
+"""A changed throttle is noticed so soon by who waits under the old one."""
 
 
 class Throttle:
-    """Admits data keys at no more than a rate, over all lanes of a lease together.
+    """This process's lanes of one lease, waiting for the store's admission one after another.
 
-    Promised: between any two moments no more than rate x time + one batch. Not promised: an even flow
-    inside a batch.
+    Promised: no more keys are let through than the store admits. What was admitted and not there to be
+    moved is given back with the next question.
     """
 
     def __init__(
         self,
-        per_second: int | None,
-        *,
-        clock: Callable[[], float],
+        ref: LeaseRef,
+        store: LeaseStore,
         sleep: Callable[[float], Awaitable[None]],
+        *,
+        throttled: bool,
     ) -> None:
-        self._per_second = per_second
-        self._clock = clock
+        self._ref = ref
+        self._store = store
         self._sleep = sleep
-        self._free_at = float("-inf")
+        self._throttled = throttled
+        self._unused = 0
+        self._lock = asyncio.Lock()
 
-    def set(self, per_second: int | None) -> None:
-        """Change the rate, None: no bound. Who sleeps already sleeps on."""
-        self._per_second = per_second
+    def set(self, *, throttled: bool) -> None:
+        """Whether there is a bound, as the store last said."""
+        self._throttled = throttled
 
-    def share(self, batch: int) -> int:
-        """How large a batch may be, at most `batch`."""
-        if self._per_second is None:
-            return batch
-        return max(1, min(batch, self._per_second // _SHARES_PER_SECOND))
-
-    async def admit(self, keys: int) -> None:
-        """Return when the next `keys` may be worked on."""
-        if self._per_second is None:
-            return
-        now = self._clock()
-        start = max(now, self._free_at)
-        self._free_at = start + keys / self._per_second
-        if start > now:
-            await self._sleep(start - now)
+    async def admit(self, keys: int, halted: Callable[[], bool]) -> int:
+        """Return when keys may be moved, and how many; 0 when halted. Raises as the store."""
+        if not self._throttled:
+            return keys
+        async with self._lock:
+            while not halted():
+                unused, self._unused = self._unused, 0
+                admission = await self._store.admit(self._ref, keys, unused)
+                if admission is None:
+                    return keys
+                if admission.keys:
+                    return admission.keys
+                await self._sleep(min(admission.delay_seconds, _LOOK_SECONDS))
+        return 0
 
     def give_back(self, keys: int) -> None:
-        """Of those admitted, so many were not worked on after all."""
-        if self._per_second is not None:
-            self._free_at -= keys / self._per_second
-
-
-class RateMeter:
-    """Keys per second over the last WINDOW_SECONDS."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._began = clock()
-        self._moves: deque[tuple[float, int]] = deque()
-
-    def add(self, keys: int) -> None:
-        """So many were moved just now."""
-        self._moves.append((self._clock(), keys))
-
-    def rate(self) -> float | None:
-        """Moved per second; None before there was any time to measure."""
-        now = self._clock()
-        start = max(self._began, now - WINDOW_SECONDS)
-        while self._moves and self._moves[0][0] < start:
-            self._moves.popleft()
-        if now <= start:
-            return None
-        return sum(keys for _, keys in self._moves) / (now - start)
+        """Of those admitted, so many were not moved after all."""
+        if self._throttled:
+            self._unused += keys

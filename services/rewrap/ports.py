@@ -9,15 +9,19 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from services.rewrap.model import (
+        Admission,
         Batch,
         BatchDone,
+        Claim,
+        Hold,
         Lease,
         LeasePage,
         LeaseRef,
         LiveLeases,
-        Pace,
-        Settled,
-        Taken,
+        Progress,
+        Report,
+        Seating,
+        Verdict,
     )
 
 
@@ -36,38 +40,60 @@ class LeaseReader(Protocol):
 
 
 class LeaseStore(Protocol):
-    """The lease as a worker moves it along. Every call is one transaction and may be repeated.
+    """The lease as its workers move it along. Every call is one transaction and may be repeated.
 
-    A call under an old fence, or on a lease that is no longer running, changes nothing. Raises
-    UnavailableError, DeadlineError.
+    Any number of workers may call at once. On a lease that is not running, or with holds that others have
+    taken over, a call changes nothing. Raises UnavailableError, DeadlineError.
     """
 
-    async def take(self, ref: LeaseRef, *, lanes: int, batch: int) -> Taken | None:
-        """Take a runnable lease: raise its fence, make it `running`; count and divide it if new.
+    async def claim(
+        self, ref: LeaseRef, *, wanted: int, batch: int, lost: Sequence[Hold] = ()
+    ) -> Claim | None:
+        """Hold up to `wanted` lanes that are free; make the lease `running`, count and divide it if new.
 
-        None when it may not be worked on (any more), or not yet.
+        `lost`: holds that are given up first. None when the lease may not be worked on (any more), or not
+        yet, or is just being counted by another.
         """
         ...
 
-    async def report(self, ref: LeaseRef, fence: int, rate_per_second: float | None) -> Pace | None:
-        """Show the rate; returns how fast it may go. None when the lease is no longer ours."""
+    async def report(self, ref: LeaseRef, holds: Sequence[Hold]) -> Report | None:
+        """Hold on to these lanes, keep the rate. None when the lease does not run."""
         ...
 
-    async def settle(self, ref: LeaseRef, fence: int, *, lanes: int, batch: int) -> Settled | None:
-        """End the lease whose lanes are through, with its audit event, or give it new lanes.
+    async def settle(self, ref: LeaseRef, *, batch: int, sample: int | None) -> Verdict | None:
+        """Where all lanes are through: end the lease with its audit event, or give it new lanes.
 
-        None when the lease is no longer ours.
+        Keys are moved again where some were left; then `sample` of them are verified (None: all). None
+        when the lease does not run.
         """
         ...
 
     async def wait(
-        self, ref: LeaseRef, fence: int, *, attempts: int, delay_seconds: float, error: str
+        self,
+        ref: LeaseRef,
+        holds: Sequence[Hold],
+        *,
+        attempts: int,
+        delay_seconds: float,
+        error: str,
+        alone: bool,
     ) -> bool:
-        """Make it `waiting` for so long. False when it is no longer ours."""
+        """Give these lanes up and make the lease `waiting` for so long; false when it was not made so.
+
+        It is not while others hold lanes, if `alone` or if none of `holds` was held any more.
+        """
         ...
 
-    async def release(self, ref: LeaseRef, fence: int) -> bool:
-        """Make it `enqueued` again, for anybody to take. False when it is no longer ours."""
+    async def release(self, ref: LeaseRef, holds: Sequence[Hold]) -> bool:
+        """Give these lanes up; make the lease `enqueued` when nobody holds one then. False: it was not."""
+        ...
+
+    async def trouble(self, ref: LeaseRef, hold: Hold) -> int | None:
+        """Count a batch that failed at this lane's cursor; how many there were. None: it is not held."""
+        ...
+
+    async def admit(self, ref: LeaseRef, keys: int, unused: int) -> Admission | None:
+        """May up to `keys` be moved now, `unused` of those admitted before not having been? None: any."""
         ...
 
 
@@ -75,7 +101,27 @@ class Batches(Protocol):
     """secrets, that does the work."""
 
     async def rewrap(self, batch: Batch) -> BatchDone:
-        """Do one batch. Raises CofferError; what was asked for may then have been done or not."""
+        """Do one batch of a lane that moves. Raises CofferError; it may then have been done or not."""
+        ...
+
+    async def verify(self, batch: Batch) -> BatchDone:
+        """Do one batch of a lane that verifies. Raises as `rewrap`."""
+        ...
+
+
+class Reports(Protocol):
+    """kms, that signs the papers."""
+
+    async def sign_report(self, ref: LeaseRef) -> None:
+        """Make the report of a lease that has just ended. Raises CofferError."""
+        ...
+
+
+class Manners(Protocol):
+    """How the process makes room for others' calls."""
+
+    async def give_way(self, worked_seconds: float, slowdown: float) -> None:
+        """Return when the next batch may begin, after one that took so long."""
         ...
 
 
@@ -88,10 +134,13 @@ class LeaseWatch(Protocol):
 
 
 class JobQueue(Protocol):
-    """Hands leases to workers, on this machine and others."""
+    """Hands leases to workers, on this machine and others: a job is a seat at a lease."""
 
-    async def enqueue(self, refs: Sequence[LeaseRef]) -> int:
-        """Give each lease that has none a job; returns how many got one. Raises UnavailableError."""
+    async def enqueue(self, wanted: Sequence[Seating]) -> int:
+        """Give each lease seats, one for each live worker but no more than wanted.
+
+        Returns how many were made. Raises UnavailableError.
+        """
         ...
 
     async def requeue(self, ref: LeaseRef) -> None:
@@ -120,6 +169,14 @@ class Observer(Protocol):
 
     def run_ended(self, outcome: str) -> None:
         """It let the lease go."""
+        ...
+
+    def lease_seen(self, ref: LeaseRef, progress: Progress, lanes_held: int) -> None:
+        """A lease that this process works on, and how far it is."""
+        ...
+
+    def lease_left(self, ref: LeaseRef) -> None:
+        """This process does not work on it any more."""
         ...
 
     def live_leases(self, by_state: dict[str, int]) -> None:

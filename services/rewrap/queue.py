@@ -1,7 +1,9 @@
 """The job queue: Procrastinate, and what it leaves to its user. The only module that knows it.
 
-A job says no more than which lease; its table holds no tenant data. One lease has at most one job waiting
-(`queueing_lock`) and one running (`lock`). Finished jobs are deleted, so the table does not grow.
+A job is a seat at a lease and says no more than which; its table holds no tenant data. A seat has at most one
+job waiting (`queueing_lock`) and one running (`lock`). Finished jobs are deleted, so the table does not grow.
+A process sits at a lease once: another seat that it gets is offered again at once, a few times, so that
+another process may take it, and after that when the dispatcher looks next.
 
 What Procrastinate 3.10 does not do by itself and is done here: the jobs of dead workers go back into the
 queue (`recover`); a worker that lost its database starts again (`work`); a job whose end could not be
@@ -12,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
 
     from procrastinate.jobs import Job
 
+    from services.rewrap.model import Seating
+
 QUEUE: Final = "rewrap"
 TASK: Final = "rewrap.lease"
 SEARCH_PATH: Final = "-c search_path=procrastinate"
@@ -41,6 +46,12 @@ _POLL_SECONDS: Final = 1.0
 _DRAIN_SECONDS: Final = 8.0
 _RESTART_SECONDS: Final = 0.5
 _FORGET_WORKER_SECONDS: Final = 60.0
+_OFFERS: Final = 6
+_OFFER_SECONDS: Final = 0.05
+_LIVE_WORKERS: Final = """
+select count(*) as live from procrastinate_workers
+where last_heartbeat > now() - make_interval(secs => %(silent)s)
+"""
 _POOL_TIMEOUT_SECONDS: Final = 10.0
 
 _log = structlog.get_logger(__name__)
@@ -75,6 +86,7 @@ class ProcrastinateQueue:
         self._at_work: set[int] = set()
         self._suspects: set[int] = set()
         self._worker_id: int | None = None
+        self._offering: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
         """Start the pool; does not wait for the database to answer."""
@@ -83,6 +95,8 @@ class ProcrastinateQueue:
 
     async def close(self) -> None:
         """Close every connection."""
+        for task in self._offering:
+            task.cancel()
         await self._pool.close()
 
     async def ping(self) -> bool:
@@ -92,16 +106,23 @@ class ProcrastinateQueue:
         except (queue_errors.ConnectorException, PoolTimeout):
             return False
 
-    async def enqueue(self, refs: Sequence[LeaseRef]) -> int:
-        """As the port says: a lease with a job, waiting or running, gets none."""
+    async def enqueue(self, wanted: Sequence[Seating]) -> int:
+        """As the port says: a seat with a job, waiting or running, is taken."""
         with _translated():
-            present = {job.queueing_lock for job in await self._jobs()}
-            missing = [ref for ref in refs if _name(ref) not in present]
+            taken: dict[LeaseRef, set[int]] = {}
+            for job in await self._jobs():
+                taken.setdefault(_lease(job), set()).add(_seat(job))
+            workers = await self._live_workers()
             made = 0
-            for ref in missing:
-                with contextlib.suppress(queue_errors.AlreadyEnqueued):
-                    await self._defer(ref)
-                    made += 1
+            for seating in wanted:
+                seats = taken.get(seating.ref, set())
+                free = (seat for seat in itertools.count() if seat not in seats)
+                for seat in itertools.islice(
+                    free, max(0, min(seating.seats, workers) - len(seats))
+                ):
+                    with contextlib.suppress(queue_errors.AlreadyEnqueued):
+                        await self._defer(seating.ref, seat)
+                        made += 1
         return made
 
     async def requeue(self, ref: LeaseRef) -> None:
@@ -127,21 +148,23 @@ class ProcrastinateQueue:
         """As the port says: a job is queued whose lease no other job works on."""
         with _translated():
             jobs = await self._jobs()
-        at_work = {job.lock for job in jobs if job.status == Status.DOING.value}
-        return any(job.status == Status.TODO.value and job.lock not in at_work for job in jobs)
+        at_work = {_lease(job) for job in jobs if job.status == Status.DOING.value}
+        return any(job.status == Status.TODO.value and _lease(job) not in at_work for job in jobs)
 
     async def work(
         self,
         handle: Callable[[LeaseRef], Awaitable[object]],
         *,
+        busy: Callable[[LeaseRef], bool],
         concurrency: int,
         stop: asyncio.Event,
     ) -> None:
         """Hand jobs to `handle`, so many at once, until `stop`; then wait for those under way.
 
-        Whatever goes wrong with the queue is logged, and the worker starts again.
+        `busy`: whether this process works on the lease already. Whatever goes wrong with the queue is
+        logged, and the worker starts again.
         """
-        self._define(handle)
+        self._define(handle, busy)
         while not stop.is_set():
             worker = asyncio.create_task(self._run_worker(concurrency))
             stopped = asyncio.create_task(stop.wait())
@@ -177,28 +200,61 @@ class ProcrastinateQueue:
         except Exception as error:  # noqa: BLE001 - without a worker every lease stands still
             _log.error("queue_worker_defect", **describe(error))
 
-    def _define(self, handle: Callable[[LeaseRef], Awaitable[object]]) -> None:
+    def _define(
+        self,
+        handle: Callable[[LeaseRef], Awaitable[object]],
+        busy: Callable[[LeaseRef], bool],
+    ) -> None:
         async def lease(
-            context: procrastinate.JobContext, *, tenant_id: str, lease_id: int
+            context: procrastinate.JobContext,
+            *,
+            tenant_id: str,
+            lease_id: int,
+            seat: int = 0,
+            offers: int = 0,
         ) -> None:
+            ref = LeaseRef(UUID(tenant_id), lease_id)
             job_id = context.job.id
             self._worker_id = context.job.worker_id
+            if busy(ref):
+                self._offer(ref, seat, offers + 1)
+                return
             if job_id is not None:
                 self._at_work.add(job_id)
             try:
-                await handle(LeaseRef(UUID(tenant_id), lease_id))
+                await handle(ref)
             finally:
                 self._at_work.discard(job_id or 0)
 
         self._app.task(name=TASK, queue=QUEUE, pass_context=True)(lease)
 
+    def _offer(self, ref: LeaseRef, seat: int, offers: int) -> None:
+        """Put a seat back, once the job that has it has ended; not for ever: nobody else may be there."""
+        if offers > _OFFERS:
+            return
+
+        async def put_back() -> None:
+            await asyncio.sleep(_OFFER_SECONDS)
+            with contextlib.suppress(UnavailableError, queue_errors.AlreadyEnqueued), _translated():
+                await self._defer(ref, seat, offers)
+
+        task = asyncio.create_task(put_back())
+        self._offering.add(task)
+        task.add_done_callback(self._offering.discard)
+
+    async def _live_workers(self) -> int:
+        row = await self._app.connector.execute_query_one_async(_LIVE_WORKERS, silent=self._stalled)
+        return max(1, int(row["live"]))
+
     async def _jobs(self) -> list[Job]:
         return list(await self._app.job_manager.list_jobs_async(queue=QUEUE))
 
-    async def _defer(self, ref: LeaseRef) -> None:
-        name = _name(ref)
+    async def _defer(self, ref: LeaseRef, seat: int = 0, offers: int = 0) -> None:
+        name = f"{ref.tenant_id}:{ref.lease_id}:{seat}"
         deferrer = self._app.configure_task(TASK, queue=QUEUE, lock=name, queueing_lock=name)
-        await deferrer.defer_async(tenant_id=str(ref.tenant_id), lease_id=ref.lease_id)
+        await deferrer.defer_async(
+            tenant_id=str(ref.tenant_id), lease_id=ref.lease_id, seat=seat, offers=offers
+        )
 
     async def _forgotten(self) -> list[Job]:
         """Jobs that this process's worker holds and does not work on, seen so twice in a row."""
@@ -225,8 +281,12 @@ class ProcrastinateQueue:
             _log.info("job_not_taken_over", job=job.id, kind=type(error).__name__)
 
 
-def _name(ref: LeaseRef) -> str:
-    return f"{ref.tenant_id}:{ref.lease_id}"
+def _lease(job: Job) -> LeaseRef:
+    return LeaseRef(UUID(str(job.task_kwargs["tenant_id"])), int(str(job.task_kwargs["lease_id"])))
+
+
+def _seat(job: Job) -> int:
+    return int(str(job.task_kwargs.get("seat", 0)))
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from services.common.database_urls import database_url
 from services.common.rpc.server import ServerSettings
 from services.common.settings import Reader
 from services.common.tokens import TokenSettings
+from services.rewrap.model import MAX_LANES
 from services.rewrap.run import Effort
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Settings:
     kms_target: str
     worker: bool
     concurrency: int
+    in_flight: int
     effort: Effort
     dispatch_seconds: float
     heartbeat_seconds: float
@@ -40,6 +42,9 @@ class Settings:
     def read(cls, environ: Mapping[str, str]) -> Settings:
         """Raises SettingsError naming every variable that is missing or wrong."""
         reader = Reader(environ)
+        stalled_seconds = reader.seconds(
+            "COFFER_REWRAP_STALLED_SECONDS", 5, minimum=0.5, maximum=600
+        )
         settings = cls(
             server=ServerSettings.read(reader, "COFFER_REWRAP"),
             tokens=TokenSettings.read(reader),
@@ -50,13 +55,16 @@ class Settings:
             secrets_target=reader.text("COFFER_REWRAP_SECRETS_TARGET"),
             kms_target=reader.text("COFFER_REWRAP_KMS_TARGET"),
             worker=reader.flag("COFFER_REWRAP_WORKER", default=True),
-            concurrency=reader.integer("COFFER_REWRAP_CONCURRENCY", 4, minimum=1, maximum=64),
+            concurrency=reader.integer("COFFER_REWRAP_CONCURRENCY", 32, minimum=1, maximum=256),
+            in_flight=reader.integer("COFFER_REWRAP_IN_FLIGHT", 4, minimum=1, maximum=64),
             effort=Effort(
-                lanes=reader.integer("COFFER_REWRAP_LANES", 4, minimum=1, maximum=64),
+                lanes=reader.integer("COFFER_REWRAP_LANES", 4, minimum=1, maximum=MAX_LANES),
                 batch=reader.integer("COFFER_REWRAP_BATCH", 1000, minimum=1, maximum=5000),
                 slice_seconds=reader.seconds(
                     "COFFER_REWRAP_SLICE_SECONDS", 30, minimum=0.1, maximum=3600
                 ),
+                sample=_sample(reader),
+                patience_seconds=stalled_seconds + 1,
             ),
             dispatch_seconds=reader.seconds(
                 "COFFER_REWRAP_DISPATCH_SECONDS", 5, minimum=0.1, maximum=60
@@ -64,9 +72,15 @@ class Settings:
             heartbeat_seconds=reader.seconds(
                 "COFFER_REWRAP_HEARTBEAT_SECONDS", 1, minimum=0.1, maximum=60
             ),
-            stalled_seconds=reader.seconds(
-                "COFFER_REWRAP_STALLED_SECONDS", 5, minimum=0.5, maximum=600
-            ),
+            stalled_seconds=stalled_seconds,
         )
         reader.finish()
         return settings
+
+
+def _sample(reader: Reader) -> int | None:
+    """Data keys to verify; None: all."""
+    sample = reader.integer(
+        "COFFER_REWRAP_VERIFY_SAMPLE", 10_000, minimum=-1, maximum=1_000_000_000
+    )
+    return None if sample < 0 else sample

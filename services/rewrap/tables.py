@@ -48,8 +48,11 @@ def _lease(tables: sa.MetaData) -> None:
         sa.Column("verified", sa.BigInteger, nullable=False),
         sa.Column("kms_calls", sa.BigInteger, nullable=False),
         sa.Column("throttle_free_at", moment),
+        sa.Column("rate_began_at", moment),
+        sa.Column("rate_began_done", sa.BigInteger),
         sa.Column("rate_marked_at", moment),
         sa.Column("rate_marked_done", sa.BigInteger),
+        sa.Column("lanes_left", sa.Integer),
         sa.Column("report", sa.Text),
     )
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 import uuid
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import structlog
 
-from services.common.errors import CofferError
+from services.common.errors import CofferError, TenantSealedError
 from services.common.identity import Call, enter_call
 from services.rewrap.model import LeaseRef, retry_delay
 from services.rewrap.run import Around, Effort, Ended, Run
@@ -18,13 +17,15 @@ from services.rewrap.run import Around, Effort, Ended, Run
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from services.rewrap.model import Taken
-    from services.rewrap.ports import Batches, JobQueue, LeaseStore, Observer
+    from services.rewrap.model import Claim
+    from services.rewrap.ports import Reports
 
 T = TypeVar("T")
 
 ACTOR: Final = "service:rewrap"
 _UNEXPECTED: Final = "The work was interrupted; it goes on by itself."
+_WEARY_ATTEMPTS: Final = 6
+"""A lease whose keys fail one after another by a defect waits as after so many attempts."""
 
 _log = structlog.get_logger(__name__)
 
@@ -34,20 +35,18 @@ class Worker:
 
     def __init__(
         self,
-        store: LeaseStore,
-        batches: Batches,
-        queue: JobQueue,
-        observer: Observer,
+        around: Around,
+        reports: Reports,
         effort: Effort,
         *,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        self._around = Around(store, batches, queue, observer, clock, sleep)
+        self._around = around
+        self._reports = reports
         self._effort = effort
         self._chance = chance
         self._runs: set[Run] = set()
+        self._at_work: set[LeaseRef] = set()
         self._stopping = False
 
     def stop(self) -> None:
@@ -56,68 +55,92 @@ class Worker:
         for run in self._runs:
             run.halt(Ended.STOPPED)
 
+    def works_on(self, ref: LeaseRef) -> bool:
+        """Whether it does now: then `work` refuses it."""
+        return ref in self._at_work
+
     async def work(self, ref: LeaseRef) -> Ended:
-        """Take the lease and work on it until that ends. Raises CofferError when it cannot be taken.
+        """Take lanes of the lease and work on them until that ends. Raises CofferError: none could be taken.
 
         Not promised: that the lease has ended then; a lease that is left alive is due again for somebody.
         """
-        if self._stopping:
+        if self._stopping or ref in self._at_work:
             return Ended.REFUSED
         enter_call(Call(actor=ACTOR, request_id=str(uuid.uuid4()), tenant_id=ref.tenant_id))
-        effort = self._effort
-        taken = await self._around.store.take(ref, lanes=effort.lanes, batch=effort.batch)
-        if taken is None:
-            return Ended.REFUSED
+        self._at_work.add(ref)
+        try:
+            claim = await self._around.store.claim(
+                ref, wanted=self._effort.lanes, batch=self._effort.batch
+            )
+            if claim is None:
+                return Ended.REFUSED
+            return await self._work(claim)
+        finally:
+            self._at_work.discard(ref)
+
+    async def _work(self, claim: Claim) -> Ended:
         observer = self._around.observer
         observer.run_began()
         ended = Ended.STOPPED
         try:
-            ended = await self._hold(taken)
+            ended = await self._hold(claim)
         finally:
             observer.run_ended(ended.value)
-        _log.info("rewrap_" + ended.value, lease=ref.lease_id, fence=taken.fence)
+            observer.lease_left(claim.ref)
+        _log.info("rewrap_" + ended.value, lease=claim.ref.lease_id)
+        if ended in {Ended.COMPLETED, Ended.FAILED}:
+            await self._sign(claim.ref)
         return ended
 
-    async def _hold(self, taken: Taken) -> Ended:
-        run = Run(taken, self._effort, self._around)
+    async def _hold(self, claim: Claim) -> Ended:
+        run = Run(claim, self._effort, self._around)
         self._runs.add(run)
         if self._stopping:
             run.halt(Ended.STOPPED)
         try:
-            ended = await self._let_go(taken, run, await run.work())
+            ended = await self._let_go(claim, run, await run.work())
         except asyncio.CancelledError:
             # Forced to stop: one last word, so that another worker need not wait for our silence.
-            await self._quietly(self._around.store.release(taken.ref, taken.fence))
+            await self._quietly(self._around.store.release(claim.ref, run.holds))
             raise
         except Exception:
-            delay = self._delay(taken, progressed=run.progressed)
-            await self._quietly(self._wait(taken, delay, _UNEXPECTED))
+            await self._quietly(self._wait(claim, run, _UNEXPECTED))
             raise
         finally:
             self._runs.discard(run)
         return ended
 
-    async def _let_go(self, taken: Taken, run: Run, ended: Ended) -> Ended:
-        store = self._around.store
+    async def _let_go(self, claim: Claim, run: Run, ended: Ended) -> Ended:
         if ended is Ended.WAITING:
             message = run.error.message if run.error else _UNEXPECTED
-            delay = self._delay(taken, progressed=run.progressed)
-            if await self._quietly(self._wait(taken, delay, message)) is False:
+            if await self._quietly(self._wait(claim, run, message)) is False:
                 return Ended.LOST
         elif ended in {Ended.STOPPED, Ended.YIELDED}:
-            await self._quietly(store.release(taken.ref, taken.fence))
+            await self._quietly(self._around.store.release(claim.ref, run.holds))
             if ended is Ended.YIELDED:
-                await self._quietly(self._around.queue.requeue(taken.ref))
+                await self._quietly(self._around.queue.requeue(claim.ref))
         return ended
 
-    def _delay(self, taken: Taken, *, progressed: bool) -> tuple[int, float]:
-        attempts = 1 if progressed else taken.attempts + 1
-        return attempts, retry_delay(attempts, self._chance())
-
-    def _wait(self, taken: Taken, delay: tuple[int, float], message: str) -> Awaitable[bool]:
+    def _wait(self, claim: Claim, run: Run, message: str) -> Awaitable[bool]:
+        attempts = 1 if run.progressed else claim.attempts + 1
+        if run.weary:
+            attempts = max(attempts, _WEARY_ATTEMPTS)
         return self._around.store.wait(
-            taken.ref, taken.fence, attempts=delay[0], delay_seconds=delay[1], error=message
+            claim.ref,
+            run.holds,
+            attempts=attempts,
+            delay_seconds=retry_delay(attempts, self._chance()),
+            error=message,
+            # What is out of reach for one worker may be within that of others; a seal holds for all.
+            alone=run.error is None or run.error.code != TenantSealedError.code,
         )
+
+    async def _sign(self, ref: LeaseRef) -> None:
+        """At best now; whoever asks for the report first makes it otherwise."""
+        try:
+            await self._reports.sign_report(ref)
+        except CofferError as error:
+            _log.warning("report_not_signed", lease=ref.lease_id, code=error.code)
 
     async def _quietly(self, step: Awaitable[T]) -> T | None:
         """What fails here is made good by the dispatcher, who finds a live lease without a job."""

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import grpc
 import psycopg
+from coffer.kms.v1 import kms_pb2
 from coffer.secrets.v1 import secrets_pb2
 
 from services.common.database import LEASE_REFUSED, Database
@@ -29,7 +30,11 @@ if TYPE_CHECKING:
 
 
 class FakeSecrets:
-    """Answers RewrapBatch. `obstacle` is raised instead while set; `gate` holds batches while clear."""
+    """Answers RewrapBatch and VerifyBatch, and kms's SignRewrapReport.
+
+    `obstacle` is raised instead while set; `gate` holds batches while clear. `damaged` keys do not move,
+    `unreadable` ones do not open afterwards.
+    """
 
     def __init__(self, dsn: str) -> None:
         self._database = Database(dsn, name="fake secrets")
@@ -40,6 +45,10 @@ class FakeSecrets:
         self.batches = 0
         self.first_batch = asyncio.Event()
         self.fences: list[int] = []
+        self.unreadable: set[UUID] = set()
+        self.verify_obstacle: CofferError | None = None
+        self.verifications = 0
+        self.signed: list[int] = []
 
     async def rewrap_batch(self, request: Any, _context: Any) -> Any:
         self.batches += 1
@@ -88,22 +97,70 @@ class FakeSecrets:
             lane_finished=finished,
         )
 
+    async def verify_batch(self, request: Any, _context: Any) -> Any:
+        self.verifications += 1
+        if self.verify_obstacle is not None:
+            raise self.verify_obstacle
+        tenant = UUID(request.tenant_id)
+        after = UUID(bytes=request.after) if request.after else None
+        async with self._database.tenant(tenant) as connection:
+            cursor = await connection.execute(
+                "select id from secrets.data_key where tenant_id = %s and key_version = %s"
+                " and (%s::uuid is null or id > %s) and id <= %s order by id limit %s",
+                (tenant, request.target_version, after, after, UUID(bytes=request.until),
+                 request.limit),
+            )  # fmt: skip
+            ids = [row[0] for row in await cursor.fetchall()]
+        failed = [key for key in ids if key in self.unreadable]
+        finished = request.last or len(ids) < request.limit
+        reached = UUID(bytes=request.until) if finished else ids[-1]
+        try:
+            async with self._database.tenant(tenant) as connection:
+                await connection.execute(
+                    "select rewrap.record_verified(%s, %s, %s, %s::smallint, %s, %s, %s, %s, %s)",
+                    (tenant, request.lease_id, request.fence, request.lane, after, reached,
+                     finished, len(ids) - len(failed), failed),
+                )  # fmt: skip
+        except psycopg.Error as error:
+            if error.sqlstate == LEASE_REFUSED:
+                raise InvalidStateError("The lease is not running under this fence.") from None
+            raise
+        return secrets_pb2.VerifyBatchResponse(
+            verified=len(ids) - len(failed),
+            failed=len(failed),
+            cursor=reached.bytes,
+            lane_finished=finished,
+        )
+
+    async def sign_report(self, request: Any, _context: Any) -> Any:
+        self.signed.append(request.lease_id)
+        return kms_pb2.SignRewrapReportResponse()
+
     @contextlib.asynccontextmanager
     async def serving(self, tls: TlsFiles, port: int = 0) -> AsyncIterator[str]:
         """Serve as `secrets`; yields host:port."""
-        descriptor = secrets_pb2.DESCRIPTOR.services_by_name["SecretsService"]
-        enforcer = Enforcer(policies([descriptor]), _Nobody())
+        services = [
+            secrets_pb2.DESCRIPTOR.services_by_name["SecretsService"],
+            kms_pb2.DESCRIPTOR.services_by_name["KmsService"],
+        ]
+        enforcer = Enforcer(policies(services), _Nobody())
         interceptor = CallInterceptor("coffer.secrets", enforcer, Metrics("secrets"))
         server = grpc.aio.server(interceptors=[interceptor])
-        handler = grpc.unary_unary_rpc_method_handler(
-            self.rewrap_batch,
-            request_deserializer=secrets_pb2.RewrapBatchRequest.FromString,
-            response_serializer=secrets_pb2.RewrapBatchResponse.SerializeToString,
-        )
-        served = grpc.method_handlers_generic_handler(
-            descriptor.full_name, {"RewrapBatch": handler}
-        )
-        server.add_generic_rpc_handlers((served,))
+        secrets, kms = services
+        served = [
+            _handlers(
+                secrets.full_name,
+                {
+                    "RewrapBatch": (self.rewrap_batch, secrets_pb2.RewrapBatchRequest),
+                    "VerifyBatch": (self.verify_batch, secrets_pb2.VerifyBatchRequest),
+                },
+            ),
+            _handlers(
+                kms.full_name,
+                {"SignRewrapReport": (self.sign_report, kms_pb2.SignRewrapReportRequest)},
+            ),
+        ]
+        server.add_generic_rpc_handlers(served)
         credentials = grpc.ssl_server_credentials(
             [(tls.key.read_bytes(), tls.certificate.read_bytes())],
             root_certificates=tls.ca.read_bytes(),
@@ -118,6 +175,20 @@ class FakeSecrets:
             self.gate.set()
             await server.stop(1)
             await self._database.close()
+
+
+def _handlers(service: str, methods: dict[str, tuple[Any, Any]]) -> Any:
+    return grpc.method_handlers_generic_handler(
+        service,
+        {
+            name: grpc.unary_unary_rpc_method_handler(
+                act,
+                request_deserializer=request.FromString,
+                response_serializer=lambda reply: reply.SerializeToString(),
+            )
+            for name, (act, request) in methods.items()
+        },
+    )
 
 
 class _Nobody:

@@ -1,259 +1,146 @@
-"""The lease as its workers move it along."""
+"""The lease as its workers move it along. Every method is one transaction, held to one tenant.
+
+The order of locks is: lease, its lanes, audit head. All time is the database's.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+import random
+from typing import TYPE_CHECKING, Final
 
-from services.common import audit
-from services.common.identity import Call
-from services.rewrap.model import (
-    RUNNABLE,
-    Lane,
-    LeaseRef,
-    Pace,
-    Settled,
-    Taken,
-    Verdict,
-    judge,
-    split_lanes,
-)
-from services.rewrap.store.rows import CHANNEL, one
+from services.rewrap.model import Admission, Progress, Report
+from services.rewrap.store import claiming, settling
+from services.rewrap.store.lanes import Lanes
+from services.rewrap.store.pacing import ADMIT, REPORT
+from services.rewrap.store.rows import announce, briefly, one
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from services.common.database import Connection, Database
+    from services.rewrap.model import Claim, Hold, LeaseRef, Verdict
 
-_COUNT_TIMEOUT: Final = "120s"
-"""For the census: exact over all of a tenant's data keys, about 1 s per million."""
-_UNMOVABLE: Final = (
-    "Some data keys could not be moved: {failed} are damaged, {left} are left in all."
-)
+HOLD_SECONDS: Final = 5.0
+"""How long a lane is held without a word of its worker."""
+_LOCK: Final = """
+select true from rewrap.lease where tenant_id = %s and id = %s and state = 'running' for update
+"""
+_WAIT: Final = """
+update rewrap.lease set state = 'waiting', rate_per_second = null, attempts = %s, last_error = %s,
+    next_attempt_at = clock_timestamp() + make_interval(secs => %s)
+where tenant_id = %s and id = %s
+"""
+_RELEASE: Final = """
+update rewrap.lease set state = 'enqueued', rate_per_second = null where tenant_id = %s and id = %s
+"""
 
 
 class PostgresLeaseStore:
-    """Moves a lease along, for the worker that holds it."""
+    """Moves a lease along, for those who work on it."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        hold_seconds: float = HOLD_SECONDS,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
         self._database = database
+        self._hold_seconds = hold_seconds
+        self._chance = chance
 
-    async def take(self, ref: LeaseRef, *, lanes: int, batch: int) -> Taken | None:
+    async def claim(
+        self, ref: LeaseRef, *, wanted: int, batch: int, lost: Sequence[Hold] = ()
+    ) -> Claim | None:
         """As the port says."""
-        async with self._database.tenant(ref.tenant_id) as connection:
-            known = await one(
+        async with briefly(self._database, ref) as connection:
+            return await claiming.claim(
                 connection,
-                "select target_version, total from rewrap.lease"
-                " where tenant_id = %s and id = %s and finished_at is null",
-                (ref.tenant_id, ref.lease_id),
+                ref,
+                wanted=wanted,
+                batch=batch,
+                lost=lost,
+                hold_seconds=self._hold_seconds,
             )
-            if known is None:
-                return None
-            target, total = known
-            # Counted before the row is held: nobody who issues a newer lease waits for a count.
-            counted = await _stale(connection, ref, target) if total is None else total
-            row = await one(
-                connection,
-                "update rewrap.lease l set fence = l.fence + 1, state = 'running',"
-                " started_at = coalesce(l.started_at, clock_timestamp()), next_attempt_at = null,"
-                " total = coalesce(l.total, %s)"
-                " from (select total from rewrap.lease where tenant_id = %s and id = %s"
-                "       for update) before"
-                " where l.tenant_id = %s and l.id = %s and l.state = any(%s)"
-                " and (l.next_attempt_at is null or l.next_attempt_at <= clock_timestamp())"
-                " returning l.fence, l.throttle_per_second, l.attempts, before.total is null",
-                (
-                    counted,
-                    ref.tenant_id,
-                    ref.lease_id,
-                    ref.tenant_id,
-                    ref.lease_id,
-                    list(RUNNABLE),
-                ),
-            )
+
+    async def report(self, ref: LeaseRef, holds: Sequence[Hold]) -> Report | None:
+        """As the port says."""
+        async with briefly(self._database, ref) as connection:
+            row = await one(connection, REPORT, (ref.tenant_id, ref.lease_id))
             if row is None:
                 return None
-            fence, throttle, attempts, first = row
-            if first:
-                left = split_lanes(counted, batch, lanes) if counted else []
-                await _insert_lanes(connection, ref, left)
-            else:
-                left = await _unfinished_lanes(connection, ref)
-            await connection.execute(
-                "update rewrap.lane set fence = %s, held_until = clock_timestamp() + interval '1 hour'"
-                " where tenant_id = %s and lease_id = %s",
-                (fence, ref.tenant_id, ref.lease_id),
-            )
-        return Taken(ref, fence, target, throttle, attempts, left)
+            lanes = self._lanes(connection, ref)
+            ours = await lanes.renew(holds)
+            _, free = await lanes.count()
+        return Report(row[0], ours, free, Progress(*row[1:]))
 
-    async def report(self, ref: LeaseRef, fence: int, rate_per_second: float | None) -> Pace | None:
+    async def settle(self, ref: LeaseRef, *, batch: int, sample: int | None) -> Verdict | None:
         """As the port says."""
-        row = await self._held(
-            ref,
-            fence,
-            "rate_per_second = %s",
-            (rate_per_second,),
-        )
-        return None if row is None else Pace(row[0])
-
-    async def settle(self, ref: LeaseRef, fence: int, *, lanes: int, batch: int) -> Settled | None:
-        """As the port says. The event of the end is in the transaction of the end."""
-        async with self._database.tenant(ref.tenant_id) as connection:
-            known = await one(
-                connection,
-                "select target_version, reason from rewrap.lease"
-                " where tenant_id = %s and id = %s and fence = %s and state = 'running'",
-                (ref.tenant_id, ref.lease_id, fence),
+        async with briefly(self._database, ref) as connection:
+            return await settling.settle(
+                connection, ref, batch=batch, sample=sample, chance=self._chance
             )
-            if known is None:
-                return None
-            target, reason = known
-            # Counted before the row is held. While the lease runs its target is the active version, so
-            # what is stale only shrinks: none now is none when the lease ends.
-            stale = await _stale(connection, ref, target)
-            row = await one(
-                connection,
-                "select total, done, skipped, failed, passes + 1"
-                " from rewrap.lease where tenant_id = %s and id = %s and fence = %s"
-                " and state = 'running' for update",
-                (ref.tenant_id, ref.lease_id, fence),
-            )
-            if row is None:
-                return None
-            total, done, skipped, failed, passes = row
-            verdict = judge(stale=stale, failed=failed, passes=passes)
-            if verdict is Verdict.AGAIN:
-                again = split_lanes(stale, batch, lanes)
-                await _restart(connection, ref, again, passes)
-                await connection.execute(
-                    "update rewrap.lane set fence = %s, held_until = clock_timestamp() + interval"
-                    " '1 hour' where tenant_id = %s and lease_id = %s",
-                    (fence, ref.tenant_id, ref.lease_id),
-                )
-                return Settled(verdict, again)
-            error = None
-            if verdict is Verdict.FAILED:
-                error = _UNMOVABLE.format(failed=failed, left=stale)
-            await _finish(connection, ref, verdict, error)
-            event = audit.Event(
-                f"rewrap.{verdict.value}",
-                "rewrap_lease",
-                str(ref.lease_id),
-                {
-                    "reason": reason,
-                    "target_version": target,
-                    "total": total,
-                    "done": done,
-                    "skipped": skipped,
-                    "failed": failed,
-                },
-            )
-            call = Call.of_service("rewrap")
-            await audit.append(connection, ref.tenant_id, call, [event])
-        return Settled(verdict)
 
     async def wait(
-        self, ref: LeaseRef, fence: int, *, attempts: int, delay_seconds: float, error: str
-    ) -> bool:
-        """As the port says."""
-        row = await self._held(
-            ref,
-            fence,
-            "state = 'waiting', rate_per_second = null, attempts = %s, last_error = %s,"
-            " next_attempt_at = clock_timestamp() + make_interval(secs => %s)",
-            (attempts, error, delay_seconds),
-            announce=True,
-        )
-        return row is not None
-
-    async def release(self, ref: LeaseRef, fence: int) -> bool:
-        """As the port says."""
-        row = await self._held(
-            ref, fence, "state = 'enqueued', rate_per_second = null", (), announce=True
-        )
-        return row is not None
-
-    async def _held(
         self,
         ref: LeaseRef,
-        fence: int,
-        changes: str,
-        values: Sequence[object],
+        holds: Sequence[Hold],
         *,
-        announce: bool = False,
-    ) -> tuple[Any, ...] | None:
-        """Change a lease that is held under this fence; its throttle, or None when it is not."""
-        async with self._database.tenant(ref.tenant_id) as connection:
-            row = await one(
-                connection,
-                f"update rewrap.lease set {changes}"  # noqa: S608 - constants of this module
-                " where tenant_id = %s and id = %s and fence = %s and state = 'running'"
-                " returning throttle_per_second",
-                (*values, ref.tenant_id, ref.lease_id, fence),
-            )
-            if row is not None and announce:
-                payload = f"{ref.tenant_id}:{ref.lease_id}"
-                await connection.execute("select pg_notify(%s, %s)", (CHANNEL, payload))
-        return row
+        attempts: int,
+        delay_seconds: float,
+        error: str,
+        alone: bool,
+    ) -> bool:
+        """As the port says."""
+        async with briefly(self._database, ref) as connection:
+            if await one(connection, _LOCK, (ref.tenant_id, ref.lease_id)) is None:
+                return False
+            lanes = self._lanes(connection, ref)
+            dropped = await lanes.drop(holds)
+            if (alone or not dropped) and await self._others(lanes):
+                return False
+            await lanes.free_all()
+            values = (attempts, error, delay_seconds, ref.tenant_id, ref.lease_id)
+            await connection.execute(_WAIT, values, prepare=True)
+            await announce(connection, ref)
+        return True
 
+    async def release(self, ref: LeaseRef, holds: Sequence[Hold]) -> bool:
+        """As the port says."""
+        async with briefly(self._database, ref) as connection:
+            if await one(connection, _LOCK, (ref.tenant_id, ref.lease_id)) is None:
+                return False
+            lanes = self._lanes(connection, ref)
+            await lanes.drop(holds)
+            if await self._others(lanes):
+                return False
+            await connection.execute(_RELEASE, (ref.tenant_id, ref.lease_id), prepare=True)
+            await announce(connection, ref)
+        return True
 
-async def _stale(connection: Connection, ref: LeaseRef, target_version: int) -> int:
-    """How many data keys are still under another version that is not revoked."""
-    await connection.execute(
-        "select set_config('statement_timeout', %s, true)", (_COUNT_TIMEOUT,), prepare=True
-    )
-    row = await one(
-        connection,
-        "select coalesce(sum(data_keys), 0)::bigint from secrets.census(%s)"
-        " where key_version <> %s",
-        (ref.tenant_id, target_version),
-    )
-    return int(row[0]) if row else 0
+    async def trouble(self, ref: LeaseRef, hold: Hold) -> int | None:
+        """As the port says."""
+        async with briefly(self._database, ref) as connection:
+            return await self._lanes(connection, ref).trouble(hold)
 
+    async def admit(self, ref: LeaseRef, keys: int, unused: int) -> Admission | None:
+        """As the port says."""
+        named = {
+            "tenant": ref.tenant_id,
+            "lease": ref.lease_id,
+            "keys": keys,
+            "unused": unused,
+        }
+        async with briefly(self._database, ref) as connection:
+            row = await one(connection, ADMIT, named)
+        if row is None or row[0] is None:
+            return None
+        return Admission(row[0], row[1])
 
-async def _unfinished_lanes(connection: Connection, ref: LeaseRef) -> list[Lane]:
-    cursor = await connection.execute(
-        "select lane, cursor, until from rewrap.lane"
-        " where tenant_id = %s and lease_id = %s and not finished order by lane",
-        (ref.tenant_id, ref.lease_id),
-        prepare=True,
-    )
-    return [Lane(*row) for row in await cursor.fetchall()]
+    async def _others(self, lanes: Lanes) -> bool:
+        """Whether somebody holds a lane."""
+        unfinished, free = await lanes.count()
+        return free < unfinished
 
-
-async def _insert_lanes(connection: Connection, ref: LeaseRef, lanes: Sequence[Lane]) -> None:
-    await connection.execute(
-        "insert into rewrap.lane (tenant_id, lease_id, lane, cursor, until)"
-        " select %s, %s, l.lane, l.cursor, l.until"
-        " from unnest(%s::smallint[], %s::uuid[], %s::uuid[]) as l (lane, cursor, until)",
-        (
-            ref.tenant_id,
-            ref.lease_id,
-            [lane.number for lane in lanes],
-            [lane.after for lane in lanes],
-            [lane.until for lane in lanes],
-        ),
-    )
-
-
-async def _restart(
-    connection: Connection, ref: LeaseRef, lanes: Sequence[Lane], passes: int
-) -> None:
-    """New lanes for what is left. What failed will be met again, so it is counted anew."""
-    key = (ref.tenant_id, ref.lease_id)
-    await connection.execute("delete from rewrap.lane where tenant_id = %s and lease_id = %s", key)
-    await _insert_lanes(connection, ref, lanes)
-    await connection.execute(
-        "update rewrap.lease set passes = %s, failed = 0, failed_ids = '{}'"
-        " where tenant_id = %s and id = %s",
-        (passes, *key),
-    )
-
-
-async def _finish(
-    connection: Connection, ref: LeaseRef, verdict: Verdict, error: str | None
-) -> None:
-    await connection.execute(
-        "update rewrap.lease set state = %s, finished_at = clock_timestamp(), last_error = %s,"
-        " rate_per_second = null, next_attempt_at = null where tenant_id = %s and id = %s",
-        (verdict.value, error, ref.tenant_id, ref.lease_id),
-    )
+    def _lanes(self, connection: Connection, ref: LeaseRef) -> Lanes:
+        return Lanes(connection, ref, self._hold_seconds)

@@ -26,18 +26,22 @@ async def test_an_issued_lease_is_completed_and_counts_what_was_moved(stand: Sta
     assert row["rate_per_second"] is None
 
 
-async def test_the_end_is_in_the_tenants_audit_chain(stand: Stand) -> None:
+async def test_start_and_end_are_in_the_tenants_audit_chain(stand: Stand) -> None:
     tenant = stand.tenant("acme", 10)
     lease = stand.issue(tenant)
     async with stand.within():
         await stand.until_state(lease, "completed")
     events = stand.database.rows(
-        "select action, actor, resource_id, details from audit.event where tenant_id = %s",
+        "select action, actor, resource_id, details from audit.event where tenant_id = %s"
+        " order by seq",
         (tenant,),
     )
-    assert len(events) == 1
-    assert events[0][:3] == ("rewrap.completed", "service:rewrap", str(lease))
-    assert '"done":10' in str(events[0][3])
+    assert len(events) == 2
+    assert events[0][:3] == ("rewrap.started", "service:rewrap", str(lease))
+    assert '"total":10' in str(events[0][3])
+    assert events[1][:3] == ("rewrap.completed", "service:rewrap", str(lease))
+    assert '"done":10' in str(events[1][3])
+    assert '"verified":10' in str(events[1][3])
 
 
 async def test_a_lease_issued_while_all_sleep_begins_at_once(stand: Stand) -> None:
@@ -71,8 +75,8 @@ async def test_damaged_keys_are_recorded_by_id_and_the_rest_is_moved(
     assert "3" in str(row["last_error"])
     recorded = stand.database.rows("select unnest(failed_ids) from rewrap.lease")
     assert {UUID(str(row[0])) for row in recorded} == secrets.damaged
-    events = stand.database.rows("select action from audit.event")
-    assert events == [("rewrap.failed",)]
+    events = stand.database.rows("select action from audit.event order by seq")
+    assert events == [("rewrap.started",), ("rewrap.failed",)]
 
 
 async def test_a_newer_rotation_supersedes_the_lease_that_is_worked_on(

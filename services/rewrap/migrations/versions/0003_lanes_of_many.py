@@ -16,8 +16,11 @@ def upgrade() -> None:
             add column verified bigint not null default 0,
             add column kms_calls bigint not null default 0,
             add column throttle_free_at timestamptz,
+            add column rate_began_at timestamptz,
+            add column rate_began_done bigint,
             add column rate_marked_at timestamptz,
             add column rate_marked_done bigint,
+            add column lanes_left integer,
             add column report text
         """,
         """
@@ -82,6 +85,7 @@ begin
         failed = l.failed + cardinality(p_failed),
         failed_ids = (l.failed_ids || p_failed)[1:1000],
         kms_calls = l.kms_calls + p_kms_calls,
+        lanes_left = l.lanes_left - p_finished::integer,
         progressed_at = clock_timestamp(), attempts = 0, last_error = null
     where l.tenant_id = p_tenant and l.id = p_lease and l.state = 'running';
     {_NOT_RUNNING}
@@ -109,6 +113,7 @@ begin
     set verified = l.verified + p_verified,
         failed = l.failed + cardinality(p_failed),
         failed_ids = (l.failed_ids || p_failed)[1:1000],
+        lanes_left = l.lanes_left - p_finished::integer,
         progressed_at = clock_timestamp(), attempts = 0, last_error = null
     where l.tenant_id = p_tenant and l.id = p_lease and l.state = 'running';
     {_NOT_RUNNING}

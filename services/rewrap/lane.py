@@ -1,0 +1,186 @@
+"""One lane, batch after batch, from its cursor to its end. Knows no technology.
+
+A batch that fails by a defect is halved until it is one data key; that key, failing again, is passed over.
+What is out of reach is never a reason to pass a key over.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from services.common.errors import CofferError, InternalError, InvalidStateError
+from services.rewrap.model import MAX_VERIFY_LIMIT, VERIFY, Batch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from services.rewrap.model import BatchDone, Claim, Claimed, Hold, LeaseRef
+    from services.rewrap.pace import Throttle
+    from services.rewrap.ports import Batches, LeaseStore, Manners, Observer
+    from services.rewrap.turns import Turns
+
+_SURE: Final = 2
+"""So often a single data key must fail before it is passed over."""
+_MAX_PASSED_OVER: Final = 3
+"""In a row, without anything done: then it is not the keys."""
+
+_log = structlog.get_logger(__name__)
+
+
+class WearyError(Exception):
+    """One data key after another fails by a defect: the lease had better wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What lanes work with. `clock` is in seconds and never goes back."""
+
+    store: LeaseStore
+    batches: Batches
+    observer: Observer
+    manners: Manners
+    turns: Turns[LeaseRef]
+    clock: Callable[[], float]
+
+
+@dataclass(slots=True)
+class Luck:
+    """What the lanes of one run have seen: batches done, and keys passed over since the last one."""
+
+    batches: int = 0
+    passed_over: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What the lanes of one run share. `batch`: data keys at most per call."""
+
+    claim: Claim
+    batch: int
+    means: Means
+    throttle: Throttle
+    luck: Luck
+
+
+class LaneEnd(Enum):
+    """How the work on a lane ended."""
+
+    FINISHED = "finished"
+    HALTED = "halted"
+    LOST = "lost"
+
+
+class LaneWork:
+    """Works on a lane that was claimed."""
+
+    def __init__(self, claimed: Claimed, task: Task) -> None:
+        self._task = task
+        self._hold = claimed.hold
+        self._lane = claimed.lane
+        verifies = claimed.lane.kind == VERIFY
+        self._most = min(task.batch, MAX_VERIFY_LIMIT) if verifies else task.batch
+        self._limit = max(1, self._most >> claimed.troubles)
+        self._pass_over = False
+        self.lost = False
+        """Whether somebody else has it: nothing more is begun."""
+
+    @property
+    def hold(self) -> Hold:
+        """What holds it."""
+        return self._hold
+
+    async def go(self, halted: Callable[[], bool]) -> LaneEnd:
+        """To the end of the lane, or until `halted`. Raises CofferError, WearyError.
+
+        After CofferError it is uncertain whether the last batch was done; the cursor saved says so.
+        """
+
+        def stopped() -> bool:
+            return self.lost or halted()
+
+        while not stopped():
+            limit = self._limit
+            if self._lane.kind != VERIFY:
+                limit = await self._task.throttle.admit(limit, stopped)
+            if stopped():
+                break
+            done = None
+            try:
+                done = await self._batch(limit)
+            except CofferError as error:
+                if error.code == InvalidStateError.code:
+                    return LaneEnd.LOST
+                if error.code != InternalError.code:
+                    raise
+                if not await self._trouble(limit, error):
+                    return LaneEnd.LOST
+            finally:
+                self._task.throttle.give_back(limit - (done.keys if done else 0))
+            if done is not None and done.lane_finished:
+                return LaneEnd.FINISHED
+        return LaneEnd.LOST if self.lost else LaneEnd.HALTED
+
+    async def _batch(self, limit: int) -> BatchDone:
+        means, lane, claim = self._task.means, self._lane, self._task.claim
+        order = Batch(
+            claim.ref, self._hold.fence, claim.target_version, lane, limit, self._pass_over
+        )
+        async with means.turns.take(claim.ref):
+            began = means.clock()
+            if lane.kind == VERIFY:
+                done = await means.batches.verify(_within_quota(order))
+            else:
+                done = await means.batches.rewrap(order)
+            worked = means.clock() - began
+        means.observer.batch_done(done, worked)
+        self._go_on(done, limit)
+        await means.manners.give_way(worked, done.slowdown)
+        return done
+
+    def _go_on(self, done: BatchDone, limit: int) -> None:
+        quota = self._lane.quota
+        left = None if quota is None else max(0, quota - done.keys)
+        self._lane = replace(self._lane, after=done.cursor, quota=left)
+        if self._pass_over:
+            self._pass_over = False
+            self._task.luck.passed_over += 1
+            if self._task.luck.passed_over >= _MAX_PASSED_OVER:
+                raise WearyError
+            return
+        self._task.luck.batches += 1
+        self._task.luck.passed_over = 0
+        if limit >= self._limit:
+            self._limit = min(self._most, 2 * self._limit)
+
+    async def _trouble(self, limit: int, error: CofferError) -> bool:
+        """Try less at once; at last pass the key over. False when the lane is not ours any more."""
+        hold = self._hold
+        troubles = await self._task.means.store.trouble(self._task.claim.ref, hold)
+        if troubles is None:
+            return False
+        _log.warning(
+            "batch_failed",
+            lease=self._task.claim.ref.lease_id,
+            lane=hold.lane,
+            keys=limit,
+            troubles=troubles,
+        )
+        if limit > 1:
+            self._limit = max(1, limit // 2)
+        elif self._pass_over or self._lane.kind == VERIFY:
+            if troubles >= _SURE:
+                raise error
+        else:
+            self._pass_over = troubles >= _SURE
+        return True
+
+
+def _within_quota(order: Batch) -> Batch:
+    quota = order.lane.quota
+    if quota is None or order.limit < quota:
+        return order
+    return replace(order, limit=max(1, quota), last=True)

@@ -1,0 +1,140 @@
+"""What becomes of a lease whose lanes are through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from services.common import audit
+from services.common.identity import Call
+from services.rewrap.model import (
+    MAX_LANES,
+    Verdict,
+    judge,
+    split_lanes,
+    verify_lanes,
+)
+from services.rewrap.store import census
+from services.rewrap.store.lanes import Lanes
+from services.rewrap.store.rows import announce, one
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from services.common.database import Connection
+    from services.rewrap.model import Lane, LeaseRef
+    from services.rewrap.store.census import Census
+
+_UNMOVABLE: Final = (
+    "Some data keys could not be moved or opened: {failed} are damaged, {left} are left under other"
+    " versions in all."
+)
+_THROUGH: Final = """
+select l.target_version, exists (
+        select from rewrap.lane n where n.tenant_id = l.tenant_id and n.lease_id = l.id
+        and not n.finished)
+from rewrap.lease l where l.tenant_id = %s and l.id = %s and l.state = 'running'
+"""
+_LOCK: Final = """
+select reason, total, done, skipped, failed, verified, passes from rewrap.lease
+where tenant_id = %s and id = %s and state = 'running' for update
+"""
+_LANES: Final = """
+select coalesce(bool_or(not finished), false), coalesce(bool_or(kind = 'verify'), false)
+from rewrap.lane where tenant_id = %s and lease_id = %s
+"""
+_ONE_MORE: Final = "update rewrap.lease set passes = passes + 1 where tenant_id = %s and id = %s"
+# What failed will be met again, so it is counted anew.
+_COUNT_ANEW: Final = """
+update rewrap.lease set failed = 0, failed_ids = '{}' where tenant_id = %s and id = %s
+"""
+_FINISH: Final = """
+update rewrap.lease set state = %s, finished_at = clock_timestamp(), last_error = %s,
+    census_after = %s::jsonb, rate_per_second = null, next_attempt_at = null, lanes_left = 0
+where tenant_id = %s and id = %s
+"""
+
+
+async def settle(
+    connection: Connection,
+    ref: LeaseRef,
+    *,
+    batch: int,
+    sample: int | None,
+    chance: Callable[[], float],
+) -> Verdict | None:
+    """As `LeaseStore.settle`, in one transaction. The event of the end is in it."""
+    key = (ref.tenant_id, ref.lease_id)
+    known = await one(connection, _THROUGH, key)
+    if known is None or known[1]:
+        return None if known is None else Verdict.AGAIN
+    # Counted before the row is held. While the lease runs its target is the active version, so what is
+    # stale only shrinks: none now is none when the lease ends.
+    found = await census.take(connection, ref)
+    if found is None:
+        return Verdict.LATER
+    row = await one(connection, _LOCK, key)
+    if row is None:
+        return None
+    ended = _Through(known[0], found, *row)
+    unfinished, verified = await one(connection, _LANES, key) or (False, False)
+    verdict = ended.judge(counts_too=not verified)
+    lanes: Sequence[Lane] = ()
+    if unfinished:
+        return Verdict.AGAIN
+    if not verified:
+        await connection.execute(_ONE_MORE, key, prepare=True)
+        if verdict is Verdict.AGAIN:
+            await connection.execute(_COUNT_ANEW, key, prepare=True)
+            lanes = split_lanes(ended.stale, batch, MAX_LANES)
+        else:
+            lanes = verify_lanes(found.under(ended.target), sample, batch, chance)
+    if lanes:
+        await Lanes(connection, ref, 0).replace(lanes)
+        await announce(connection, ref)
+        return Verdict.AGAIN
+    if verdict is Verdict.AGAIN:
+        verdict = Verdict.FAILED
+    await _finish(connection, ref, verdict, ended)
+    return verdict
+
+
+@dataclass(frozen=True, slots=True)
+class _Through:
+    """A lease whose lanes are through, and what was counted then."""
+
+    target: int
+    found: Census
+    reason: str
+    total: int
+    done: int
+    skipped: int
+    failed: int
+    verified: int
+    passes: int
+
+    @property
+    def stale(self) -> int:
+        return self.found.stale(self.target)
+
+    def judge(self, *, counts_too: bool) -> Verdict:
+        return judge(stale=self.stale, failed=self.failed, passes=self.passes + counts_too)
+
+
+async def _finish(connection: Connection, ref: LeaseRef, verdict: Verdict, ended: _Through) -> None:
+    error = None
+    if verdict is Verdict.FAILED:
+        error = _UNMOVABLE.format(failed=ended.failed, left=ended.stale)
+    values = (verdict.value, error, ended.found.json(), ref.tenant_id, ref.lease_id)
+    await connection.execute(_FINISH, values, prepare=True)
+    details = {
+        "reason": ended.reason,
+        "target_version": ended.target,
+        "total": ended.total,
+        "done": ended.done,
+        "skipped": ended.skipped,
+        "failed": ended.failed,
+        "verified": ended.verified,
+    }
+    event = audit.Event(f"rewrap.{verdict.value}", "rewrap_lease", str(ref.lease_id), details)
+    await audit.append(connection, ref.tenant_id, Call.of_service("rewrap"), [event])
