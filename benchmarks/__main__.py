@@ -20,6 +20,7 @@ from benchmarks.pgbench import PgbenchError
 from benchmarks.plan import FULL, QUICK, SECTIONS, USUAL, Plan
 from benchmarks.profiles import profile
 from benchmarks.report import Results, show, write_markdown
+from benchmarks.rewraps import Rewraps
 from benchmarks.sections import Bench
 from cli.local.errors import LocalError
 
@@ -147,11 +148,13 @@ def _run_served(results: Results, names: Sequence[str], tell: Callable[[str], No
         results.memory["at rest"] = ground.families.memory()
         bench = Bench(ground, limits, results.plan, tell)
         for name in names:
-            results.sections.append(
-                measure_keys(ground, results.plan, tell)
-                if name == "keys"
-                else getattr(bench, name)()
-            )
+            if name == "keys":
+                section = measure_keys(ground, results.plan, tell)
+            elif name == "rewraps":
+                section = Rewraps(ground, limits, results.plan, tell).measure()
+            else:
+                section = getattr(bench, name)()
+            results.sections.append(section)
         results.memory["at the end"] = ground.families.memory()
 
 

@@ -1,9 +1,8 @@
 """The bare loop: read a batch, rewrap it, write it, commit; one process, one connection, no service.
 
-The crypto is kms's own (`services.kms.keys.hierarchy`), each new wrap opened and compared as kms does. The
-table is a copy of secrets.data_key in the same database, with as many rows, wrapped under master keys of
-the benchmark. As the limit of the limit, `sql` moves the same rows in the same batches with nothing
-leaving the server and no crypto at all.
+The crypto is kms's own (`services.kms.keys.hierarchy.rewrap`), each new wrap opened and compared as kms does.
+The table is a copy of secrets.data_key in the same database, with as many rows in the same physical order,
+wrapped under master keys of the benchmark; no row-level security, no lease. Beside it LR (`sql_rewrap`).
 """
 
 from __future__ import annotations
@@ -16,17 +15,19 @@ from uuid import UUID
 
 import psycopg
 
+from benchmarks import sql_rewrap
 from benchmarks.children import answer, read_order
-from services.common.envelope import DATA_KEY_BYTES
+from services.common.envelope import DATA_KEY_BYTES, WRAPPED_DATA_KEY_BYTES
+from services.kms.keys import hierarchy
 from services.kms.keys.hierarchy import OpenMasterKey
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     Connection = psycopg.Connection[tuple[Any, ...]]
 
 BATCH: Final = 1_000
-TABLES: Final = {"loop": "benchmark.data_key_loop", "sql": "benchmark.data_key_sql"}
+TABLES: Final = {"loop": "benchmark.data_key_loop", "sql": sql_rewrap.TABLE}
 FIRST: Final = UUID(int=0)
 
 CREATE: Final = """
@@ -43,16 +44,6 @@ update {table} d set wrapped = n.wrapped, key_version = %s
 from unnest(%s::uuid[], %s::bytea[], %s::bytea[]) n (id, old, wrapped)
 where d.tenant_id = %s and d.id = n.id and d.wrapped = n.old
 """
-IN_SQL: Final = """
-with batch as (
-    select id from {table} where tenant_id = %s and id > %s and key_version <> %s
-    order by id limit %s
-), moved as (
-    update {table} d set key_version = %s, wrapped = overlay(d.wrapped placing sha256(d.wrapped) from 21)
-    from batch b where d.tenant_id = %s and d.id = b.id returning d.id
-)
-select (select count(*) from moved), (select id from batch order by id desc limit 1)
-"""
 
 
 def master_key(tenant_id: UUID, version: int) -> OpenMasterKey:
@@ -63,16 +54,28 @@ def master_key(tenant_id: UUID, version: int) -> OpenMasterKey:
 
 
 def fill(dsn: str, tenant_id: UUID, ids: Sequence[UUID]) -> None:
-    """Make both tables, with a fresh data key for each id, wrapped under version 1."""
+    """Make both tables, with a fresh data key for each id in this order, wrapped under version 1."""
     wrap = master_key(tenant_id, 1).wrap
-    wrapped = wrap([(key_id.bytes, os.urandom(DATA_KEY_BYTES)) for key_id in ids])
+    tenants = {"loop": tenant_id, "sql": sql_rewrap.tenant_of(tenant_id)}
     with psycopg.connect(dsn) as connection:
-        for table in TABLES.values():
+        for name, table in TABLES.items():
             connection.execute(CREATE.format(table=table).encode())
-            copy = f"copy {table} (tenant_id, id, key_version, wrapped) from stdin"
+            copy = f"copy {table} (tenant_id, id, key_version, wrapped) from stdin (format binary)"
             with connection.cursor().copy(copy.encode()) as rows:
-                for key_id, form in zip(ids, wrapped, strict=True):
-                    rows.write_row((tenant_id, key_id, 1, form))
+                rows.set_types(["uuid", "uuid", "int8", "bytea"])
+                for part in _parts(ids):
+                    wrapped = wrap([(key_id.bytes, os.urandom(DATA_KEY_BYTES)) for key_id in part])
+                    for key_id, form in zip(part, wrapped, strict=True):
+                        rows.write_row((tenants[name], key_id, 1, form))
+        sql_rewrap.prepare(connection, tenant_id)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        for table in TABLES.values():
+            connection.execute(f"vacuum analyze {table}".encode())
+
+
+def _parts(ids: Sequence[UUID]) -> Iterator[Sequence[UUID]]:
+    for at in range(0, len(ids), BATCH):
+        yield ids[at : at + BATCH]
 
 
 def loop(connection: Connection, tenant_id: UUID, target: int) -> int:
@@ -97,33 +100,20 @@ def loop(connection: Connection, tenant_id: UUID, target: int) -> int:
             after = ids[-1]
 
 
-def in_sql(connection: Connection, tenant_id: UUID, target: int) -> int:
-    """Move every row to `target` inside the server; returns how many."""
-    statement = IN_SQL.format(table=TABLES["sql"]).encode()
-    after, moved = FIRST, 0
-    while True:
-        with connection.transaction():
-            row = connection.execute(
-                statement, (tenant_id, after, target, BATCH, target, tenant_id), prepare=True
-            ).fetchone()
-        if row is None or not row[0]:
-            return moved
-        moved += row[0]
-        after = row[1]
-
-
 def _rewrap(
     old: OpenMasterKey, new: OpenMasterKey, ids: Sequence[UUID], forms: Sequence[bytes]
 ) -> list[bytes]:
-    plain = [
-        (key_id.bytes, old.unwrap(key_id.bytes, form))
-        for key_id, form in zip(ids, forms, strict=True)
-    ]
-    fresh = new.wrap(plain)
-    for (key_id, data_key), form in zip(plain, fresh, strict=True):
-        if new.unwrap(key_id, form) != data_key:
-            raise ValueError("a new wrap does not open")
-    return fresh
+    packed = b"".join(key_id.bytes + form for key_id, form in zip(ids, forms, strict=True))
+    wrapped, missed = hierarchy.rewrap(new, [old], packed)
+    if missed:
+        raise ValueError("a data key does not open")
+    size = WRAPPED_DATA_KEY_BYTES
+    return [wrapped[at : at + size] for at in range(0, len(wrapped), size)]
+
+
+def in_sql(connection: Connection, tenant_id: UUID, target: int) -> int:
+    """Move every row to `target` inside the server; returns how many."""
+    return sql_rewrap.rewrap(connection, tenant_id, target, BATCH)
 
 
 def run(order: dict[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ THREE = "transactions of three inserts (pgbench)"
 ECHO = "bare echo rpc (gRPC, mutual TLS)"
 FLOOR = "load generator against a constant answer (HTTP)"
 LOOP = "data keys in the bare loop"
-IN_SQL = "rows moved inside the server, no crypto"
+IN_SQL = "the same inside SQL, no crypto (LR)"
 
 
 def measure(plan: Plan, tell: Callable[[str], None]) -> Section:
@@ -53,7 +53,7 @@ def _by_clients(limits: Limits, plan: Plan, tell: Callable[[str], None]) -> list
 def _rewraps(limits: Limits, plan: Plan, tell: Callable[[str], None]) -> list[Series]:
     loop, in_sql = Series(LOOP), Series(IN_SQL)
     tenant_id = uuid.uuid4()
-    limits.fill(tenant_id, sorted(uuid.uuid4() for _ in range(plan.keys)))
+    limits.fill(tenant_id, [uuid.uuid4() for _ in range(plan.keys)])
     for run in range(1, plan.runs + 1):
         tell(f"limits: bare rewrap {run} of {plan.runs}")
         rates = limits.rewraps(tenant_id, run + 1)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 import psutil
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MIB: Final = 1024 * 1024
+LOOK_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,41 @@ class Memory:
     def as_json(self) -> dict[str, object]:
         """The members."""
         return asdict(self)
+
+
+class Peaks:
+    """The most that each process has for itself (USS), while the block lasts; looked at every second."""
+
+    def __init__(self, families: Families) -> None:
+        self._families = families
+        self._before: dict[str, float] = {}
+        self._most: dict[str, float] = {}
+        self._end = threading.Event()
+        self._looking = threading.Thread(target=self._look)
+
+    def __enter__(self) -> Self:
+        self._before = self._now()
+        self._most = dict(self._before)
+        self._looking.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._looking.join()
+
+    def words(self) -> str:
+        """For each process what it had before, and the most."""
+        return ", ".join(
+            f"{name} {self._before[name]:.0f} to {most:.0f}" for name, most in self._most.items()
+        )
+
+    def _look(self) -> None:
+        while not self._end.wait(LOOK_SECONDS):
+            for name, found in self._now().items():
+                self._most[name] = max(self._most[name], found)
+
+    def _now(self) -> dict[str, float]:
+        return {name: memory.uss for name, memory in self._families.memory().items()}
 
 
 class Families:

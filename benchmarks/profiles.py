@@ -7,6 +7,7 @@ short functions: shares are to be read, rates are not.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import pstats
 import signal
@@ -22,6 +23,7 @@ from benchmarks import keys
 from benchmarks.children import ChildError
 from benchmarks.ground import running_ground
 from benchmarks.limits import standing_limits
+from benchmarks.rewraps import Rewraps
 from benchmarks.sections import Bench
 from cli.local.programs import product_parts
 from cli.local.services import SERVICES
@@ -84,7 +86,12 @@ def _measure(
         running_ground(profiled_parts(files)) as ground,
         standing_limits(ground.stack.admin_dsn, plan, ground.pki) as limits,
     ):
-        work = _work(Bench(ground, limits, plan, tell), ground, plan, name)
+        if name == "rewraps":
+            rewraps = Rewraps(ground, limits, plan, tell)
+            stocked = rewraps.stocked("profile", plan.keys)
+            work: Callable[[], object] = functools.partial(rewraps.rotate, stocked)
+        else:
+            work = _work(Bench(ground, limits, plan, tell), ground, plan, name)
         before = ground.families.cpu_seconds()
         _signal(ground, signal.SIGUSR1)
         work()
@@ -102,10 +109,7 @@ def _work(bench: Bench, ground: Ground, plan: Plan, name: str) -> Callable[[], o
     if name == "accesses":
         stocked = bench.stocked("profile", plan.accessed)
         return lambda: bench.access(stocked, clients)
-    if name == "keys":
-        return lambda: keys.one_sample(ground, plan, ground.tenant("profile"), clients)
-    rotated = bench.stocked("profile", plan.keys)
-    return lambda: bench.rotate(rotated)
+    return lambda: keys.one_sample(ground, plan, ground.tenant("profile"), clients)
 
 
 def _signal(ground: Ground, number: signal.Signals) -> None:

@@ -26,7 +26,9 @@ LIMITS: Final = {
     "echo": "bare echo rpcs/s",
     "framed": "echo in our frame/s",
     "loop": "bare loop/s",
-    "sql": "inside SQL, no crypto/s",
+    "sql": "inside SQL (LR)/s",
+    "small": "of 100 bytes/s",
+    "one": "by one/s",
     "alone": "alone/s",
     "empty": "in an empty database/s",
     "bare": "library alone/s",
@@ -66,6 +68,7 @@ class Results:
                     "operations": section.operations,
                     "cloud_calls": section.cloud_calls,
                     "seconds": section.seconds,
+                    "facts": section.facts,
                     "times": [times.as_json() for times in section.times],
                 }
                 for section in self.sections
@@ -111,6 +114,8 @@ def grids(results: Results) -> list[Grid]:
             found.append(_rates(section))
         if section.times:
             found.append(_times(section))
+        if section.facts:
+            found.append(_facts(section))
         if any(len(series.cpu_ms) > 1 for series in section.series):
             found.append(_processor(section))
     called = [section for section in results.sections if section.operations]
@@ -163,6 +168,11 @@ def _times(section: Section) -> Grid:
         words = (f"{seconds:.2f}" for seconds in found)
         rows.append((times.name, *words, f"{each[-1] / times.bound:.2f}"))
     return Grid(f"{section.name.capitalize()}: seconds", headings, tuple(rows))
+
+
+def _facts(section: Section) -> Grid:
+    title = f"{section.name.capitalize()}: what else was found"
+    return Grid(title, ("What", "Found"), tuple(section.facts.items()))
 
 
 def _processor(section: Section) -> Grid:

@@ -3,40 +3,27 @@
 from __future__ import annotations
 
 import random
-import time
 import uuid
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import TYPE_CHECKING, Final
-
-import psycopg
+from typing import TYPE_CHECKING
 
 from benchmarks import load
 from benchmarks.figures import Sample, Series, Times
-from benchmarks.ground import ApiError, made_since
-from benchmarks.processes import cpu_ms_each
+from benchmarks.ground import made_since
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from uuid import UUID
+    from collections.abc import Callable
 
     from benchmarks.ground import BenchTenant, Ground
     from benchmarks.limits import Limits
     from benchmarks.plan import Plan
-
-REWRAP_SECONDS: Final = 300.0
-POLL_SECONDS: Final = 0.1
-FINISHED: Final = ("completed", "failed", "superseded", "cancelled")
-
-REWRAPS: Final = "data keys rewrapped, from the request to rotate to the end"
-WORK: Final = "of it, from the first batch to the last"
 
 
 @dataclass(slots=True)
 class Section:
     """The figures of one section, how many operations it did and what it asked of the cloud.
 
-    `times` are things that are measured in seconds and not per second.
+    `times` are things that are measured in seconds and not per second, `facts` whatever else was found.
     """
 
     name: str
@@ -45,6 +32,7 @@ class Section:
     cloud_calls: dict[str, int] = field(default_factory=dict)
     seconds: float | None = None
     times: list[Times] = field(default_factory=list)
+    facts: dict[str, str] = field(default_factory=dict)
 
 
 class Bench:
@@ -92,23 +80,6 @@ class Bench:
         section.cloud_calls = made_since(before, self._ground.cloud_calls())
         return section
 
-    def rewraps(self) -> Section:
-        """Rotations of a tenant with many keys, beside the bare loop over a copy of the same rows."""
-        section = Section("rewraps", [Series(REWRAPS), Series(WORK)])
-        before = self._ground.cloud_calls()
-        self._tell(f"rewraps: creating {self._plan.keys} secrets")
-        tenant = self.stocked("bench-rewraps", self._plan.keys)
-        tenant_id = uuid.UUID(tenant.id)
-        self._limits.fill(tenant_id, self._data_key_ids(tenant_id))
-        for run in range(1, self._plan.runs + 1):
-            self._tell(f"rewraps: run {run} of {self._plan.runs}")
-            limits = self._limits.rewraps(tenant_id, run + 1)
-            for series, sample in zip(section.series, self.rotate(tenant), strict=True):
-                series.add(sample, **limits)
-            section.operations += self._plan.keys
-        section.cloud_calls = made_since(before, self._ground.cloud_calls())
-        return section
-
     def stocked(self, slug: str, count: int) -> BenchTenant:
         """A new tenant with `count` secrets, `stock-0` and on."""
         tenant = self._ground.tenant(slug)
@@ -130,42 +101,6 @@ class Bench:
         }
         return load.grpc_sample(self._plan, clients, order, self._ground.families)
 
-    def rotate(self, tenant: BenchTenant) -> tuple[Sample, Sample]:
-        """Rotate and wait for the end; keys per second of the whole, and of the work alone.
-
-        The end is the time the lease says, on this machine's clock, so that looking for it seldom costs no
-        accuracy. Raises ApiError when the lease ends any other way or did not move every key.
-        """
-        families = self._ground.families
-        before = families.cpu_seconds()
-        began = time.time()
-        path = "/admin/tenant-kms/rotate"
-        lease_id = self._ground.admin(tenant, "POST", path, step_up=True)["rewrap_lease_id"]
-        lease = self._finished(tenant, lease_id, began)
-        if lease["state"] != "completed" or lease["done"] != self._plan.keys:
-            raise ApiError(f"the rewrap did not move every key: {lease}")
-        cpu_ms = cpu_ms_each(before, families.cpu_seconds(), self._plan.keys)
-        ended = _seconds(lease["finished_at"])
-        whole = self._plan.keys / (ended - began)
-        work = self._plan.keys / max(ended - _seconds(lease["started_at"]), 1e-3)
-        return Sample(whole, cpu_ms=cpu_ms), Sample(work)
-
-    def _finished(self, tenant: BenchTenant, lease_id: int, began: float) -> dict[str, object]:
-        while True:
-            lease = self._ground.admin(tenant, "GET", f"/admin/tenant-kms/rewraps/{lease_id}")
-            if lease["state"] in FINISHED:
-                return lease
-            if time.time() > began + REWRAP_SECONDS:
-                raise ApiError(f"the rewrap did not end within {REWRAP_SECONDS:g} s: {lease}")
-            time.sleep(POLL_SECONDS)
-
-    def _data_key_ids(self, tenant_id: UUID) -> Sequence[UUID]:
-        with psycopg.connect(self._ground.stack.admin_dsn) as connection:
-            rows = connection.execute(
-                "select id from secrets.data_key where tenant_id = %s order by id", (tenant_id,)
-            ).fetchall()
-        return [row[0] for row in rows]
-
     def _rest(self, tenant: BenchTenant, prefix: str) -> dict[str, str]:
         url = self._ground.stack.credentials.base_url
         return {"base_url": url, "api_key": tenant.api_key, "prefix": prefix}
@@ -177,7 +112,3 @@ def rounds(plan: Plan) -> list[tuple[int, int]]:
     for run in range(1, plan.runs + 1):
         pairs += [(run, clients) for clients in random.sample(plan.clients, len(plan.clients))]
     return pairs
-
-
-def _seconds(moment: object) -> float:
-    return datetime.fromisoformat(str(moment)).timestamp()
