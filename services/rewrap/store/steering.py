@@ -14,7 +14,7 @@ from services.common.idempotency import store as idempotency_store
 from services.rewrap.model import Lease, LeaseRef
 from services.rewrap.steering import LIVE, NoKey, Running, Standing
 from services.rewrap.store.reader import ONE
-from services.rewrap.store.rows import CHANNEL, one
+from services.rewrap.store.rows import announce, one
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,23 +40,17 @@ select state, throttle_per_second from rewrap.lease where tenant_id = %s and id 
 # The fence and the lanes' holds: nobody who worked on it before may go on under what follows.
 _STEP: Final = """
 update rewrap.lease set state = %s, fence = fence + 1, attempts = 0, next_attempt_at = null,
-    rate_per_second = null, rate_marked_at = null, rate_marked_done = null,
-    finished_at = case when %s then clock_timestamp() end
+    rate_per_second = null, finished_at = case when %s then clock_timestamp() end
 where tenant_id = %s and id = %s
 """
 _LET_GO: Final = """
 update rewrap.lane set held_until = null
-where tenant_id = %s and lease_id = %s and held_until is not null
+where tenant_id = %s and lease_id = %s and held_until is not null and not finished
 """
-# What was admitted under the old bound and is still to be waited for takes another time under the new one.
+# Whoever works on it asks the row before each batch.
 _THROTTLE: Final = """
-update rewrap.lease set throttle_per_second = %(new)s, throttle_free_at = case
-    when %(new)s::bigint is null or throttle_per_second is null then null
-    else clock_timestamp() + greatest(interval '0', throttle_free_at - clock_timestamp())
-        * (throttle_per_second::float8 / %(new)s) end
-where tenant_id = %(tenant)s and id = %(lease)s
+update rewrap.lease set throttle_per_second = %s where tenant_id = %s and id = %s
 """
-_NOTIFY: Final = "select pg_notify(%s, %s)"
 
 
 class PostgresSteering:
@@ -94,7 +88,7 @@ class PostgresSteering:
             key = (ref.tenant_id, ref.lease_id)
             await connection.execute(_STEP, (step.state, step.ends, *key), prepare=True)
             await connection.execute(_LET_GO, key, prepare=True)
-            await connection.execute(_NOTIFY, (CHANNEL, f"{ref.tenant_id}:{ref.lease_id}"))
+            await announce(connection, ref)
             return await _finish(connection, ref, call, step.event, {"previous_state": state})
 
     async def throttle(
@@ -153,8 +147,7 @@ async def _shown(connection: Connection, ref: LeaseRef) -> Lease:
 
 
 async def _set_throttle(connection: Connection, ref: LeaseRef, per_second: int | None) -> None:
-    named = {"new": per_second, "tenant": ref.tenant_id, "lease": ref.lease_id}
-    await connection.execute(_THROTTLE, named, prepare=True)
+    await connection.execute(_THROTTLE, (per_second, ref.tenant_id, ref.lease_id), prepare=True)
 
 
 def _bound(per_second: int | None) -> dict[str, object]:

@@ -95,7 +95,7 @@ def rewrap_in(state: str) -> Callable[[TenantUser], dict[str, str]]:
     def put(owner: TenantUser) -> dict[str, str]:
         found = str(owner.latest_lease()["id"])
         owner.stack.execute(
-            "update rewrap.lease set state = %(state)s, next_attempt_at = now() + interval '1 hour',"
+            "update rewrap.lease set state = %(state)s, next_attempt_at = now() + interval '30 seconds',"
             " finished_at = case %(state)s when 'completed' then now() end"
             " where tenant_id = %(tenant)s and id = %(id)s",
             state=state, tenant=owner.id, id=found,

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 
 from tests.fakes.rewrap_secrets import FakeSecrets
 from tests.fakes.rewrap_stand import Stand
+from tests.integration.rewrap.ground import Ground
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from tests.fixtures.database import TestDatabase
@@ -28,3 +30,9 @@ async def stand(
 ) -> AsyncIterator[Stand]:
     async with secrets.serving(pki.tls("secrets")) as target:
         yield Stand(database, pki, tmp_path, target)
+
+
+@pytest.fixture
+def ground(database: TestDatabase) -> Iterator[Ground]:
+    with psycopg.connect(database.admin_dsn, autocommit=True) as connection:
+        yield Ground(connection, database.create_tenant("ground"))

@@ -8,12 +8,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import grpc
-import psycopg
 import pytest
 
 from services.common.rpc.status import from_rpc_error
 from services.rewrap.model import STATES
 from tests.integration.rewrap.admin import admin, calling, refused, rotate, turn
+from tests.integration.rewrap.ground import LIVE
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from tests.fakes.rewrap_secrets import FakeSecrets
     from tests.fakes.rewrap_stand import Stand
     from tests.integration.rewrap.admin import Admin
+    from tests.integration.rewrap.ground import Ground
 
-LIVE = ("enqueued", "running", "waiting", "paused")
 ALLOWED = {
     "pause": dict.fromkeys(("enqueued", "running", "waiting"), "paused"),
     "resume": {"paused": "enqueued"},
@@ -36,43 +36,6 @@ EVENTS = {
     "cancel": "rewrap.cancelled",
     "throttle": "rewrap.throttled",
 }
-
-
-def put_into(stand: Stand, tenant: UUID, state: str) -> int:
-    """The tenant's only lease, in this state as its workers would have left it, with two lanes under way."""
-    with psycopg.connect(stand.database.admin_dsn) as connection:
-        for table in ("lane", "lease"):
-            connection.execute(
-                f"delete from rewrap.{table} where tenant_id = %s".encode(), (tenant,)
-            )
-        row = connection.execute(
-            "insert into rewrap.lease (tenant_id, reason, target_version, state, total, done, fence,"
-            " attempts, rate_per_second, progressed_at, started_at, rate_marked_at, rate_marked_done,"
-            " next_attempt_at, finished_at)"
-            " select %s, 'rotate', 2, %s, 100, 40, 5, 3, 20, now, now, now, 40,"
-            " now + interval '1 hour', case when %s then now end from clock_timestamp() now returning id",
-            (tenant, state, state not in LIVE),
-        ).fetchone()
-        assert row is not None
-        connection.execute(
-            "insert into rewrap.lane (tenant_id, lease_id, lane, until, fence, held_until)"
-            " select %s, %s, n, gen_random_uuid(), 5, clock_timestamp() + interval '1 hour'"
-            " from generate_series(0, 1) n",
-            (tenant, row[0]),
-        )
-    return int(row[0])
-
-
-def everything(stand: Stand, tenant: UUID) -> list[Any]:
-    """All that a step could change for a tenant."""
-    tables = ("rewrap.lease", "rewrap.lane", "audit.event", "rewrap.idempotency")
-    queries = [
-        f"select '{table}', to_jsonb(t)::text row from {table} t where tenant_id = %(tenant)s"
-        for table in tables
-    ]
-    with psycopg.connect(stand.database.admin_dsn) as connection:
-        query = " union all ".join(queries) + " order by 1, 2"
-        return connection.execute(query.encode(), {"tenant": tenant}).fetchall()
 
 
 def told(stand: Stand, tenant: UUID, event: str, lease: int) -> Any:
@@ -93,18 +56,20 @@ async def do(caller: Admin, step: str, lease: int) -> Any:
     return await getattr(caller, step)(lease)
 
 
-async def test_each_state_allows_its_steps_and_a_refusal_changes_nothing(stand: Stand) -> None:
-    tenant = stand.tenant("acme", 0)
+async def test_each_state_allows_its_steps_and_a_refusal_changes_nothing(
+    stand: Stand, ground: Ground
+) -> None:
+    tenant = ground.tenant_id
     async with admin(stand, tenant, worker="false", dispatch_seconds="60") as caller:
         for state, step in itertools.product(STATES, ALLOWED):
-            lease = put_into(stand, tenant, state)
-            before = everything(stand, tenant)
+            lease = ground.put(state)
+            before = ground.rows()
             if state not in ALLOWED[step]:
                 error = await refused(do(caller, step, lease))
                 assert (error.code, error.http_status) == ("invalid_state", 409), (state, step)
                 assert state in error.message
                 assert error.hint
-                assert everything(stand, tenant) == before, (state, step)
+                assert ground.rows() == before, (state, step)
                 continue
             shown = await do(caller, step, lease)
             assert (shown.id, shown.state) == (lease, ALLOWED[step][state]), (state, step)
@@ -121,6 +86,7 @@ async def test_each_state_allows_its_steps_and_a_refusal_changes_nothing(stand: 
 
 
 def assert_let_go(stand: Stand, lease: int, shown: Any) -> None:
+    """Nobody works on it any more, whoever did."""
     assert not shown.HasField("rate_per_second")
     assert not shown.HasField("eta_seconds")
     row = stand.lease(lease)
@@ -130,19 +96,19 @@ def assert_let_go(stand: Stand, lease: int, shown: Any) -> None:
     assert stand.database.rows(held, (lease,)) == []
 
 
-async def test_one_is_started_by_hand_only_when_none_is_alive(stand: Stand) -> None:
-    tenant = stand.tenant("acme", 0)
+async def test_one_is_started_by_hand_only_when_none_is_alive(stand: Stand, ground: Ground) -> None:
+    tenant = ground.tenant_id
     turn(stand, tenant, 7)
     async with admin(stand, tenant, worker="false", dispatch_seconds="60") as caller:
         for state in STATES:
-            lease = put_into(stand, tenant, state)
-            before = everything(stand, tenant)
+            lease = ground.put(state)
+            before = ground.rows()
             if state in LIVE:
                 error = await refused(caller.start())
                 assert (error.code, error.http_status) == ("rewrap_running", 409)
                 assert str(lease) in error.message
                 assert state in error.message
-                assert everything(stand, tenant) == before
+                assert ground.rows() == before
                 continue
             shown = await caller.start(500)
             assert shown.id > lease
@@ -154,19 +120,21 @@ async def test_one_is_started_by_hand_only_when_none_is_alive(stand: Stand) -> N
             assert (details["target_version"], details["throttle_per_second"]) == (7, 500)
 
 
-async def test_without_a_master_key_there_is_nothing_to_start(stand: Stand) -> None:
-    tenant = stand.tenant("acme", 0)
+async def test_without_a_master_key_there_is_nothing_to_start(stand: Stand, ground: Ground) -> None:
+    tenant = ground.tenant_id
     async with admin(stand, tenant, worker="false") as caller:
         error = await refused(caller.start())
     assert (error.code, bool(error.hint)) == ("invalid_state", True)
     assert stand.database.rows("select 1 from rewrap.lease") == []
 
 
-async def test_what_is_wrong_with_a_change_is_named_before_anything_is_done(stand: Stand) -> None:
-    tenant = stand.tenant("acme", 0)
+async def test_what_is_wrong_with_a_change_is_named_before_anything_is_done(
+    stand: Stand, ground: Ground
+) -> None:
+    tenant = ground.tenant_id
     turn(stand, tenant, 2)
-    lease = put_into(stand, tenant, "running")
-    before = everything(stand, tenant)
+    lease = ground.put("running")
+    before = ground.rows()
     async with admin(stand, tenant, worker="false") as caller:
         for wrong in (0, -1, 1_000_001):
             for call in (caller.throttle(lease, wrong), caller.start(wrong)):
@@ -178,13 +146,13 @@ async def test_what_is_wrong_with_a_change_is_named_before_anything_is_done(stan
         assert list(error.fields) == ["body"]
         error = await refused(caller.throttle(lease, 5, mask=("throttle_per_second", "state")))
         assert list(error.fields) == ["state"]
-    assert everything(stand, tenant) == before
+    assert ground.rows() == before
 
 
-async def test_nobody_steers_what_is_not_theirs(stand: Stand) -> None:
-    tenant = stand.tenant("acme", 0)
-    lease = put_into(stand, tenant, "paused")
-    before = everything(stand, tenant)
+async def test_nobody_steers_what_is_not_theirs(stand: Stand, ground: Ground) -> None:
+    tenant = ground.tenant_id
+    lease = ground.put("paused")
+    before = ground.rows()
     async with stand.within(worker="false") as target:
         async with calling(stand, target, stand.tenant("other", 0)) as stranger:
             for step in ALLOWED:
@@ -194,12 +162,14 @@ async def test_nobody_steers_what_is_not_theirs(stand: Stand) -> None:
             for step in ALLOWED:
                 assert (await refused(do(viewer, step, lease))).code == "forbidden"
             assert (await refused(viewer.start())).code == "forbidden"
-    assert everything(stand, tenant) == before
+    assert ground.rows() == before
 
 
-async def test_a_bound_is_taken_away_by_null_and_an_unchanged_one_is_no_event(stand: Stand) -> None:
-    tenant = stand.tenant("acme", 0)
-    lease = put_into(stand, tenant, "paused")
+async def test_a_bound_is_taken_away_by_null_and_an_unchanged_one_is_no_event(
+    stand: Stand, ground: Ground
+) -> None:
+    tenant = ground.tenant_id
+    lease = ground.put("paused")
     async with admin(stand, tenant, worker="false") as caller:
         assert (await caller.throttle(lease, 500)).throttle_per_second == 500
         assert (await caller.throttle(lease, 500)).throttle_per_second == 500
@@ -212,24 +182,10 @@ async def test_a_bound_is_taken_away_by_null_and_an_unchanged_one_is_no_event(st
     assert events == [("500", "null"), ("null", "500")]
 
 
-async def test_the_wait_under_a_bound_shrinks_with_a_higher_one(stand: Stand) -> None:
-    tenant = stand.tenant("acme", 0)
-    lease = put_into(stand, tenant, "running")
-    stand.database.execute(
-        "update rewrap.lease set throttle_per_second = 1,"
-        " throttle_free_at = clock_timestamp() + interval '1000 seconds'"
-    )
-    left = "select extract(epoch from throttle_free_at - clock_timestamp()) from rewrap.lease"
-    async with admin(stand, tenant, worker="false") as caller:
-        await caller.throttle(lease, 100)
-        ((seconds,),) = stand.database.rows(left)
-        assert float(str(seconds)) <= 10
-        await caller.throttle(lease, None)
-        assert stand.database.rows(left) == [(None,)]
-
-
-async def test_each_step_is_done_once_however_often_it_is_sent(stand: Stand) -> None:
-    tenant = stand.tenant("acme", 0)
+async def test_each_step_is_done_once_however_often_it_is_sent(
+    stand: Stand, ground: Ground
+) -> None:
+    tenant = ground.tenant_id
     turn(stand, tenant, 2)
     async with admin(stand, tenant, worker="false", dispatch_seconds="60") as caller:
         started = await asyncio.gather(*(caller.start(9, key="start") for _ in range(5)))
@@ -250,8 +206,8 @@ async def test_each_step_is_done_once_however_often_it_is_sent(stand: Stand) -> 
     ]  # fmt: skip
 
 
-async def test_of_many_starts_at_once_one_wins(stand: Stand) -> None:
-    tenant = stand.tenant("acme", 0)
+async def test_of_many_starts_at_once_one_wins(stand: Stand, ground: Ground) -> None:
+    tenant = ground.tenant_id
     turn(stand, tenant, 2)
     async with admin(stand, tenant, worker="false", dispatch_seconds="60") as caller:
         outcomes = [
@@ -261,8 +217,10 @@ async def test_of_many_starts_at_once_one_wins(stand: Stand) -> None:
     assert stand.database.rows("select count(*) from rewrap.lease") == [(1,)]
 
 
-async def test_no_live_lease_is_for_a_version_that_is_not_active(stand: Stand) -> None:
-    tenant = stand.tenant("acme", 0)
+async def test_no_live_lease_is_for_a_version_that_is_not_active(
+    stand: Stand, ground: Ground
+) -> None:
+    tenant = ground.tenant_id
     turn(stand, tenant, 1)
     async with admin(stand, tenant, worker="false", dispatch_seconds="60") as caller:
         for version in range(2, 12):
