@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cli.local.services import SERVICES
 from tests.faults.stack import FaultyStack, faulty_stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+CHILDREN = ("postgres", *SERVICES)
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +23,8 @@ def shared_faulty() -> Iterator[FaultyStack]:
 
 @pytest.fixture
 def faulty(shared_faulty: FaultyStack) -> Iterator[FaultyStack]:
-    """The stack, with no fault left armed afterwards."""
+    """The stack with all its processes, and no fault left armed afterwards."""
+    for child in CHILDREN:
+        shared_faulty.running.stack.wait_ready(child)
     yield shared_faulty
     shared_faulty.faults.disarm()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 KEYS = 2_000
-PER_SECOND = 1_000
+PER_SECOND = 400
 BROKEN_SECONDS = 3.0
 """Long enough that every hold of a lease or lane runs out meanwhile."""
 ON_THE_WAY = (
@@ -37,11 +37,11 @@ def wired() -> Iterator[WiredStack]:
 
 
 def rotate_slowly(wired: WiredStack, keys: int) -> tuple[Holdings, int]:
-    """A tenant whose rewrap is a quarter through, and the lease's id."""
+    """A tenant whose rewrap is under way, and the lease's id."""
     holdings = new_holdings(wired.faulty.running, keys)
     with throttled(wired.faulty.running, PER_SECOND):
         lease_id = holdings.user.rotate()["rewrap_lease_id"]
-    holdings.reached(lease_id, keys // 4)
+    holdings.reached(lease_id, keys // 8)
     return holdings, lease_id
 
 
