@@ -31,6 +31,7 @@ from services.secrets.data_keys import DataKeyPool
 from services.secrets.deleting import Deleter
 from services.secrets.environments import Environments
 from services.secrets.finishing import Finisher
+from services.secrets.foreground import Foreground
 from services.secrets.history import History
 from services.secrets.kms_client import KmsClient
 from services.secrets.observation import Observation
@@ -83,6 +84,8 @@ async def serve(settings: Settings, certificates: Certificates, stop: asyncio.Ev
     """Wire the service and serve until `stop` is set."""
     metrics = Metrics(NAME)
     observation = Observation(metrics)
+    foreground = Foreground()
+    observation.watch(foreground.slowdown)
     database = Database(
         settings.database_url,
         name=f"coffer {NAME}",
@@ -135,6 +138,7 @@ async def serve(settings: Settings, certificates: Certificates, stop: asyncio.Ev
         accessor=Accessor(PostgresAccesses(database), kms, observation),
         rewrap_batch=RewrapBatch(PostgresStaleKeys(database), kms, observation),
         verify_batch=VerifyBatch(PostgresSamples(database), kms, observation),
+        foreground=foreground,
     )
 
     async def ready() -> bool:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import structlog
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from uuid import UUID
 
     from services.common.identity import Call
@@ -54,6 +54,16 @@ class Observation:
             ("where",),
             registry=registry,
         )
+        self._slowdown = Gauge(
+            "coffer_secrets_foreground_slowdown",
+            "What creates, writes and reads of values take now, divided by what they take while no rewrap"
+            " is at work; 0: there are none.",
+            registry=registry,
+        )
+
+    def watch(self, slowdown: Callable[[], float]) -> None:
+        """Show how callers fare, as `Foreground.slowdown` tells it."""
+        self._slowdown.set_function(slowdown)
 
     def grouped(self, kind: str, calls: Sequence[Call]) -> None:
         """As `ports.Observer.grouped`. The group's line is what leads from its first call to the others."""

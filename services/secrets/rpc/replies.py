@@ -189,24 +189,26 @@ def _normal_form(
     )
 
 
-def rewrapped(outcome: RewrapOutcome) -> secrets_pb2.RewrapBatchResponse:
-    """What a batch did."""
+def rewrapped(outcome: RewrapOutcome, slowdown: float) -> secrets_pb2.RewrapBatchResponse:
+    """What a batch did, and how callers fare."""
     return secrets_pb2.RewrapBatchResponse(
         done=outcome.done,
         skipped=outcome.skipped,
         failed=outcome.failed,
         cursor=outcome.cursor.bytes,
         lane_finished=outcome.lane_finished,
+        foreground_slowdown=slowdown,
     )
 
 
-def verified(outcome: VerifyOutcome) -> secrets_pb2.VerifyBatchResponse:
-    """What a batch found."""
+def verified(outcome: VerifyOutcome, slowdown: float) -> secrets_pb2.VerifyBatchResponse:
+    """What a batch found, and how callers fare."""
     return secrets_pb2.VerifyBatchResponse(
         verified=outcome.verified,
         failed=outcome.failed,
         cursor=outcome.cursor.bytes,
         lane_finished=outcome.lane_finished,
+        foreground_slowdown=slowdown,
     )
 
 

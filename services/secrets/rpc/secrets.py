@@ -9,11 +9,13 @@ from coffer.secrets.v1 import secrets_pb2
 
 from services.common.identity import current_call
 from services.common.rpc.answering import answer
+from services.secrets.foreground import CERTIFICATE, CREATE
 from services.secrets.rpc import replies, requests
 
 if TYPE_CHECKING:
     from services.secrets.changing import Changer
     from services.secrets.deleting import Deleter
+    from services.secrets.foreground import Foreground
     from services.secrets.model import SecretRow
     from services.secrets.service import SecretsService
 
@@ -23,26 +25,32 @@ _CERTIFICATE = "certificate"
 class SecretRpcs:
     """Each is one use case. Policy has been enforced before it is called."""
 
-    def __init__(self, service: SecretsService, changer: Changer, deleter: Deleter) -> None:
+    def __init__(
+        self, service: SecretsService, changer: Changer, deleter: Deleter, foreground: Foreground
+    ) -> None:
         self._service = service
         self._changer = changer
         self._deleter = deleter
+        self._foreground = foreground
 
     async def CreateSecret(
         self, request: secrets_pb2.CreateSecretRequest, _context: Any
     ) -> secrets_pb2.CreateSecretResponse:
         """Store a new secret of any type."""
-        asked = requests.create_secret(request)
-        return await answer(lambda call: self._service.create(call, asked), _created)
+        kind = CERTIFICATE if request.secret_type == _CERTIFICATE else CREATE
+        with self._foreground.call(kind):
+            asked = requests.create_secret(request)
+            return await answer(lambda call: self._service.create(call, asked), _created)
 
     async def CreateCertificate(
         self, request: secrets_pb2.CreateCertificateRequest, _context: Any
     ) -> secrets_pb2.CreatedCertificate:
         """Store a new certificate."""
-        asked = requests.create_certificate(request)
-        return await answer(
-            lambda call: self._service.create(call, asked), replies.created_certificate
-        )
+        with self._foreground.call(CERTIFICATE):
+            asked = requests.create_certificate(request)
+            return await answer(
+                lambda call: self._service.create(call, asked), replies.created_certificate
+            )
 
     async def ListSecrets(
         self, request: secrets_pb2.ListSecretsRequest, _context: Any

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from services.secrets.collections import Collections
     from services.secrets.deleting import Deleter
     from services.secrets.environments import Environments
+    from services.secrets.foreground import Foreground
     from services.secrets.history import History
     from services.secrets.rewrap_batch import RewrapBatch
     from services.secrets.service import SecretsService
@@ -60,12 +61,13 @@ class SecretsServicer(
         accessor: Accessor,
         rewrap_batch: RewrapBatch,
         verify_batch: VerifyBatch,
+        foreground: Foreground,
     ) -> None:
-        SecretRpcs.__init__(self, service, changer, deleter)
-        ValueRpcs.__init__(self, writer, history)
+        SecretRpcs.__init__(self, service, changer, deleter, foreground)
+        ValueRpcs.__init__(self, writer, history, foreground)
         EnvironmentRpcs.__init__(self, environments)
         CollectionRpcs.__init__(self, collections)
         ApiKeyRpcs.__init__(self, api_keys)
         AccountRpcs.__init__(self, account)
         AuditLogRpcs.__init__(self, audit_logs)
-        AccessRpcs.__init__(self, accessor, rewrap_batch, verify_batch)
+        AccessRpcs.__init__(self, accessor, rewrap_batch, verify_batch, foreground)

@@ -9,11 +9,13 @@ from coffer.secrets.v1 import secrets_pb2
 
 from services.common.identity import current_call
 from services.common.rpc.answering import answer
+from services.secrets.foreground import WRITE
 from services.secrets.rpc import replies, requests
 
 if TYPE_CHECKING:
     from coffer.secrets.v1 import versions_pb2
 
+    from services.secrets.foreground import Foreground
     from services.secrets.history import History
     from services.secrets.writing import Writer
 
@@ -21,16 +23,18 @@ if TYPE_CHECKING:
 class ValueRpcs:
     """Each is one use case. Policy has been enforced before it is called."""
 
-    def __init__(self, writer: Writer, history: History) -> None:
+    def __init__(self, writer: Writer, history: History, foreground: Foreground) -> None:
         self._writer = writer
         self._history = history
+        self._foreground = foreground
 
     async def PutSecretValue(
         self, request: secrets_pb2.PutSecretValueRequest, _context: Any
     ) -> secrets_pb2.PutSecretValueResponse:
         """A new value."""
-        asked = requests.put_value(request)
-        return await answer(lambda call: self._writer.put(call, asked), replies.stored)
+        with self._foreground.call(WRITE):
+            asked = requests.put_value(request)
+            return await answer(lambda call: self._writer.put(call, asked), replies.stored)
 
     async def ListSecretVersions(
         self, request: versions_pb2.ListSecretVersionsRequest, _context: Any
