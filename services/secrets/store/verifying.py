@@ -23,35 +23,47 @@ if TYPE_CHECKING:
 PART_BYTES: Final = 2 * 1024 * 1024
 """Sealed fields that are read at once; the last of them may go beyond it."""
 
-# Sizes are known without fetching a field, and `before` is that of all fields before it: what is beyond the
-# part is never read. Each look-up is one by a unique key, and `limit 1` keeps it one (see `accesses`). The
-# first row is the window's.
+# Sizes are known without fetching a field, as long as nothing compares, sorts or joins on fields; `before`
+# is that of all fields before it, and what is beyond the part is never read. Each look-up is one by a unique
+# key, and `limit 1` keeps it one (see `accesses`). The first row tells how many are wanted, and where the
+# window ends if it held fewer (see `data_keys`).
 _SAMPLE: Final = """
-with looked as materialized (
-    select id, wrapped, key_version from secrets.data_key
-    where tenant_id = %(tenant)b and id > %(after)b and id <= %(until)b
-    order by id limit %(window)b::bigint
-), wanted as materialized (
-    select id, wrapped from looked where key_version = %(version)b::bigint
-    order by id limit %(limit)b::bigint
+with wanted as materialized (
+    select id, wrapped from (
+        select id, wrapped, key_version from secrets.data_key
+        where tenant_id = %(tenant)b and id > %(after)b and id <= %(until)b
+        order by id limit %(window)b::bigint
+    ) looked
+    where key_version = %(version)b::bigint order by id limit %(limit)b::bigint
 ), placed as (
-    select w.id, w.wrapped, v.secret_id, v.environment_id, v.value_version, f.name, f.sealed,
-        sum(octet_length(f.sealed)) over (
-            order by w.id rows between unbounded preceding and 1 preceding) as before
-    from wanted w
-    left join lateral (select * from secrets.value_version x
-        where x.tenant_id = %(tenant)b and x.data_key_id = w.id limit 1) v on true
-    left join lateral (
-        select n.name, n.sealed from (values ('value', v.value), ('content', v.content),
-            ('private_key', v.private_key), ('passphrase', v.passphrase),
-            ('normal_form', v.normal_form)) n (name, sealed)
-        where n.sealed is not null order by octet_length(n.sealed), n.name limit 1) f on true
+    select *, sum(size) over (
+            order by id rows between unbounded preceding and 1 preceding) as before,
+        case size when octet_length(value) then 'value' when octet_length(content) then 'content'
+            when octet_length(private_key) then 'private_key'
+            when octet_length(passphrase) then 'passphrase'
+            when octet_length(normal_form) then 'normal_form' end as name
+    from (
+        select w.id, w.wrapped, v.secret_id, v.environment_id, v.value_version,
+            v.value, v.content, v.private_key, v.passphrase, v.normal_form,
+            least(octet_length(v.value), octet_length(v.content), octet_length(v.private_key),
+                octet_length(v.passphrase), octet_length(v.normal_form)) as size
+        from wanted w
+        left join lateral (select * from secrets.value_version x
+            where x.tenant_id = %(tenant)b and x.data_key_id = w.id limit 1) v on true
+    ) sized
 )
-(select (select count(*) from looked), (select count(*) from wanted),
-    (select id from looked order by id desc limit 1), null::bytea, null::uuid, null::uuid,
-    null::bigint, null::text, null::bytea)
+(select found, case when found < %(limit)b::bigint then (
+        select id from secrets.data_key
+        where tenant_id = %(tenant)b and id > %(after)b and id <= %(until)b
+        order by id offset %(window)b::bigint - 1 limit 1
+    ) end, null::bytea, null::uuid, null::uuid, null::bigint, null::text, null::bytea
+ from (select count(*) as found from wanted) counted)
 union all
-(select null, null, id, wrapped, secret_id, environment_id, value_version, name, sealed from placed
+(select null, id, wrapped, secret_id, environment_id, value_version, name,
+    case name when 'value' then value when 'content' then content
+        when 'private_key' then private_key when 'passphrase' then passphrase
+        when 'normal_form' then normal_form end
+ from placed
  where coalesce(before, 0) < %(bytes)b::bigint order by id)
 """
 _RECORD: Final = """
@@ -72,27 +84,24 @@ class PostgresSamples:
 
     async def sample(self, order: VerifyOrder, after: UUID, limit: int) -> Sample:
         """As `ports.SampleStore.sample`."""
-        window = max(self._looked_at, limit)
         parameters = {
             "tenant": order.tenant_id,
             "after": after,
             "until": order.until,
             "version": order.target_version,
             "limit": limit,
-            "window": window,
+            "window": max(self._looked_at, limit),
             "bytes": self._part_bytes,
         }
         async with self._database.tenant(order.tenant_id) as connection:
             cursor = connection.cursor(binary=True)
             await cursor.execute(_SAMPLE, parameters, prepare=True)
-            (looked, wanted, last, *_), *rows = await cursor.fetchall()
-        keys = tuple(_sampled(row[2:], order.target_version) for row in rows)
+            (wanted, end_of_window, *_), *rows = await cursor.fetchall()
+        keys = tuple(_sampled(row[1:], order.target_version) for row in rows)
         cut = len(keys) < wanted
         if cut or len(keys) == limit:
             return Sample(keys, keys[-1].key.id, finished=False, cut=cut)
-        if looked == window:
-            return Sample(keys, last, finished=False, cut=False)
-        return Sample(keys, order.until, finished=True, cut=False)
+        return Sample(keys, end_of_window or order.until, finished=end_of_window is None, cut=False)
 
     async def record(
         self,

@@ -15,6 +15,7 @@ from services.common.database import Database
 from services.common.errors import CofferError
 from services.secrets.store import PostgresSamples
 from services.secrets.verifying import VerifyOrder
+from tests.integration.secrets import certificates
 from tests.integration.secrets.stand import answered, outcomes
 
 if TYPE_CHECKING:
@@ -84,9 +85,10 @@ class Lane:
 
 @pytest.fixture
 async def client(stand: Stand) -> Client:
-    """A tenant with 25 values under version 1: among them a long one, one with a history."""
+    """A tenant with 25 values under version 1: a long one, one with a history, a certificate."""
     made = stand.tenant()
-    stored = await outcomes([made.create(f"S{n}", f"{CANARY}-{n}") for n in range(23)])
+    stored = await outcomes([made.create(f"S{n}", f"{CANARY}-{n}") for n in range(22)])
+    await certificates.store(made, "TLS", certificates.LATER)
     await made.create("LONG", CANARY * 2000)
     await made.put(stored[0].id, "newer")
     return made
@@ -135,7 +137,8 @@ _DAMAGES = {
     "a field cut short": "update secrets.value_version set value = substr(value, 1, 10)"
     " where data_key_id = %s",
     "the field of another value": "update secrets.value_version d set value = (select o.value"
-    " from secrets.value_version o where o.tenant_id = d.tenant_id order by o.data_key_id desc limit 1)"
+    " from secrets.value_version o where o.tenant_id = d.tenant_id and o.value is not null"
+    " order by o.data_key_id desc limit 1)"
     " where d.data_key_id = %s",
 }
 
@@ -145,7 +148,8 @@ async def test_what_is_damaged_on_disk_is_found_and_recorded_by_id(
 ) -> None:
     await stand.tenant("other").create("S", "theirs")
     rows = stand.database.rows(
-        "select id from secrets.data_key where tenant_id = %s order by id limit %s",
+        "select data_key_id from secrets.value_version where tenant_id = %s and value is not null"
+        " order by data_key_id limit %s",
         (client.tenant_id, 2 * len(_DAMAGES)),
     )
     damaged = dict(zip(_DAMAGES, (row[0] for row in rows[::2]), strict=True))
