@@ -9,6 +9,8 @@ import httpx
 
 from cli.api import Api
 from cli.patience import Patience
+from cli.rewraps.calls import PATH
+from tests.e2e.life.rewraps import rewraps_held
 
 if TYPE_CHECKING:
     from tests.fixtures.tenant_user import TenantUser
@@ -57,3 +59,24 @@ def test_no_change_is_made_twice(tenant: TenantUser) -> None:
     assert len(tenant.get(f"{path}/versions")["data"]) == 3
     ours = (one.action for one in tenant.stack.audit(tenant.id) if one.actor.startswith("api_key:"))
     assert set(Counter(ours).values()) == {1}
+
+
+def test_no_rewrap_is_steered_twice(tenant: TenantUser) -> None:
+    tenant.create("X", VALUE)
+    base_url = tenant.stack.stack.credentials.base_url
+    with (
+        rewraps_held(tenant),
+        Api(base_url, tenant.admin_jwt, patience=OFTEN, transport=Losing()) as api,
+    ):
+        tenant.onboard(tenant.customer())
+        path = f"{PATH}/{tenant.latest_lease()['id']}"
+        assert api.post(f"{path}/pause")["state"] == "paused"
+        assert api.patch(path, {"throttle_per_second": 5})["throttle_per_second"] == 5
+        assert api.post(f"{path}/resume")["state"] == "enqueued"
+        assert api.post(f"{path}/cancel")["state"] == "cancelled"
+        started = api.post(PATH)
+        assert started["reason"] == "manual"
+    assert tenant.ended_lease(started["id"])["done"] == 1
+    events = (one for one in tenant.stack.audit(tenant.id) if one.actor.startswith("admin:"))
+    counted = Counter(one.action for one in events if one.action.startswith("rewrap."))
+    assert (len(counted), set(counted.values())) == (5, {1})
