@@ -144,7 +144,7 @@ _DAMAGES = {
 
 
 async def test_what_is_damaged_on_disk_is_found_and_recorded_by_id(
-    stand: Stand, client: Client
+    stand: Stand, client: Client, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await stand.tenant("other").create("S", "theirs")
     rows = stand.database.rows(
@@ -161,6 +161,9 @@ async def test_what_is_damaged_on_disk_is_found_and_recorded_by_id(
     found = {what for what, key_id in damaged.items() if key_id in set(ids)}  # type: ignore[call-overload]
     assert found == set(_DAMAGES)
     assert (verified, failed) == (25 - len(_DAMAGES), len(_DAMAGES))
+    logged = capsys.readouterr().out
+    assert all(str(key_id) in logged for key_id in damaged.values())
+    assert CANARY not in logged
 
 
 async def test_a_wrap_under_a_version_that_still_opens_is_not_taken_for_the_target(

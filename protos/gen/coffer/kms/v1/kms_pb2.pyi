@@ -1276,9 +1276,13 @@ class RewrapStatement(_message.Message):
     failed: _builtins.int
     """Data keys that could not be moved, or did not open afterwards."""
     verified: _builtins.int
-    """Data keys opened, as stored under the new version, each with its value, after everything was moved."""
+    """Data keys opened, as stored under the new version, each with a sealed field of its value, after
+    everything was moved.
+    """
     kms_calls: _builtins.int
-    """Requests to the customer's KMS that the batches of this rewrap waited for."""
+    """Requests to the cloud's KMS that wraps the master keys, the customer's or the operator's own, that the
+    batches of this rewrap waited for.
+    """
     created_at: _builtins.str
     """When it was issued, RFC 3339 in UTC with milliseconds, as all times here."""
     started_at: _builtins.str
