@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Final
 
+from tests.e2e.crash.throttle import throttled
 from tests.fixtures.eventually import eventually
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def a_day(stack: RunningStack, tenant: TenantUser) -> None:
     tenant.onboard(tenant.customer())
     _values(tenant)
     _other_calls(tenant)
-    _rewraps(tenant)
+    _rewraps(stack, tenant)
     _forgetting(stack, tenant)
 
 
@@ -48,8 +49,7 @@ def _values(tenant: TenantUser) -> None:
         ("POST", f"/v1/secrets/{first}/restore", None),
     )
     for method, path, change in changes:
-        answer = tenant.call(method, path, json=change)
-        assert answer.is_success, answer.text
+        _call(tenant, method, path, change)
 
 
 def _other_calls(tenant: TenantUser) -> None:
@@ -61,19 +61,33 @@ def _other_calls(tenant: TenantUser) -> None:
     tenant.get("/admin/tenant-kms")
 
 
-def _rewraps(tenant: TenantUser) -> None:
-    """A rotation that is steered, its report, and the erasure of the key it was for."""
+def _rewraps(stack: RunningStack, tenant: TenantUser) -> None:
+    """A rotation that is steered, its report, one that is cancelled and made good; the old key's erasure."""
     tenant.ended_lease()
-    lease = tenant.rotate()["rewrap_lease_id"]
+    steered = _slow_rotation(stack, tenant)
     for action in ("pause", "resume"):
-        tenant.call("POST", f"{REWRAPS}/{lease}/{action}")  # it may have ended already
-    tenant.call("PATCH", f"{REWRAPS}/{lease}", json={"throttle_per_second": 100_000})
-    assert tenant.ended_lease(lease)["state"] == "completed"
+        _call(tenant, "POST", f"{REWRAPS}/{steered}/{action}")
+    _call(tenant, "PATCH", f"{REWRAPS}/{steered}", {"throttle_per_second": 100_000})
+    assert tenant.ended_lease(steered)["state"] == "completed"
+    tenant.get(f"{REWRAPS}/{steered}/report")
+    _call(tenant, "POST", f"{REWRAPS}/{_slow_rotation(stack, tenant)}/cancel")
+    _call(tenant, "POST", REWRAPS)
+    assert tenant.ended_lease()["state"] == "completed"
     old = min(tenant.keys())
     answer = tenant.stepped_up(
         "POST", f"/admin/tenant-kms/keys/{old}/revoke", json={"confirm": tenant.slug}
     )
     assert answer.status_code == 200, answer.text
+
+
+def _slow_rotation(stack: RunningStack, tenant: TenantUser) -> int:
+    with throttled(stack, 1):
+        return int(tenant.rotate()["rewrap_lease_id"])
+
+
+def _call(tenant: TenantUser, method: str, path: str, body: object = None) -> None:
+    answer = tenant.call(method, path, json=body)
+    assert answer.is_success, answer.text
 
 
 def _forgetting(stack: RunningStack, tenant: TenantUser) -> None:

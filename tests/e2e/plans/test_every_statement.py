@@ -53,6 +53,16 @@ HOT_TABLES = (
     "secrets.value_version",
     "tenancy.api_key",
 )
+FUNCTIONS = (
+    "audit.append",
+    "kms.hold_active",
+    "rewrap.issue_lease",
+    "rewrap.keep_report",
+    "rewrap.lease_report",
+    "rewrap.record_batch",
+    "rewrap.record_verified",
+    "secrets.census",
+)
 """That these are reached shows that we listened."""
 
 
@@ -132,6 +142,8 @@ def test_every_look_at_a_tenants_rows_begins_with_the_tenant(
     reached = {tables[look.table] for one in plans for look in looks(one.plan)
                if look.table in tables}  # fmt: skip
     assert set(HOT_TABLES) <= reached
+    inside = " ".join(one.within for one in plans)
+    assert [name for name in FUNCTIONS if name not in inside] == []
 
 
 def test_nothing_is_sorted_that_is_more_than_a_page(plans: list[Heard]) -> None:
