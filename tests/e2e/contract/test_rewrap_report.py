@@ -73,3 +73,23 @@ def test_a_rotation_ends_with_a_report_that_says_what_the_database_says(
     tenant.rotate()
     assert report(tenant, lease_id).content == answer.content
     assert not any(value in answer.text for value in VALUES.values())
+
+
+def test_a_value_that_does_not_open_any_more_is_in_the_report_by_its_keys_id(
+    stack: RunningStack, tenant: TenantUser
+) -> None:
+    """Its data key moves like the others: only who opens the value finds out."""
+    tenant.create_all({f"S{number}": f"value {number}" for number in range(5)})
+    ((damaged,),) = stack.rows(
+        "update secrets.value_version v set value = overlay(value placing '\\x0000' from 20)"
+        " where data_key_id = (select data_key_id from secrets.value_version"
+        " where tenant_id = %s limit 1) returning data_key_id",
+        (tenant.id,),
+    )
+    tenant.onboard(tenant.customer())
+    lease = tenant.ended_lease()
+    assert (lease["state"], lease["done"], lease["failed"]) == ("failed", 5, 1)
+    said = report(tenant, lease["id"]).json()["statement"]
+    assert (said["state"], said["verified"]) == ("failed", 4)
+    assert said["failed_ids"] == [str(damaged)]
+    assert said["census_at_signing"] == census({2: 5})
