@@ -23,7 +23,7 @@ SMALL_AND_IMPATIENT = {
     "COFFER_REWRAP_LANES": "4",
     "COFFER_REWRAP_DISPATCH_SECONDS": "0.3",
     "COFFER_REWRAP_HEARTBEAT_SECONDS": "0.2",
-    "COFFER_REWRAP_STALLED_SECONDS": "1",
+    "COFFER_REWRAP_STALLED_SECONDS": "1.5",
 }
 """Many batches of few keys, and deaths that are noticed soon."""
 

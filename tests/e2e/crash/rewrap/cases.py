@@ -3,68 +3,76 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.e2e.crash.rewrap.holdings import PATIENCE_SECONDS, Holdings, new_holdings
 from tests.faults.plan import Fault
-from tests.faults.points import POINTS
+from tests.faults.points import POINTS, Point
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tests.faults.stack import FaultyStack
 
-KEYS = 3_000
-"""Thirty batches and a bit in four lanes: a fault at the seventh is well inside."""
-VICTIMS = ("rewrap", "kms", "secrets", "postgres", "backend", "gateway")
-ONCE_A_LEASE = ("lanes-claimed", "to-settle", "settled")
-MIDDLE = 7
-FIRE_SECONDS = 60.0
+KEYS = 2_000
+"""Twenty batches and a bit, in four lanes at a time: a fault at the seventh is well inside."""
+VICTIMS = ("rewrap", "kms", "secrets", "postgres", "gateway")
+IN_A_TRANSACTION = (
+    "secrets-ring-held",
+    "secrets-swapped",
+    "secrets-recorded",
+    "kms-report-facts-read",
+)
+"""Steps at which one session of the database may die, with all others."""
+BACKEND = "backend"
 
 
 @dataclass(frozen=True)
 class Case:
-    """`step` is a point's name."""
+    """At this step of a lease, this victim."""
 
-    step: str
+    point: Point
     victim: str
 
-    def __str__(self) -> str:
-        return f"{self.step}:{self.victim}"
-
     @property
-    def passes(self) -> int:
-        return 1 if self.step.endswith(ONCE_A_LEASE) else MIDDLE
+    def id(self) -> str:
+        return f"{self.point.name}-{self.victim}"
 
     def fault(self) -> Fault:
-        act = "kill-backend" if self.victim == "backend" else f"kill:{self.victim}"
-        return Fault(self.step, act, passes=self.passes)
+        act = "kill-backend" if self.victim == BACKEND else f"kill:{self.victim}"
+        return Fault(self.point.name, act, passes=self.point.passes)
 
 
-def matrix(service: str) -> list[Any]:
+def matrix(service: str) -> list[Case]:
     """All cases of the steps inside one service; victims in turns, so that none dies twice in a row."""
     return [
-        pytest.param(Case(point.name, victim), id=f"{point.name}-{victim}")
+        Case(point, victim)
         for point in POINTS
         if point.service == service
-        for victim in VICTIMS
+        for victim in (*VICTIMS, *([BACKEND] if point.name in IN_A_TRANSACTION else []))
     ]
 
 
-def some(*cases: tuple[str, str]) -> Iterable[Any]:
-    return [pytest.param(Case(step, victim), id=f"{step}-{victim}") for step, victim in cases]
+def case_of(step: str, victim: str) -> Case:
+    """One of them."""
+    return next(Case(point, victim) for point in POINTS if point.name == step)
+
+
+def each(cases: Iterable[Case]) -> pytest.MarkDecorator:
+    """A test for each case, by its name."""
+    return pytest.mark.parametrize("case", [pytest.param(case, id=case.id) for case in cases])
 
 
 def prove(faulty: FaultyStack, case: Case, *, keys: int = KEYS) -> Holdings:
     """Let it happen in a rewrap of a new tenant; everything that was promised holds afterwards."""
     stack = faulty.running.stack
     holdings = new_holdings(faulty.running, keys)
-    pids = {victim: stack.pid(victim) for victim in VICTIMS if victim != "backend"}
+    pids = {victim: stack.pid(victim) for victim in VICTIMS}
     faulty.faults.arm(case.fault())
     lease_id = holdings.user.rotate()["rewrap_lease_id"]
-    faulty.faults.await_fired(case.step, seconds=FIRE_SECONDS)
+    faulty.faults.await_fired(case.point.name, seconds=PATIENCE_SECONDS)
     if case.victim in pids:
         stack.wait_ready(case.victim, other_than=pids[case.victim], seconds=PATIENCE_SECONDS)
     holdings.ended(lease_id)

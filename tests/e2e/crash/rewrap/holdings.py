@@ -11,6 +11,7 @@ import psycopg
 from coffer.kms.v1 import kms_pb2, kms_pb2_grpc
 from coffer.secrets.v1 import secrets_pb2, secrets_pb2_grpc
 
+from cli.rewraps.reporting import verify
 from services.common.audit_chain import first_broken
 from services.common.envelope import FieldFacts, seal
 from services.common.rpc.status import from_rpc_error
@@ -20,6 +21,8 @@ from tests.fixtures.tenant_user import ENDED
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
+
+    import httpx
 
     from devcloud.aws.seed import Customer
     from tests.fixtures.stack import RunningStack
@@ -114,7 +117,9 @@ class Holdings:
         self.assert_moved(lease["target_version"], lease["done"], lease["skipped"])
         self.assert_untouched()
         self.assert_opens()
+        assert lease["verified"] == self.count
         self.assert_recorded(lease_id, "rewrap.completed")
+        self.assert_reported(lease_id, lease)
 
     def assert_moved(self, target: int, done: int, skipped: int = 0) -> None:
         """So many keys are under the target, none under another, and the API says the same."""
@@ -155,17 +160,33 @@ class Holdings:
         assert self.open(names) == {name: self.values[name] for name in names}
 
     def assert_recorded(self, lease_id: int, action: str) -> None:
-        """The lease's end is in the audit chain exactly once, and the chain is whole."""
+        """The lease's start and its end are in the audit chain once each, and the chain is whole."""
         events = self.stack.audit(self.user.id)
         assert first_broken(events) is None
-        ends = [
+        told = [
             event.action
             for event in events
-            if event.action.startswith("rewrap.")
-            and event.action.partition(".")[2] in ENDED
-            and event.resource_id == str(lease_id)
+            if event.action.startswith("rewrap.") and event.resource_id == str(lease_id)
         ]
-        assert ends == [action]
+        assert told == ["rewrap.started", action]
+
+    def assert_reported(self, lease_id: int, lease: dict[str, Any]) -> None:
+        """The signed report can be fetched, and says what the lease says."""
+        path = f"/admin/tenant-kms/rewraps/{lease_id}/report"
+
+        def look() -> httpx.Response | None:
+            answer = self.user.call("GET", path)
+            return None if answer.status_code in {503, 504} else answer
+
+        answer = eventually(look, "the report can be fetched", seconds=PATIENCE_SECONDS)
+        assert answer.status_code == 200, answer.text
+        keys = self.stack.http.get("/.well-known/coffer-signing-keys").json()
+        said = verify(answer.text, keys).statement
+        names = ("state", "total", "done", "skipped", "failed", "verified")
+        assert [said[name] for name in names] == [lease[name] for name in names]
+        assert said["census_after"] == {
+            "versions": [{"version": lease["target_version"], "data_keys": self.count}]
+        }
 
     def versions(self) -> dict[int, int]:
         """How many data keys there are under each version, as stored."""

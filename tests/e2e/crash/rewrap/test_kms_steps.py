@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.crash.rewrap.cases import Case, matrix, prove
+from tests.e2e.crash.rewrap.cases import Case, each, matrix, prove
 
 if TYPE_CHECKING:
     from tests.faults.stack import FaultyStack
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 
-@pytest.mark.parametrize("case", matrix("kms"))
+@each(matrix("kms"))
 def test_a_rewrap_ends_right_though_a_process_dies_at_this_step(
     faulty: FaultyStack, case: Case
 ) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-KEYS = 3_000
+KEYS = 2_000
 MIDDLE = 7
 
 
