@@ -22,6 +22,7 @@ from services.common.rpc.channel import open_channel
 from services.common.rpc.server import RpcServer, Served, run, stop_on_signals
 from services.common.telemetry import Metrics
 from services.common.tokens import TokenVerifier
+from services.rewrap.courtesy import Courtesy
 from services.rewrap.dispatcher import Dispatcher
 from services.rewrap.kms_client import KmsClient
 from services.rewrap.lane import Means
@@ -118,17 +119,28 @@ class RewrapProcess:
         if not settings.worker:
             return
         store = PostgresLeaseStore(self._database, hold_seconds=settings.stalled_seconds)
+        courtesy = Courtesy(
+            settings.slowdown_limit,
+            floor=settings.slowest,
+            places=settings.in_flight,
+            show=self._observer.courtesy_shown,
+        )
         means = Means(
-            store, secrets, self._observer, Unhurried(), Turns(settings.in_flight), time.monotonic
+            store, secrets, self._observer, courtesy, Turns(settings.in_flight), time.monotonic
         )
         worker = Worker(Around(means, self._queue, asyncio.sleep), kms, settings.effort)
-        stopping = asyncio.create_task(_then(stop, worker.stop))
+
+        def end() -> None:
+            worker.stop()
+            courtesy.stop()
+
+        stopping = asyncio.create_task(_then(stop, end))
         try:
             await self._queue.work(
                 worker.work, busy=worker.works_on, concurrency=settings.concurrency, stop=stop
             )
         finally:
-            worker.stop()
+            end()
             stopping.cancel()
 
     def _server(self, secrets: SecretsClient) -> RpcServer:
@@ -155,13 +167,6 @@ class RewrapProcess:
         """Whether the database, the queue and secrets answer."""
         checks = (self._database.ping(), self._queue.ping(), secrets.reachable())
         return all(await asyncio.gather(*checks))
-
-
-class Unhurried:
-    """Gives way to nobody."""
-
-    async def give_way(self, worked_seconds: float, slowdown: float) -> None:
-        """At once."""
 
 
 async def _then(stop: asyncio.Event, act: Callable[[], None]) -> None:

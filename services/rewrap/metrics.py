@@ -61,6 +61,17 @@ class RewrapMetrics:
             name: Gauge(f"coffer_rewrap_lease_{name}", text, ("lease",), registry=registry)
             for name, text in _LEASE.items()
         }
+        self._duty = Gauge(
+            "coffer_rewrap_duty",
+            "The part of full speed that this process works at, out of regard for other calls.",
+            registry=registry,
+        )
+        self._duty.set(1)
+        self._held_back = Counter(
+            "coffer_rewrap_held_back_seconds_total",
+            "Seconds that batches were held back, out of regard for other calls.",
+            registry=registry,
+        )
         self._recovered = Counter(
             "coffer_rewrap_recovered_jobs_total",
             "Jobs of dead workers that this process put back into the queue.",
@@ -106,6 +117,11 @@ class RewrapMetrics:
         """As the port says."""
         for state, count in by_state.items():
             self._live.labels(state).set(count)
+
+    def courtesy_shown(self, duty: float, held_seconds: float) -> None:
+        """How hard this process works, of 1, and for how long a batch is held back."""
+        self._duty.set(duty)
+        self._held_back.inc(held_seconds)
 
     def recovered(self, jobs: int) -> None:
         """As the port says."""

@@ -33,6 +33,8 @@ class Settings:
     worker: bool
     concurrency: int
     in_flight: int
+    slowdown_limit: float
+    slowest: float
     effort: Effort
     dispatch_seconds: float
     heartbeat_seconds: float
@@ -57,6 +59,8 @@ class Settings:
             worker=reader.flag("COFFER_REWRAP_WORKER", default=True),
             concurrency=reader.integer("COFFER_REWRAP_CONCURRENCY", 32, minimum=1, maximum=256),
             in_flight=reader.integer("COFFER_REWRAP_IN_FLIGHT", 4, minimum=1, maximum=64),
+            slowdown_limit=_percent(reader, "COFFER_REWRAP_SLOWDOWN_PERCENT", 125, (0, 1000)),
+            slowest=_percent(reader, "COFFER_REWRAP_SLOWEST_PERCENT", 5, (1, 100)),
             effort=Effort(
                 lanes=reader.integer("COFFER_REWRAP_LANES", 4, minimum=1, maximum=MAX_LANES),
                 batch=reader.integer("COFFER_REWRAP_BATCH", 1000, minimum=1, maximum=5000),
@@ -76,6 +80,10 @@ class Settings:
         )
         reader.finish()
         return settings
+
+
+def _percent(reader: Reader, name: str, default: int, bounds: tuple[int, int]) -> float:
+    return reader.integer(name, default, minimum=bounds[0], maximum=bounds[1]) / 100
 
 
 def _sample(reader: Reader) -> int | None:

@@ -9,48 +9,53 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from services.common.errors import CofferError, InvalidStateError
+from services.common.errors import InternalError, InvalidStateError, UnavailableError
 from services.rewrap.model import (
+    MAX_LANES,
+    MAX_WAIT_SECONDS,
+    MOVE,
     RUNNABLE,
+    VERIFY,
+    Admission,
     BatchDone,
+    Claim,
+    Claimed,
+    Due,
+    Hold,
     Lane,
     Lease,
     LeasePage,
     LeaseRef,
     LiveLeases,
-    Pace,
-    Settled,
-    Taken,
+    Progress,
+    Report,
     Verdict,
     judge,
     split_lanes,
+    verify_lanes,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from services.common.errors import CofferError
     from services.rewrap.model import Batch
+    from tests.fakes.rewrap_clock import Clock
 
 
-class Clock:
-    """Time that moves only when somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        self.now += seconds
-        await asyncio.sleep(0)
+HOLD_SECONDS = 5.0
 
 
 @dataclass
 class LaneRow:
     cursor: UUID | None
     until: UUID
+    kind: str = MOVE
+    quota: int | None = None
     finished: bool = False
+    fence: int = 0
+    held_until: float | None = None
+    troubles: int = 0
 
 
 @dataclass
@@ -64,12 +69,13 @@ class LeaseRow:
     done: int = 0
     skipped: int = 0
     failed: int = 0
+    verified: int = 0
     throttle: int | None = None
+    throttle_free_at: float | None = None
     attempts: int = 0
     passes: int = 0
     next_attempt_at: float | None = None
     last_error: str | None = None
-    rate: float | None = None
     lanes: dict[int, LaneRow] = field(default_factory=dict)
     states: list[str] = field(default_factory=list)
 
@@ -79,10 +85,10 @@ class LeaseRow:
 
 
 class Leases:
-    """The ports `LeaseStore`, `LeaseWatch` and `Batches` on the same memory.
+    """The ports `LeaseStore`, `LeaseWatch`, `Batches` and `Reports` on the same memory.
 
-    `keys` maps each data key to its version; `damaged` ones do not open; `obstacles` are raised by the
-    next batches, one each.
+    `keys` maps each data key to its version; `damaged` ones do not open, `poisoned` ones are a defect;
+    `obstacles` are raised by the next batches, one each. A batch takes `batch_seconds` of the clock.
     """
 
     def __init__(self, clock: Clock, keys: int = 0) -> None:
@@ -90,177 +96,249 @@ class Leases:
         self.row = LeaseRow()
         self.keys: dict[UUID, int] = {uuid.uuid4(): 1 for _ in range(keys)}
         self.damaged: set[UUID] = set()
+        self.poisoned: set[UUID] = set()
         self.obstacles: list[CofferError] = []
         self.batches: list[Batch] = []
+        self.batch_seconds = 0.0
         self.on_batch: Callable[[Batch], None] = lambda _: None
         self.lose_the_answer_of: set[int] = set()
+        self.moved_at: list[tuple[float, int]] = []
+        self.signed: list[LeaseRef] = []
         self._clock = clock
 
     @property
     def stale(self) -> int:
         return sum(version != self.row.target_version for version in self.keys.values())
 
-    async def take(self, ref: LeaseRef, *, lanes: int, batch: int) -> Taken | None:
-        row = self.row
-        early = row.next_attempt_at is not None and row.next_attempt_at > self._clock()
+    async def claim(
+        self, ref: LeaseRef, *, wanted: int, batch: int, lost: Sequence[Hold] = ()
+    ) -> Claim | None:
+        row, now = self.row, self._clock()
+        at = row.next_attempt_at
+        early = at is not None and now < at <= now + MAX_WAIT_SECONDS + 1
         if row.state not in RUNNABLE or early:
             return None
-        row.fence += 1
-        row.go("running")
-        row.next_attempt_at = None
         if row.total is None:
             row.total = self.stale
-            self._divide(lanes, batch)
-        left = [
-            Lane(number, lane.cursor, lane.until)
-            for number, lane in row.lanes.items()
-            if not lane.finished
+            self._replace(split_lanes(self.stale, batch, MAX_LANES) if self.stale else [])
+        if row.state != "running":
+            row.go("running")
+            row.next_attempt_at = row.throttle_free_at = None
+            self._free_all()
+        self._drop(lost)
+        free = [n for n, lane in sorted(row.lanes.items()) if self._free(lane)][:wanted]
+        row.fence += bool(free)
+        for number in free:
+            row.lanes[number].fence = row.fence
+            row.lanes[number].held_until = now + HOLD_SECONDS
+        claimed = [
+            Claimed(
+                Lane(n, lane.cursor, lane.until, lane.kind, lane.quota), lane.fence, lane.troubles
+            )
+            for n, lane in row.lanes.items()
+            if n in free
         ]
-        return Taken(ref, row.fence, row.target_version, row.throttle, row.attempts, left)
+        throttled = row.throttle is not None
+        return Claim(ref, row.target_version, row.attempts, throttled, claimed, len(self._left()))
 
-    async def report(self, ref: LeaseRef, fence: int, rate_per_second: float | None) -> Pace | None:
-        if not self._held(fence):
+    async def report(self, ref: LeaseRef, holds: Sequence[Hold]) -> Report | None:
+        row, now = self.row, self._clock()
+        if row.state != "running":
             return None
-        self.row.rate = rate_per_second
-        return Pace(self.row.throttle)
+        ours = frozenset(hold for hold in holds if self._ours(hold))
+        for hold in ours:
+            row.lanes[hold.lane].held_until = now + HOLD_SECONDS
+        free = sum(self._free(lane) for lane in row.lanes.values())
+        progress = Progress(row.done, row.skipped, row.failed, row.total, None)
+        return Report(row.throttle is not None, ours, free, progress)
 
-    async def settle(self, ref: LeaseRef, fence: int, *, lanes: int, batch: int) -> Settled | None:
-        if not self._held(fence):
-            return None
+    async def settle(self, ref: LeaseRef, *, batch: int, sample: int | None) -> Verdict | None:
         row = self.row
-        verdict = judge(stale=self.stale, failed=row.failed, passes=row.passes + 1)
-        if verdict is Verdict.AGAIN:
+        if row.state != "running":
+            return None
+        if self._left():
+            return Verdict.AGAIN
+        verified = any(lane.kind == VERIFY for lane in row.lanes.values())
+        verdict = judge(stale=self.stale, failed=row.failed, passes=row.passes + (not verified))
+        lanes: Sequence[Lane] = ()
+        if not verified:
             row.passes += 1
-            row.failed = 0
-            return Settled(verdict, self._divide(lanes, batch))
-        row.go(verdict.value)
-        return Settled(verdict)
+            if verdict is Verdict.AGAIN:
+                row.failed = 0
+                lanes = split_lanes(self.stale, batch, MAX_LANES)
+            else:
+                lanes = verify_lanes(len(self.keys) - self.stale, sample, batch, lambda: 0.5)
+        if lanes:
+            self._replace(lanes)
+            return Verdict.AGAIN
+        row.go("failed" if verdict is Verdict.AGAIN else verdict.value)
+        return Verdict(row.state)
 
     async def wait(
-        self, ref: LeaseRef, fence: int, *, attempts: int, delay_seconds: float, error: str
+        self,
+        ref: LeaseRef,
+        holds: Sequence[Hold],
+        *,
+        attempts: int,
+        delay_seconds: float,
+        error: str,
+        alone: bool,
     ) -> bool:
-        if not self._held(fence):
+        if self.row.state != "running":
             return False
+        if (not self._drop(holds) or alone) and self._others():
+            return False
+        self._free_all()
         self.row.go("waiting")
         self.row.attempts = attempts
         self.row.next_attempt_at = self._clock() + delay_seconds
         self.row.last_error = error
         return True
 
-    async def release(self, ref: LeaseRef, fence: int) -> bool:
-        if not self._held(fence):
+    async def release(self, ref: LeaseRef, holds: Sequence[Hold]) -> bool:
+        if self.row.state != "running":
+            return False
+        self._drop(holds)
+        if self._others():
             return False
         self.row.go("enqueued")
         return True
+
+    async def trouble(self, ref: LeaseRef, hold: Hold) -> int | None:
+        lane = self.row.lanes.get(hold.lane)
+        if lane is None or lane.fence != hold.fence or lane.finished:
+            return None
+        lane.troubles += 1
+        return lane.troubles
+
+    async def admit(self, ref: LeaseRef, keys: int, unused: int) -> Admission | None:
+        row, now = self.row, self._clock()
+        rate = row.throttle
+        if rate is None or row.state != "running":
+            return None
+        share = max(1, min(keys, rate // 4))
+        at = row.throttle_free_at
+        if at is None or at > now + 2 * max(0.25, 1 / rate):
+            starts = now
+        else:
+            starts = max(at - unused / rate, now - 0.25)
+        if starts > now:
+            row.throttle_free_at = starts
+            return Admission(0, starts - now)
+        row.throttle_free_at = starts + share / rate
+        return Admission(share, 0)
 
     async def live(self) -> LiveLeases:
         if self.row.state not in RUNNABLE:
             return LiveLeases([], None, {})
         left = (self.row.next_attempt_at or 0) - self._clock()
         due = left <= 0
-        return LiveLeases([self.ref] if due else [], None if due else left, {self.row.state: 1})
+        lanes = len(self._left()) if self.row.total is not None else None
+        return LiveLeases(
+            [Due(self.ref, lanes)] if due else [], None if due else left, {self.row.state: 1}
+        )
+
+    async def sign_report(self, ref: LeaseRef) -> None:
+        self.signed.append(ref)
 
     async def rewrap(self, batch: Batch) -> BatchDone:
+        return await self._batch(batch, self._move)
+
+    async def verify(self, batch: Batch) -> BatchDone:
+        return await self._batch(batch, self._open)
+
+    async def _batch(self, batch: Batch, act: Callable[[Batch, LaneRow], BatchDone]) -> BatchDone:
         self.batches.append(batch)
         self.on_batch(batch)
-        await asyncio.sleep(0)
+        if self.batch_seconds:
+            await self._clock.sleep(self.batch_seconds)
+        else:
+            await asyncio.sleep(0)
         if self.obstacles:
             raise self.obstacles.pop(0)
-        lane = self.row.lanes[batch.lane.number]
-        if not self._held(batch.fence) or lane.cursor != batch.lane.after or lane.finished:
-            raise InvalidStateError("The lease is not running under this fence.")
-        done = self._move(batch, lane)
+        lane = self.row.lanes.get(batch.lane.number)
+        held = lane is not None and self._ours(Hold(batch.lane.number, batch.fence))
+        if lane is None or not held or self.row.state != "running" or lane.finished:
+            raise InvalidStateError("The lane is not held under this fence.")
+        if lane.cursor != batch.lane.after:
+            raise InvalidStateError("The lane has moved on.")
+        done = act(batch, lane)
+        lane.troubles = self.row.attempts = 0
+        self.moved_at.append((self._clock(), done.keys))
         if len(self.batches) in self.lose_the_answer_of:
-            raise CofferError("The answer was lost.")
+            raise UnavailableError("The answer was lost.")
         return done
 
     def _move(self, batch: Batch, lane: LaneRow) -> BatchDone:
-        first = -1 if batch.lane.after is None else batch.lane.after.int
-        within = sorted(
-            key
-            for key, version in self.keys.items()
-            if version != self.row.target_version and first < key.int <= batch.lane.until.int
-        )[: batch.limit]
-        failed = [key for key in within if key in self.damaged]
-        for key in within:
-            if key not in self.damaged:
-                self.keys[key] = self.row.target_version
-        lane.finished = len(within) < batch.limit
+        within = self._within(batch, stale=True)[: 1 if batch.pass_over else batch.limit]
+        if not batch.pass_over and self.poisoned.intersection(within):
+            raise InternalError
+        failed = within if batch.pass_over else [key for key in within if key in self.damaged]
+        for key in set(within).difference(failed):
+            self.keys[key] = self.row.target_version
+        lane.finished = len(within) < (1 if batch.pass_over else batch.limit)
         lane.cursor = batch.lane.until if lane.finished else within[-1]
         moved = len(within) - len(failed)
         self.row.done += moved
         self.row.failed += len(failed)
-        self.row.attempts = 0
         return BatchDone(moved, 0, len(failed), lane.cursor, lane.finished)
 
-    def _held(self, fence: int) -> bool:
-        return self.row.fence == fence and self.row.state == "running"
+    def _open(self, batch: Batch, lane: LaneRow) -> BatchDone:
+        within = self._within(batch, stale=False)[: batch.limit]
+        if self.poisoned.intersection(within):
+            raise InternalError
+        failed = [key for key in within if key in self.damaged]
+        lane.finished = batch.last or len(within) < batch.limit
+        lane.cursor = batch.lane.until if lane.finished else within[-1]
+        if lane.quota is not None:
+            lane.quota = max(0, lane.quota - len(within))
+        opened = len(within) - len(failed)
+        self.row.verified += opened
+        self.row.failed += len(failed)
+        return BatchDone(opened, 0, len(failed), lane.cursor, lane.finished)
 
-    def _divide(self, lanes: int, batch: int) -> list[Lane]:
-        made = split_lanes(self.stale, batch, lanes) if self.stale else []
-        self.row.lanes = {lane.number: LaneRow(lane.after, lane.until) for lane in made}
-        return made
+    def _within(self, batch: Batch, *, stale: bool) -> list[UUID]:
+        first = -1 if batch.lane.after is None else batch.lane.after.int
+        return sorted(
+            key
+            for key, version in self.keys.items()
+            if (version != self.row.target_version) is stale
+            and first < key.int <= batch.lane.until.int
+        )
 
+    def _left(self) -> list[LaneRow]:
+        return [lane for lane in self.row.lanes.values() if not lane.finished]
 
-class Queue:
-    """The port `JobQueue`: what is in it, and whether it is crowded, a test says."""
+    def _ours(self, hold: Hold) -> bool:
+        lane = self.row.lanes.get(hold.lane)
+        now = self._clock()
+        return lane is not None and lane.fence == hold.fence and (lane.held_until or 0) > now
 
-    def __init__(self) -> None:
-        self.jobs: list[LeaseRef] = []
-        self.is_crowded = False
-        self.dead = 0
-        self.broken: Exception | None = None
-        self._filled = asyncio.Event()
+    def _free(self, lane: LaneRow) -> bool:
+        now = self._clock()
+        until = lane.held_until
+        return not lane.finished and not (until and now < until <= now + 2 * HOLD_SECONDS)
 
-    async def enqueue(self, refs: Sequence[LeaseRef]) -> int:
-        if self.broken:
-            raise self.broken
-        new = [ref for ref in refs if ref not in self.jobs]
-        self.jobs += new
-        if new:
-            self._filled.set()
-        return len(new)
+    def _others(self) -> bool:
+        return any(not self._free(lane) for lane in self._left())
 
-    async def wait_for_a_job(self) -> None:
-        async with asyncio.timeout(5):
-            await self._filled.wait()
+    def _drop(self, holds: Sequence[Hold]) -> int:
+        dropped = 0
+        for hold in holds:
+            lane = self.row.lanes.get(hold.lane)
+            if lane and lane.fence == hold.fence and not lane.finished and lane.held_until:
+                lane.held_until = None
+                dropped += 1
+        return dropped
 
-    async def requeue(self, ref: LeaseRef) -> None:
-        self.jobs.append(ref)
+    def _free_all(self) -> None:
+        for lane in self._left():
+            lane.held_until = None
 
-    async def recover(self) -> int:
-        taken, self.dead = self.dead, 0
-        return taken
-
-    async def crowded(self) -> bool:
-        return self.is_crowded
-
-
-class Observer:
-    """The port `Observer`, remembering."""
-
-    def __init__(self) -> None:
-        self.keys = 0
-        self.ends: list[str] = []
-        self.held = 0
-        self.states: dict[str, int] = {}
-        self.jobs_recovered = 0
-
-    def batch_done(self, done: BatchDone, seconds: float) -> None:
-        self.keys += done.keys
-
-    def run_began(self) -> None:
-        self.held += 1
-
-    def run_ended(self, outcome: str) -> None:
-        self.held -= 1
-        self.ends.append(outcome)
-
-    def live_leases(self, by_state: dict[str, int]) -> None:
-        self.states = by_state
-
-    def recovered(self, jobs: int) -> None:
-        self.jobs_recovered += jobs
+    def _replace(self, lanes: Sequence[Lane]) -> None:
+        self.row.lanes = {
+            lane.number: LaneRow(lane.after, lane.until, lane.kind, lane.quota) for lane in lanes
+        }
 
 
 def lease(**changes: object) -> Lease:

@@ -10,7 +10,10 @@ import pytest
 
 from services.common.errors import UnavailableError
 from services.rewrap.dispatcher import Dispatcher
-from tests.fakes.rewrap_leases import Clock, Leases, Observer, Queue
+from services.rewrap.model import Seating
+from tests.fakes.rewrap_around import Observer, Queue
+from tests.fakes.rewrap_clock import Clock
+from tests.fakes.rewrap_leases import Leases
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -21,6 +24,7 @@ def dispatcher(leases: Leases, queue: Queue, observer: Observer, **pauses: float
         leases,
         queue,
         observer,
+        lanes=4,
         every_seconds=pauses.get("every", 5),
         recover_seconds=pauses.get("recover", 1000),
     )
@@ -34,6 +38,14 @@ async def test_every_live_lease_gets_one_job(state: str) -> None:
     await here.dispatch()
     await here.dispatch()
     assert queue.jobs == [leases.ref]
+
+
+@pytest.mark.parametrize(("keys", "seats"), [(1, 1), (40, 1), (50, 2), (160, 4), (100_000, 8)])
+async def test_a_lease_gets_as_many_seats_as_its_lanes_need(keys: int, seats: int) -> None:
+    leases, queue = Leases(Clock(), min(keys, 400)), Queue()
+    await leases.claim(leases.ref, wanted=0, batch=10)
+    await dispatcher(leases, queue, Observer()).dispatch()
+    assert queue.wanted == [Seating(leases.ref, seats)]
 
 
 @pytest.mark.parametrize("state", ["paused", "completed", "failed", "superseded", "cancelled"])

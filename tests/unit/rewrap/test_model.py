@@ -7,7 +7,15 @@ import uuid
 
 import pytest
 
-from services.rewrap.model import MAX_PASSES, Verdict, judge, retry_delay, split_lanes
+from services.rewrap.model import (
+    MAX_PASSES,
+    Verdict,
+    judge,
+    retry_delay,
+    seats,
+    split_lanes,
+    verify_lanes,
+)
 from tests.fakes.rewrap_leases import lease
 
 
@@ -81,3 +89,41 @@ def test_time_left_is_told_only_when_it_can_be_believed(
     changes: dict[str, object], eta: int | None
 ) -> None:
     assert lease(**changes).eta_seconds == eta
+
+
+@pytest.mark.parametrize(
+    ("lanes_left", "wanted"), [(None, 1), (0, 1), (1, 1), (4, 1), (5, 2), (32, 8), (1000, 16)]
+)
+def test_a_lease_asks_for_as_many_workers_as_its_lanes_need(
+    lanes_left: int | None, wanted: int
+) -> None:
+    assert seats(lanes_left, 4) == wanted
+
+
+@pytest.mark.parametrize("keys", [1, 999, 1000, 12_345, 1_000_000])
+@pytest.mark.parametrize("sample", [1, 10, 1000, 10_000])
+@pytest.mark.parametrize("chance", [0.0, 0.5, 0.999])
+def test_a_sample_is_as_large_as_was_asked_for(keys: int, sample: int, chance: float) -> None:
+    """The ids are spread evenly; so this counts the ids that the lanes would find."""
+    space = 1 << 128
+    seen = 0
+    for lane in verify_lanes(keys, sample, 1000, lambda: chance):
+        first = lane.after.int if lane.after else 0
+        within = round((lane.until.int - first) / space * keys)
+        seen += within if lane.quota is None else min(within, lane.quota)
+    assert seen >= min(sample, keys)
+    assert seen <= max(2 * sample + 64, 1.3 * sample)
+
+
+def test_all_keys_are_verified_when_that_is_asked_for() -> None:
+    lanes = verify_lanes(1_000_000, None, 1000, lambda: 0.5)
+    assert [lane.quota for lane in lanes] == [None] * 32
+    assert lanes[0].after is None
+    assert lanes[-1].until == uuid.UUID(int=(1 << 128) - 1)
+
+
+@pytest.mark.parametrize(("keys", "sample"), [(0, 10), (0, None), (10, 0)])
+def test_nothing_is_verified_where_there_is_nothing_or_nobody_asked(
+    keys: int, sample: int | None
+) -> None:
+    assert verify_lanes(keys, sample, 1000, lambda: 0.5) == []

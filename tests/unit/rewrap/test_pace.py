@@ -1,71 +1,115 @@
-"""Throttle and rate, on a clock that moves only when somebody sleeps."""
+"""The throttle, over several workers, on a clock that moves only when all sleep."""
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from services.rewrap.pace import RateMeter, Throttle
-from tests.fakes.rewrap_leases import Clock
+from services.rewrap.pace import Throttle
+from services.rewrap.run import Ended
+from tests.fakes.rewrap_around import Scene, scene
+from tests.fakes.rewrap_clock import Clock
+from tests.fakes.rewrap_leases import Leases
+
+WORKERS = 3
+LANES = 4
+BATCH_SECONDS = 0.02
 
 
-async def test_without_a_throttle_nobody_sleeps() -> None:
-    clock = Clock()
-    throttle = Throttle(None, clock=clock, sleep=clock.sleep)
-    for _ in range(100):
-        await throttle.admit(throttle.share(1000))
-    assert clock.now == 1000
-    assert throttle.share(1000) == 1000
+class Crowd:
+    """Lanes of several workers that all want as much as they can get."""
+
+    def __init__(self, rate: int | None) -> None:
+        self.clock = Clock()
+        self.leases = Leases(self.clock)
+        self.leases.row.state = "running"
+        self.leases.row.throttle = rate
+        self.admitted = 0
+        self._ended = False
+
+    async def work(self, seconds: float) -> int:
+        """How many keys were let through in so long."""
+        before, until = self.admitted, self.clock.now + seconds
+        throttles = [
+            Throttle(self.leases.ref, self.leases, self.clock.sleep, throttled=True)
+            for _ in range(WORKERS)
+        ]
+        await asyncio.gather(
+            *(self._lane(throttle, until) for throttle in throttles for _ in range(LANES))
+        )
+        return self.admitted - before
+
+    async def _lane(self, throttle: Throttle, until: float) -> None:
+        while self.clock() < until:
+            let_through = await throttle.admit(1000, lambda: self.clock() >= until)
+            self.admitted += let_through
+            await self.clock.sleep(BATCH_SECONDS)
 
 
-@pytest.mark.parametrize("rate", [1, 10, 500, 100_000])
-async def test_a_throttle_is_never_exceeded(rate: int) -> None:
-    clock = Clock()
-    throttle = Throttle(rate, clock=clock, sleep=clock.sleep)
-    share = throttle.share(1000)
-    admitted = 0
-    while admitted < rate * 3:
-        await throttle.admit(share)
-        admitted += share
-    # The last batch is admitted at the moment it may begin.
-    assert admitted - share <= rate * (clock.now - 1000) + 1e-6
-    assert clock.now - 1000 == pytest.approx((admitted - share) / rate)
+@pytest.mark.parametrize(("rate", "seconds"), [(1, 60), (10, 30), (500, 20), (20_000, 20)])
+async def test_a_throttle_is_kept_over_all_workers_together(rate: int, seconds: int) -> None:
+    assert await Crowd(rate).work(seconds) == pytest.approx(rate * seconds, rel=0.05)
 
 
-async def test_keys_that_were_not_there_do_not_count() -> None:
-    clock = Clock()
-    throttle = Throttle(100, clock=clock, sleep=clock.sleep)
-    for _ in range(50):
-        share = throttle.share(1000)
-        await throttle.admit(share)
-        throttle.give_back(share)
-    assert clock.now == pytest.approx(1000)
+async def test_a_changed_throttle_holds_at_once() -> None:
+    crowd = Crowd(1000)
+    for rate in (1000, 10, 4000, 100):
+        crowd.leases.row.throttle = rate
+        assert await crowd.work(20) == pytest.approx(rate * 20, rel=0.05)
 
 
-async def test_a_changed_throttle_holds_from_the_next_batch() -> None:
-    clock = Clock()
-    throttle = Throttle(1000, clock=clock, sleep=clock.sleep)
-    await throttle.admit(250)
-    throttle.set(None)
-    before = clock.now
-    await throttle.admit(1000)
-    assert clock.now == before
+async def test_who_waits_long_under_a_low_throttle_notices_that_it_was_taken_away() -> None:
+    crowd = Crowd(1)
+    throttle = Throttle(crowd.leases.ref, crowd.leases, crowd.clock.sleep, throttled=True)
+    assert await throttle.admit(1000, lambda: False) == 1
+    waiting = asyncio.create_task(throttle.admit(1000, lambda: False))
+    await crowd.clock.sleep(0.1)
+    crowd.leases.row.throttle = None
+    assert await waiting == 1000
+    assert crowd.clock.now < 1001
 
 
-def test_the_rate_is_that_of_the_last_seconds() -> None:
-    clock = Clock()
-    meter = RateMeter(clock)
-    assert meter.rate() is None
-    for _ in range(10):
-        clock.now += 1
-        meter.add(500)
-    assert meter.rate() == pytest.approx(500, rel=0.25)
-    clock.now += 60
-    assert meter.rate() == 0
+async def test_who_was_away_for_long_does_not_make_up_for_it() -> None:
+    crowd = Crowd(1000)
+    await crowd.work(1)
+    await crowd.clock.sleep(3600)
+    assert await crowd.work(10) == pytest.approx(10_000, rel=0.05)
 
 
-def test_the_rate_of_a_young_run_is_over_its_own_time() -> None:
-    clock = Clock()
-    meter = RateMeter(clock)
-    clock.now += 0.5
-    meter.add(1000)
-    assert meter.rate() == pytest.approx(2000)
+async def test_a_clock_that_went_back_stops_nobody() -> None:
+    crowd = Crowd(1000)
+    await crowd.work(1)
+    crowd.clock.now -= 3600
+    assert await crowd.work(10) == pytest.approx(10_000, rel=0.05)
+
+
+async def test_without_a_throttle_nobody_asks() -> None:
+    crowd = Crowd(None)
+    throttle = Throttle(crowd.leases.ref, crowd.leases, crowd.clock.sleep, throttled=False)
+    assert await throttle.admit(1000, lambda: False) == 1000
+    assert crowd.clock.now == 1000
+
+
+async def _whole(here: Scene, workers: int) -> float:
+    began = here.clock.now
+    others = [here.another() for _ in range(workers - 1)]
+    ends = await asyncio.gather(here.work(), *(one.work(here.leases.ref) for one in others))
+    assert Ended.COMPLETED in ends
+    return here.leases.moved_at[-1][0] - began
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+async def test_a_whole_lease_takes_the_time_that_its_throttle_says(workers: int) -> None:
+    """Also with many short lanes, each of which ends within a batch that was admitted whole."""
+    here = scene(5000, batch=100)
+    here.leases.batch_seconds = BATCH_SECONDS
+    here.leases.row.throttle = 500
+    assert await _whole(here, workers) == pytest.approx(10, rel=0.05)
+
+
+async def test_batches_stay_small_under_a_throttle_and_never_empty() -> None:
+    here = scene(60, batch=10)
+    here.leases.row.throttle = 2
+    await _whole(here, 1)
+    assert {batch.limit for batch in here.leases.batches} == {1}

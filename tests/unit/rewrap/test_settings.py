@@ -39,6 +39,15 @@ def test_the_defaults_find_a_dead_worker_within_ten_seconds(environ: dict[str, s
     assert settings.worker
     assert settings.stalled_seconds + 2 * settings.heartbeat_seconds < 10
     assert (settings.effort.lanes, settings.effort.batch) == (4, 1000)
+    assert settings.effort.patience_seconds > settings.stalled_seconds
+
+
+@pytest.mark.parametrize(("value", "sample"), [("0", 0), ("500", 500), ("-1", None)])
+def test_a_sample_of_minus_one_is_all(
+    environ: dict[str, str], value: str, sample: int | None
+) -> None:
+    settings = Settings.read(environ | {"COFFER_REWRAP_VERIFY_SAMPLE": value})
+    assert settings.effort.sample == sample
 
 
 def test_no_password_is_in_the_repr(environ: dict[str, str]) -> None:
@@ -55,7 +64,16 @@ def test_every_missing_setting_is_named_at_once() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("LANES", "0"), ("BATCH", "5001"), ("WORKER", "yes"), ("STALLED_SECONDS", "0")],
+    [
+        ("LANES", "33"),
+        ("BATCH", "5001"),
+        ("WORKER", "yes"),
+        ("STALLED_SECONDS", "0"),
+        ("IN_FLIGHT", "0"),
+        ("VERIFY_SAMPLE", "-2"),
+        ("SLOWDOWN_PERCENT", "1001"),
+        ("SLOWEST_PERCENT", "0"),
+    ],
 )
 def test_a_value_out_of_range_is_refused(environ: dict[str, str], name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=f"COFFER_REWRAP_{name}"):

@@ -3,51 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
 from services.common.errors import InvalidStateError, TenantSealedError, UnavailableError
-from services.rewrap.run import Effort, Ended
-from services.rewrap.worker import Worker
-from tests.fakes.rewrap_leases import Clock, Leases, Observer, Queue
+from services.rewrap.model import Hold
+from services.rewrap.run import Ended
+from tests.fakes.rewrap_around import scene
 
 if TYPE_CHECKING:
     from services.common.errors import CofferError
     from services.rewrap.model import Batch
-
-
-@dataclass
-class Scene:
-    leases: Leases
-    queue: Queue
-    observer: Observer
-    clock: Clock
-    worker: Worker
-
-    @property
-    def states(self) -> list[str]:
-        return self.leases.row.states
-
-    async def work(self) -> Ended:
-        return await self.worker.work(self.leases.ref)
-
-
-def scene(keys: int = 100, *, lanes: int = 4, batch: int = 10, slice_seconds: float = 1e9) -> Scene:
-    clock, queue, observer = Clock(), Queue(), Observer()
-    leases = Leases(clock, keys)
-    worker = Worker(
-        leases,
-        leases,
-        queue,
-        observer,
-        Effort(lanes, batch, slice_seconds),
-        clock=clock,
-        sleep=clock.sleep,
-        chance=lambda: 0.5,
-    )
-    return Scene(leases, queue, observer, clock, worker)
 
 
 async def test_every_key_is_moved_and_counted_once() -> None:
@@ -56,7 +23,7 @@ async def test_every_key_is_moved_and_counted_once() -> None:
     assert here.leases.stale == 0
     assert (here.leases.row.total, here.leases.row.done) == (1000, 1000)
     assert here.states == ["running", "completed"]
-    assert {batch.lane.number for batch in here.leases.batches} == {0, 1, 2, 3}
+    assert {batch.lane.number for batch in here.leases.batches} == set(range(32))
     assert here.observer.keys == 1000
     assert here.observer.held == 0
 
@@ -132,7 +99,7 @@ async def test_an_answer_that_was_lost_counts_no_key_twice() -> None:
     here = scene(100, lanes=1)
     here.leases.lose_the_answer_of = {2}
     assert await here.work() is Ended.WAITING
-    assert here.leases.row.done == 20
+    assert 0 < here.leases.row.done == 100 - here.leases.stale
     here.clock.now += 60
     assert await here.work() is Ended.COMPLETED
     assert here.leases.row.done == 100
@@ -153,33 +120,102 @@ async def test_a_superseded_lease_is_let_be() -> None:
 
 async def test_a_worker_woken_after_another_took_over_changes_nothing() -> None:
     here = scene(100, lanes=1)
-    sleeper = await here.leases.take(here.leases.ref, lanes=1, batch=10)
-    assert sleeper is not None
-    assert await here.work() is Ended.COMPLETED
     leases, ref = here.leases, here.leases.ref
-    assert await leases.settle(ref, sleeper.fence, lanes=1, batch=10) is None
-    assert not await leases.wait(ref, sleeper.fence, attempts=1, delay_seconds=1, error="late")
-    assert not await leases.release(ref, sleeper.fence)
+    sleeper = await leases.claim(ref, wanted=1, batch=10)
+    assert sleeper is not None
+    holds = [claimed.hold for claimed in sleeper.lanes]
+    here.clock.now += 10
+    assert await here.work() is Ended.COMPLETED
+    assert not await leases.wait(ref, holds, attempts=1, delay_seconds=1, error="late", alone=False)
+    assert not await leases.release(ref, holds)
+    assert await leases.settle(ref, batch=10, sample=0) is None
     with pytest.raises(InvalidStateError):
         await leases.rewrap(leases.batches[0])
     assert leases.row.state == "completed"
 
 
-async def test_two_workers_on_one_lease_do_no_harm() -> None:
+async def test_a_dead_workers_lanes_are_taken_over_when_its_hold_has_passed() -> None:
+    here = scene(100)
+    dead = await here.leases.claim(here.leases.ref, wanted=32, batch=10)
+    assert dead is not None
+    began = here.clock.now
+    assert await here.work() is Ended.COMPLETED
+    assert here.leases.row.done == 100
+    assert here.clock.now - began < 7
+
+
+async def test_a_worker_leaves_what_is_left_to_the_living() -> None:
+    here = scene(100)
+    other = await here.leases.claim(here.leases.ref, wanted=32, batch=10)
+    assert other is not None
+    holds = [claimed.hold for claimed in other.lanes]
+    working = asyncio.create_task(here.work())
+    while not working.done():
+        await here.clock.sleep(0.5)
+        await here.leases.report(here.leases.ref, holds)
+    assert await working is Ended.SPARED
+    assert here.leases.row.state == "running"
+    assert here.leases.batches == []
+
+
+async def test_two_workers_share_a_lease_and_move_nothing_twice() -> None:
     here = scene(500)
-    other = Worker(
-        here.leases, here.leases, here.queue, here.observer, Effort(4, 10), clock=here.clock,
-        sleep=here.clock.sleep, chance=lambda: 0.5,
-    )  # fmt: skip
-    await asyncio.gather(here.work(), other.work(here.leases.ref))
-    here.clock.now += 60
-    await here.work()
-    assert here.leases.row.state == "completed"
+    here.leases.batch_seconds = 0.1
+    other = here.another()
+    both = await asyncio.gather(here.work(), other.work(here.leases.ref))
+    assert Ended.COMPLETED in both
     assert here.leases.row.done == 500
+    lanes = {batch.lane.number: batch.fence for batch in here.leases.batches}
+    assert sum(fence == 1 for fence in lanes.values()) == 4
+    assert len(here.leases.batches) == len(
+        {(b.lane.number, b.lane.after) for b in here.leases.batches}
+    )
+
+
+async def test_a_worker_that_is_called_twice_for_a_lease_refuses_the_second() -> None:
+    here = scene(100)
+    first = asyncio.create_task(here.work())
+    await asyncio.sleep(0)
+    assert here.worker.works_on(here.leases.ref)
+    assert await here.work() is Ended.REFUSED
+    assert await first is Ended.COMPLETED
+    assert not here.worker.works_on(here.leases.ref)
+
+
+async def test_one_workers_lost_connection_does_not_make_the_others_wait() -> None:
+    here = scene(2000, batch=10)
+    here.leases.batch_seconds = 0.1
+
+    class Unreachable:
+        async def rewrap(self, batch: Batch) -> None:
+            raise UnavailableError
+
+        verify = rewrap
+
+    cut_off = here.another(Unreachable())  # type: ignore[arg-type]
+    working = asyncio.create_task(here.work())
+    await here.clock.sleep(0.3)
+    assert await cut_off.work(here.leases.ref) is Ended.LOST
+    assert await working is Ended.COMPLETED
+    assert "waiting" not in here.states
+
+
+async def test_a_lane_that_somebody_else_took_is_let_be_and_the_others_go_on() -> None:
+    here = scene(1000, lanes=2, batch=10)
+
+    def steal(batch: Batch) -> None:
+        if len(here.leases.batches) == 3:
+            lane = here.leases.row.lanes[batch.lane.number]
+            lane.fence, lane.held_until = 99, here.clock.now + 5
+
+    here.leases.on_batch = steal
+    assert await here.work() is Ended.COMPLETED
+    assert here.leases.row.done == 1000
 
 
 async def test_a_lease_makes_way_when_its_time_is_up_and_others_wait() -> None:
     here = scene(2_000, lanes=1, slice_seconds=1)
+    here.leases.batch_seconds = 0.1
     here.queue.is_crowded = True
     assert await here.work() is Ended.YIELDED
     assert here.leases.row.state == "enqueued"
@@ -200,6 +236,7 @@ async def test_a_worker_that_is_cancelled_gives_its_lease_back() -> None:
     here = scene(10_000)
     begun = asyncio.Event()
     here.leases.on_batch = lambda _: begun.set()
+    here.leases.batch_seconds = 1
     task = asyncio.create_task(here.work())
     await begun.wait()
     task.cancel()
@@ -207,6 +244,7 @@ async def test_a_worker_that_is_cancelled_gives_its_lease_back() -> None:
         await task
     assert here.leases.row.state == "enqueued"
     assert here.observer.held == 0
+    assert here.observer.seen == {}
 
 
 async def test_a_defect_leaves_a_lease_that_goes_on_later() -> None:
@@ -222,34 +260,64 @@ async def test_a_defect_leaves_a_lease_that_goes_on_later() -> None:
     assert "defect" not in (here.leases.row.last_error or "")
 
 
-async def test_the_throttle_of_the_lease_is_kept_by_all_lanes_together() -> None:
-    here = scene(2000, lanes=4, batch=100)
-    here.leases.row.throttle = 100
-    asked = [(here.clock.now, 0)]
-    here.leases.on_batch = lambda batch: asked.append((here.clock.now, batch.limit))
-    assert await here.work() is Ended.COMPLETED
-    admitted = 0
-    for moment, limit in asked:
-        assert admitted <= 100 * (moment - asked[0][0]) + 1e-6
-        admitted += limit
-
-
 async def test_keys_left_behind_are_gone_through_again() -> None:
     here = scene(100, lanes=1)
-    lost = list(here.leases.keys)[:5]
-    seen = 0
+    late = []
 
     def hide(batch: Batch) -> None:
-        nonlocal seen
-        seen += 1
-        if seen == 1:
-            for key in lost:
+        if not late:
+            late.extend(sorted(here.leases.keys)[:5])
+            for key in late:
                 here.leases.keys[key] = here.leases.row.target_version
-        if batch.lane.after is not None and seen == 10:
-            for key in lost:
+        elif batch.lane.number == 5:
+            for key in late:
                 here.leases.keys[key] = 1
 
     here.leases.on_batch = hide
     assert await here.work() is Ended.COMPLETED
     assert here.leases.stale == 0
-    assert here.leases.row.passes >= 1
+    assert here.leases.row.passes == 2
+
+
+async def test_the_report_is_signed_when_the_lease_has_ended() -> None:
+    here = scene(10)
+    await here.work()
+    assert here.leases.signed == [here.leases.ref]
+
+
+async def test_no_report_is_asked_for_before_the_lease_has_ended() -> None:
+    here = scene(10)
+    here.leases.obstacles = [UnavailableError()]
+    await here.work()
+    assert here.leases.signed == []
+
+
+@pytest.mark.parametrize(("sample", "opened"), [(0, 0), (40, 40), (5_000, 300), (None, 300)])
+async def test_a_sample_is_opened_before_a_lease_is_completed(
+    sample: int | None, opened: int
+) -> None:
+    here = scene(300, sample=sample)
+    assert await here.work() is Ended.COMPLETED
+    assert opened <= here.leases.row.verified <= opened + 32
+    assert here.leases.row.done == 300
+
+
+async def test_a_key_that_does_not_open_afterwards_makes_the_lease_fail() -> None:
+    here = scene(100, sample=None)
+
+    def damage(batch: Batch) -> None:
+        if batch.lane.kind == "verify":
+            here.leases.damaged = set(list(here.leases.keys)[:2])
+
+    here.leases.on_batch = damage
+    assert await here.work() is Ended.FAILED
+    assert (here.leases.row.verified, here.leases.row.failed) == (98, 2)
+
+
+async def test_a_hold_says_nothing_about_other_lanes() -> None:
+    here = scene(100)
+    claim = await here.leases.claim(here.leases.ref, wanted=1, batch=10)
+    assert claim is not None
+    told = await here.leases.report(here.leases.ref, [Hold(0, 1), Hold(1, 1), Hold(0, 2)])
+    assert told is not None
+    assert told.ours == {Hold(0, 1)}
