@@ -94,17 +94,20 @@ def test_a_process_that_is_no_worker_serves_and_dispatches_and_moves_nothing(
 
 
 @pytest.mark.parametrize("identity", ["kms", "gateway"])
-def test_the_certificate_of_another_service_moves_nothing(
+def test_the_certificate_of_another_service_moves_nothing_and_keeps_nobody_from_it(
     house: House, tmp_path: Path, identity: str
 ) -> None:
     lease_id = house.rotate()
-    with worker(house.stack, tmp_path / "impostor", identity=identity) as impostor:
+    with (
+        worker(house.stack, tmp_path / "impostor", identity=identity) as impostor,
+        worker(house.stack, tmp_path / "right") as right,
+    ):
         impostor.start()
         eventually(lambda: "forbidden" in impostor.log, "it is refused")
         assert impostor.moved() == house.done(lease_id) == 0
-    with worker(house.stack, tmp_path / "right") as right:
         right.start()
         hold_to_what_was_promised(house, lease_id)
+        assert (impostor.moved(), right.moved()) == (0, KEYS)
 
 
 def jobs(house: House) -> bool:
