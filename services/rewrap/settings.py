@@ -88,7 +88,7 @@ def _percent(reader: Reader, name: str, default: int, bounds: tuple[int, int]) -
 
 def _sample(reader: Reader) -> int | None:
     """Data keys to verify; None: all."""
-    sample = reader.integer(
-        "COFFER_REWRAP_VERIFY_SAMPLE", 10_000, minimum=-1, maximum=1_000_000_000
-    )
-    return None if sample < 0 else sample
+    name = "COFFER_REWRAP_VERIFY_SAMPLE"
+    if reader.optional(name) == "all":
+        return None
+    return reader.integer(name, 10_000, minimum=0, maximum=1_000_000_000)

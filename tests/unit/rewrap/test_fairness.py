@@ -29,9 +29,8 @@ class Many:
         self._of = {one.ref: one for one in leases}
 
     def __getattr__(self, name: str) -> Callable[..., object]:
-        def act(what: LeaseRef | Batch, *args: object, **named: object) -> object:
-            ref = getattr(what, "ref", what)
-            return getattr(self._of[ref], name)(what, *args, **named)
+        def act(ref: LeaseRef, *args: object, **named: object) -> object:
+            return getattr(self._of[ref], name)(ref, *args, **named)
 
         return act
 

@@ -60,7 +60,7 @@ async def test_a_defect_of_everything_makes_the_lease_wait_instead_of_failing_ev
 
 async def test_who_takes_over_goes_on_with_the_small_batch_that_failed_last() -> None:
     here = scene(1000, batch=1000)
-    here.leases.poisoned = {sorted(here.leases.keys)[0]}
+    here.leases.poisoned = {min(here.leases.keys)}
     claim = await here.leases.claim(here.leases.ref, wanted=1, batch=1000)
     assert claim is not None
     for _ in range(9):

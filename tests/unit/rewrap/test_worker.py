@@ -13,6 +13,8 @@ from services.rewrap.run import Ended
 from tests.fakes.rewrap_around import scene
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from services.common.errors import CofferError
     from services.rewrap.model import Batch
 
@@ -262,7 +264,7 @@ async def test_a_defect_leaves_a_lease_that_goes_on_later() -> None:
 
 async def test_keys_left_behind_are_gone_through_again() -> None:
     here = scene(100, lanes=1)
-    late = []
+    late: list[UUID] = []
 
     def hide(batch: Batch) -> None:
         if not late:
