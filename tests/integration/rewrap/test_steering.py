@@ -30,6 +30,7 @@ ALLOWED = {
     "throttle": {state: state for state in LIVE},
 }
 """What each step makes of the states that allow it; every other state refuses it."""
+PAUSES = 5
 EVENTS = {
     "pause": "rewrap.paused",
     "resume": "rewrap.resumed",
@@ -265,6 +266,25 @@ async def test_nothing_is_counted_after_pause_has_answered(
         assert (await caller.resume(lease)).state == "enqueued"
         row = await stand.until_state(lease, "completed")
     assert (row["done"], row["total"]) == (2000, 2000)
+
+
+async def test_counts_equal_reality_however_often_it_is_paused(stand: Stand) -> None:
+    """While batches are under way, at no chosen moment; and the worker comes back each time."""
+    tenant = stand.tenant("acme", 800)
+    lease = stand.issue(tenant)
+    async with admin(stand, tenant, batch="10") as caller:
+        done = 0
+        for _ in range(PAUSES):
+            await stand.until(
+                lambda before=done: stand.lease(lease)["done"] > before,  # type: ignore[misc]
+                "more was moved",
+            )
+            done = (await caller.pause(lease)).done
+            assert stand.versions(tenant) == {1: 800 - done, 2: done}
+            await caller.resume(lease)
+        row = await stand.until_state(lease, "completed")
+    assert (row["done"], row["skipped"], row["failed"]) == (800, 0, 0)
+    assert stand.versions(tenant) == {2: 800}
 
 
 def idle(stand: Stand) -> bool:
