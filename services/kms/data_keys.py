@@ -18,7 +18,7 @@ from services.common.envelope import (
 )
 from services.common.errors import KeyRevokedError, TenantSealedError, UnavailableError
 from services.kms.keys import hierarchy
-from services.kms.keys.master_keys import Requests
+from services.kms.keys.requests import Requests
 from services.kms.model import DataKey, DataKeyFault, UnknownVersionError
 
 if TYPE_CHECKING:

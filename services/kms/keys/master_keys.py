@@ -18,6 +18,7 @@ from services.kms.keys.announcements import Announcement, Kind
 from services.kms.keys.cache import REFRESH_AT, CachedKey
 from services.kms.keys.proofs import Minted, mint
 from services.kms.keys.refusals import Refusals
+from services.kms.keys.requests import Requests
 from services.kms.keys.tries import PATIENCE_SECONDS
 from services.kms.model import KeyStatus, Reason, UnknownVersionError, WrapError, WrapMethod
 
@@ -78,18 +79,6 @@ _FlightName = tuple["UUID", int, int, int, bool]
 
 And whether what is known not to be usable is tried again: no request waits for that.
 """
-
-
-@dataclass(slots=True)
-class Requests:
-    """A count of requests to the KMS of a cloud. The platform's own key makes none."""
-
-    count: int = 0
-
-    def take(self, others: Requests) -> None:
-        """Add those of `others`, which are none afterwards: each is told once."""
-        self.count += others.count
-        others.count = 0
 
 
 @dataclass(slots=True)
