@@ -55,6 +55,7 @@ create or replace procedure benchmark.rewrap(
 language plpgsql as $$
 declare
     v_after uuid;
+    v_from uuid := '00000000-0000-0000-0000-000000000000';
     v_last uuid;
     v_found bigint;
     v_done bigint;
@@ -65,7 +66,7 @@ begin
         perform kms.hold_active(p_tenant, p_version);
         with stale as materialized (
             select id, wrapped from benchmark.data_key_sql
-            where tenant_id = p_tenant and id > coalesce(v_after, '00000000-0000-0000-0000-000000000000')
+            where tenant_id = p_tenant and id > v_from
               and key_version = any ((select kms.retired_versions(p_tenant))::bigint[])
             order by id limit p_batch
         ), moved as (
@@ -89,6 +90,7 @@ begin
         p_moved := p_moved + v_done;
         exit when v_found < p_batch;
         v_after := v_last;
+        v_from := v_last;
     end loop;
 end
 $$
