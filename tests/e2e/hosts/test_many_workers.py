@@ -120,7 +120,9 @@ def hold_to_what_was_promised(house: House, lease_id: int) -> None:
     lease = holdings.ended(lease_id)
     assert (lease["state"], lease["failed"], lease["last_error"]) == ("completed", 0, None)
     assert (lease["total"], lease["done"], lease["skipped"]) == (KEYS, KEYS, 0)
-    holdings.assert_moved(lease["target_version"], lease["done"])
+    assert holdings.versions() == {lease["target_version"]: KEYS}
+    census = holdings.user.census()
+    assert {version: count for version, count in census.items() if count} == holdings.versions()
     holdings.assert_untouched()
     holdings.assert_opens(every=SAMPLE)
     holdings.assert_recorded(lease_id, "rewrap.completed")
