@@ -2,227 +2,237 @@
 
 from __future__ import annotations
 
-import contextlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-import psycopg
-import pytest
-
-from services.common.database import Database
-from services.rewrap.model import LeaseRef, Verdict
-from services.rewrap.store import PostgresLeaseStore
-from tests.fakes.rewrap_leases import Clock, Leases
+from services.rewrap.model import Admission, LeaseRef, Verdict
+from tests.fakes.rewrap_subjects import KEYS, InPostgres, claim, holds, settle, wait
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from services.rewrap.model import Taken
-    from services.rewrap.ports import LeaseStore
-    from tests.fixtures.database import TestDatabase
-
-KEYS = 30
+    from tests.fakes.rewrap_subjects import Subject
 
 
-class Subject(Protocol):
-    """An implementation with one lease on KEYS stale keys, and a way to look inside."""
-
-    @property
-    def ref(self) -> LeaseRef: ...
-    @property
-    def store(self) -> LeaseStore: ...
-    async def state(self) -> str: ...
-    async def end_lanes(self, *, moving: int) -> None: ...
-    async def supersede(self) -> None: ...
-    async def let_time_pass(self) -> None: ...
-
-
-@dataclass
-class InMemory:
-    leases: Leases
-    clock: Clock
-
-    @property
-    def ref(self) -> LeaseRef:
-        return self.leases.ref
-
-    @property
-    def store(self) -> LeaseStore:
-        return self.leases
-
-    async def state(self) -> str:
-        return self.leases.row.state
-
-    async def end_lanes(self, *, moving: int) -> None:
-        for lane in self.leases.row.lanes.values():
-            lane.finished = True
-        for key in list(self.leases.keys)[:moving]:
-            self.leases.keys[key] = 2
-
-    async def supersede(self) -> None:
-        self.leases.row.fence += 1
-        self.leases.row.go("superseded")
-
-    async def let_time_pass(self) -> None:
-        self.clock.now += 3600
-
-
-@dataclass
-class InPostgres:
-    database: TestDatabase
-    ref: LeaseRef
-    store: LeaseStore
-
-    async def state(self) -> str:
-        rows = self.database.rows(
-            "select state from rewrap.lease where id = %s", (self.ref.lease_id,)
-        )
-        return str(rows[0][0])
-
-    async def end_lanes(self, *, moving: int) -> None:
-        self.database.execute("update rewrap.lane set finished = true")
-        self.database.execute(
-            "update secrets.data_key set key_version = 2 where id in"
-            " (select id from secrets.data_key where key_version = 1 limit %s)",
-            (moving,),
-        )
-
-    async def supersede(self) -> None:
-        _issue(self.database, self.ref)
-
-    async def let_time_pass(self) -> None:
-        self.database.execute(
-            "update rewrap.lease set next_attempt_at = next_attempt_at - interval '1 hour'"
-        )
-
-
-def _issue(database: TestDatabase, ref: LeaseRef) -> int:
-    with psycopg.connect(database.dsn("coffer_kms")) as connection:
-        connection.execute("select set_config('coffer.tenant_id', %s, true)", (str(ref.tenant_id),))
-        row = connection.execute(
-            "select rewrap.issue_lease(%s, 2, 'rotate')", (ref.tenant_id,)
-        ).fetchone()
-    assert row is not None
-    return int(row[0])
-
-
-@pytest.fixture(params=["memory", "postgres"])
-async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
-    if request.param == "memory":
-        clock = Clock()
-        yield InMemory(Leases(clock, KEYS), clock)
-        return
-    database: TestDatabase = request.getfixturevalue("database")
-    tenant = database.create_tenant("acme")
-    database.execute(
-        "insert into secrets.data_key (tenant_id, id, key_version, wrapped)"
-        " select %s, gen_random_uuid(), 1, decode(repeat('00', 68), 'hex')"
-        " from generate_series(1, %s)",
-        (tenant, KEYS),
-    )
-    lease = _issue(database, LeaseRef(tenant, 0))
-    pool = Database(database.dsn("coffer_rewrap"), name="test")
-    await pool.open()
-    async with contextlib.aclosing(_Closing(pool)):
-        yield InPostgres(database, LeaseRef(tenant, lease), PostgresLeaseStore(pool))
-
-
-class _Closing:
-    def __init__(self, pool: Database) -> None:
-        self._pool = pool
-
-    async def aclose(self) -> None:
-        await self._pool.close()
-
-
-async def take(subject: Subject) -> Taken:
-    taken = await subject.store.take(subject.ref, lanes=4, batch=10)
-    assert taken is not None
-    return taken
-
-
-async def test_each_taking_raises_the_fence(subject: Subject) -> None:
-    first, second = await take(subject), await take(subject)
-    assert second.fence == first.fence + 1
-    assert second.lanes == first.lanes
-    assert len(first.lanes) == 3
-    assert await subject.state() == "running"
-
-
-async def test_an_older_fence_can_do_nothing(subject: Subject) -> None:
-    old = await take(subject)
-    await take(subject)
-    store, ref = subject.store, subject.ref
-    assert await store.report(ref, old.fence, 1.0) is None
-    assert await store.settle(ref, old.fence, lanes=4, batch=10) is None
-    assert not await store.wait(ref, old.fence, attempts=1, delay_seconds=0, error="late")
-    assert not await store.release(ref, old.fence)
-    assert await subject.state() == "running"
-
-
-async def test_a_superseded_lease_is_not_taken_and_its_holder_can_do_nothing(
+async def test_a_lane_is_held_by_one_worker_and_each_claim_has_a_higher_fence(
     subject: Subject,
 ) -> None:
-    held = await take(subject)
+    first, second = await claim(subject, 2), await claim(subject, 2)
+    assert [claimed.lane.number for claimed in first.lanes] == [0, 1]
+    assert [claimed.lane.number for claimed in second.lanes] == [2]
+    assert second.lanes[0].fence > first.lanes[0].fence
+    assert (first.unfinished, second.unfinished) == (3, 3)
+    third = await claim(subject)
+    assert (third.lanes, third.unfinished) == ([], 3)
+    assert await subject.state() == "running"
+
+
+async def test_a_lane_whose_worker_is_silent_is_claimed_by_another_who_alone_holds_it_then(
+    subject: Subject,
+) -> None:
+    old = await claim(subject)
+    await subject.let_time_pass()
+    new = await claim(subject)
+    assert [claimed.lane for claimed in new.lanes] == [claimed.lane for claimed in old.lanes]
+    told = await subject.store.report(subject.ref, holds(old) + holds(new))
+    assert told is not None
+    assert told.ours == set(holds(new))
+    assert not await wait(subject, holds(old), alone=False)
+    assert not await subject.store.release(subject.ref, holds(old))
+    assert await subject.store.trouble(subject.ref, holds(old)[0]) is None
+    assert await subject.state() == "running"
+
+
+async def test_a_worker_that_reports_keeps_its_lanes(subject: Subject) -> None:
+    held = holds(await claim(subject))
+    for _ in range(3):
+        await subject.let_time_pass(3)
+        told = await subject.store.report(subject.ref, held)
+        assert told is not None
+        assert told.ours == set(held)
+        assert told.free == 0
+    assert not (await claim(subject)).lanes
+
+
+async def test_a_worker_that_was_silent_for_too_long_has_lost_its_lanes_though_nobody_came(
+    subject: Subject,
+) -> None:
+    held = holds(await claim(subject))
+    await subject.let_time_pass()
+    told = await subject.store.report(subject.ref, held)
+    assert told is not None
+    assert not told.ours
+    assert told.free == 3
+
+
+async def test_lanes_that_are_given_up_can_be_claimed_at_once(subject: Subject) -> None:
+    held = holds(await claim(subject))
+    again = await subject.store.claim(subject.ref, wanted=4, batch=10, lost=held[:1])
+    assert again is not None
+    assert [claimed.lane.number for claimed in again.lanes] == [held[0].lane]
+
+
+async def test_a_superseded_lease_is_not_claimed_and_its_workers_can_do_nothing(
+    subject: Subject,
+) -> None:
+    held = holds(await claim(subject))
     await subject.supersede()
-    assert await subject.store.report(subject.ref, held.fence, 1.0) is None
-    assert await subject.store.settle(subject.ref, held.fence, lanes=4, batch=10) is None
-    assert await subject.store.take(subject.ref, lanes=4, batch=10) is None
+    assert await subject.store.report(subject.ref, held) is None
+    assert await settle(subject) is None
+    assert not await wait(subject, held)
+    assert not await subject.store.release(subject.ref, held)
+    assert await subject.store.claim(subject.ref, wanted=4, batch=10) is None
     assert await subject.state() == "superseded"
 
 
+async def test_a_lease_is_not_settled_while_a_lane_is_unfinished(subject: Subject) -> None:
+    await claim(subject)
+    assert await settle(subject) is Verdict.AGAIN
+    assert await subject.state() == "running"
+
+
 async def test_a_lease_is_not_completed_while_keys_are_stale(subject: Subject) -> None:
-    held = await take(subject)
+    await claim(subject)
     await subject.end_lanes(moving=KEYS - 1)
-    settled = await subject.store.settle(subject.ref, held.fence, lanes=4, batch=10)
-    assert settled is not None
-    assert settled.verdict is Verdict.AGAIN
-    assert len(settled.lanes) == 1
+    assert await settle(subject) is Verdict.AGAIN
+    assert (await claim(subject)).unfinished == 1
     assert await subject.state() == "running"
 
 
 async def test_passes_are_bounded(subject: Subject) -> None:
-    held = await take(subject)
+    await claim(subject)
     verdicts = []
     for _ in range(3):
         await subject.end_lanes(moving=0)
-        settled = await subject.store.settle(subject.ref, held.fence, lanes=4, batch=10)
-        assert settled is not None
-        verdicts.append(settled.verdict)
+        verdicts.append(await settle(subject))
     assert verdicts == [Verdict.AGAIN, Verdict.AGAIN, Verdict.FAILED]
     assert await subject.state() == "failed"
 
 
 async def test_a_settled_lease_stays_settled(subject: Subject) -> None:
-    held = await take(subject)
+    held = holds(await claim(subject))
     await subject.end_lanes(moving=KEYS)
-    settled = await subject.store.settle(subject.ref, held.fence, lanes=4, batch=10)
-    assert settled is not None
-    assert settled.verdict is Verdict.COMPLETED
-    assert await subject.store.settle(subject.ref, held.fence, lanes=4, batch=10) is None
-    assert not await subject.store.release(subject.ref, held.fence)
-    assert await subject.store.take(subject.ref, lanes=4, batch=10) is None
+    assert await settle(subject) is Verdict.COMPLETED
+    assert await settle(subject) is None
+    assert not await subject.store.release(subject.ref, held)
+    assert await subject.store.claim(subject.ref, wanted=4, batch=10) is None
 
 
-async def test_a_waiting_lease_is_taken_only_when_it_is_due(subject: Subject) -> None:
-    held = await take(subject)
-    assert await subject.store.wait(
-        subject.ref, held.fence, attempts=3, delay_seconds=1800, error="sealed"
-    )
+async def test_all_keys_are_verified_before_a_lease_is_completed(subject: Subject) -> None:
+    await claim(subject)
+    await subject.end_lanes(moving=KEYS)
+    assert await settle(subject, None) is Verdict.AGAIN
+    made = await claim(subject)
+    assert {(claimed.lane.kind, claimed.lane.quota) for claimed in made.lanes} == {("verify", None)}
+    assert len(made.lanes) == 3
+    await subject.end_lanes(moving=0)
+    assert await settle(subject, None) is Verdict.COMPLETED
+
+
+async def test_a_sample_is_divided_among_the_lanes_that_verify(subject: Subject) -> None:
+    await claim(subject)
+    await subject.end_lanes(moving=KEYS)
+    assert await settle(subject, 1) is Verdict.AGAIN
+    made = await claim(subject)
+    assert [claimed.lane.quota for claimed in made.lanes] == [1]
+
+
+async def test_a_waiting_lease_is_claimed_only_when_it_is_due(subject: Subject) -> None:
+    held = holds(await claim(subject))
+    assert await wait(subject, held)
     assert await subject.state() == "waiting"
-    assert await subject.store.take(subject.ref, lanes=4, batch=10) is None
-    await subject.let_time_pass()
-    assert (await take(subject)).attempts == 3
+    assert await subject.store.claim(subject.ref, wanted=4, batch=10) is None
+    await subject.let_time_pass(30)
+    again = await claim(subject)
+    assert again.attempts == 3
+    assert len(again.lanes) == 3
 
 
-async def test_a_released_lease_can_be_taken_at_once(subject: Subject) -> None:
-    held = await take(subject)
-    assert await subject.store.release(subject.ref, held.fence)
+async def test_a_lease_that_seems_to_wait_longer_than_any_ever_does_is_due(
+    subject: Subject,
+) -> None:
+    """The database's clock went back."""
+    held = holds(await claim(subject))
+    assert await wait(subject, held)
+    await subject.let_time_pass(-3600)
+    assert len((await claim(subject)).lanes) == 3
+
+
+async def test_lanes_that_seem_to_be_held_longer_than_any_ever_is_are_free(
+    subject: Subject,
+) -> None:
+    await claim(subject)
+    await subject.let_time_pass(-3600)
+    assert len((await claim(subject)).lanes) == 3
+
+
+async def test_a_lease_waits_for_one_worker_only_if_no_other_has_a_lane(subject: Subject) -> None:
+    first, second = holds(await claim(subject, 1)), holds(await claim(subject, 1))
+    assert not await wait(subject, first)
+    assert await subject.state() == "running"
+    assert await wait(subject, second)
+    assert await subject.state() == "waiting"
+
+
+async def test_a_seal_holds_for_all_workers(subject: Subject) -> None:
+    first, second = holds(await claim(subject, 1)), holds(await claim(subject, 1))
+    assert await wait(subject, first, alone=False)
+    assert await subject.state() == "waiting"
+    await subject.let_time_pass(30)
+    assert len((await claim(subject)).lanes) == 3
+    told = await subject.store.report(subject.ref, second)
+    assert told is not None
+    assert not told.ours
+
+
+async def test_a_released_lease_can_be_claimed_at_once(subject: Subject) -> None:
+    held = holds(await claim(subject))
+    assert await subject.store.release(subject.ref, held)
     assert await subject.state() == "enqueued"
-    assert (await take(subject)).fence == held.fence + 1
+    assert len((await claim(subject)).lanes) == 3
 
 
-async def test_a_lease_that_does_not_exist_is_not_taken(subject: Subject) -> None:
+async def test_one_worker_that_stops_does_not_stop_the_others(subject: Subject) -> None:
+    first, second = holds(await claim(subject, 2)), holds(await claim(subject, 1))
+    assert not await subject.store.release(subject.ref, first)
+    assert await subject.state() == "running"
+    assert len((await claim(subject)).lanes) == 2
+    told = await subject.store.report(subject.ref, second)
+    assert told is not None
+    assert told.ours == set(second)
+
+
+async def test_failures_at_a_cursor_are_counted_for_whoever_comes_next(subject: Subject) -> None:
+    held = holds(await claim(subject))
+    assert [await subject.store.trouble(subject.ref, held[0]) for _ in range(3)] == [1, 2, 3]
+    await subject.let_time_pass()
+    again = await claim(subject)
+    assert [claimed.troubles for claimed in again.lanes] == [3, 0, 0]
+
+
+async def test_the_store_lets_no_more_through_than_the_throttle_and_catches_up_a_little(
+    subject: Subject,
+) -> None:
+    await subject.throttle(1000)
+    assert (await claim(subject)).throttled
+    store, ref = subject.store, subject.ref
+    first = await store.admit(ref, 1000, 0)
+    assert first == Admission(250, 0)
+    second = await store.admit(ref, 1000, 0)
+    assert second is not None
+    assert second.keys == 0
+    assert 0 < second.delay_seconds <= 0.25
+    # What was not used is given back; what was not used for a long time is not.
+    assert (await store.admit(ref, 1000, 250)) == Admission(250, 0)
+    await subject.let_time_pass(60)
+    let_through = 0
+    while (more := await store.admit(ref, 1000, 0)) is not None and more.keys:
+        let_through += more.keys
+    assert 500 <= let_through <= 750
+    await subject.let_time_pass(-3600)
+    assert (await store.admit(ref, 1000, 0)) == Admission(250, 0)
+    await subject.throttle(None)
+    assert await store.admit(ref, 1000, 0) is None
+
+
+async def test_a_lease_that_does_not_exist_is_not_claimed(subject: Subject) -> None:
     other = LeaseRef(subject.ref.tenant_id, subject.ref.lease_id + 1000)
     if isinstance(subject, InPostgres):
-        assert await subject.store.take(other, lanes=4, batch=10) is None
+        assert await subject.store.claim(other, wanted=4, batch=10) is None
