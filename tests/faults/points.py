@@ -17,7 +17,7 @@ When = Literal["before", "after"]
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A step: before or after the `passes`-th pass through a function (`module:qualified.name`) of a service."""
+    """A step: before or after the `passes`-th pass through a function, `module:qualified.name`."""
 
     name: str
     service: str

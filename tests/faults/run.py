@@ -101,8 +101,13 @@ async def _hold(folder: FaultFolder, point: Point) -> None:
 
 
 def _concerned(fault: Fault, args: tuple[Any, ...]) -> bool:
-    needle = bytes.fromhex(fault.needle)
-    return not needle or any(needle in one for one in args if isinstance(one, bytes))
+    return not fault.needle or _holds(args, bytes.fromhex(fault.needle))
+
+
+def _holds(value: Any, needle: bytes) -> bool:
+    if isinstance(value, bytes):
+        return needle in value
+    return isinstance(value, list | tuple) and any(_holds(one, needle) for one in value)
 
 
 def main() -> None:

@@ -86,3 +86,15 @@ def test_a_key_that_breaks_every_batch_it_is_in_is_found_and_passed_over(
     faulty.faults.disarm()
     again = start_by_hand(holdings)
     holdings.assert_completed(again, total=1)
+
+
+def test_a_key_that_breaks_every_verification_it_is_in_ends_the_lease_failed_and_named(
+    faulty: FaultyStack,
+) -> None:
+    holdings = new_holdings(faulty.running, KEYS)
+    (poison,) = some_keys(holdings, 1)
+    faulty.faults.arm(Fault("kms-verify-opened", "raise", ALWAYS, poison.bytes.hex()))
+    lease_id = holdings.user.rotate()["rewrap_lease_id"]
+    lease = holdings.ended(lease_id)
+    assert (lease["state"], lease["failed_ids"]) == ("failed", [poison])
+    assert (lease["done"], lease["verified"]) == (KEYS, KEYS - 1)
