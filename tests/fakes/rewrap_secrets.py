@@ -17,7 +17,7 @@ from coffer.kms.v1 import kms_pb2
 from coffer.secrets.v1 import secrets_pb2
 
 from services.common.database import LEASE_REFUSED, Database
-from services.common.errors import CofferError, InvalidStateError
+from services.common.errors import CofferError, InternalError, InvalidStateError
 from services.common.rpc.interceptors import CallInterceptor
 from services.common.rpc.policy import Enforcer, policies
 from services.common.telemetry import Metrics
@@ -49,6 +49,8 @@ class FakeSecrets:
         self.verify_obstacle: CofferError | None = None
         self.verifications = 0
         self.signed: list[int] = []
+        self.poisoned: set[UUID] = set()
+        self.most_at_once = self._now = 0
 
     async def rewrap_batch(self, request: Any, _context: Any) -> Any:
         self.batches += 1
@@ -57,7 +59,12 @@ class FakeSecrets:
         if self.obstacle is not None:
             raise self.obstacle
         await self.gate.wait()
-        return await self._move(request)
+        self._now += 1
+        self.most_at_once = max(self.most_at_once, self._now)
+        try:
+            return await self._move(request)
+        finally:
+            self._now -= 1
 
     async def _move(self, request: Any) -> Any:
         tenant = UUID(request.tenant_id)
@@ -70,8 +77,12 @@ class FakeSecrets:
                  request.limit),
             )  # fmt: skip
             ids = [row[0] for row in await cursor.fetchall()]
-        failed = [key for key in ids if key in self.damaged]
-        moved = [key for key in ids if key not in self.damaged]
+        if request.pass_over:
+            ids = ids[:1]
+        elif self.poisoned.intersection(ids):
+            raise InternalError
+        failed = ids if request.pass_over else [key for key in ids if key in self.damaged]
+        moved = [key for key in ids if key not in failed]
         finished = len(ids) < request.limit
         reached = UUID(bytes=request.until) if finished else ids[-1]
         try:
