@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from benchmarks import certificates, limits_alone, machine, neighbours, sealing, sizes
+from benchmarks import certificates, foreground, limits_alone, machine, neighbours, sealing, sizes
 from benchmarks.children import ChildError
 from benchmarks.ground import ApiError, running_ground
 from benchmarks.keys import measure as measure_keys
@@ -124,12 +124,14 @@ def run(plan: Plan, chosen: tuple[str, ...], tell: Callable[[str], None]) -> Res
     results = Results(plan, machine.facts())
     if "limits" in chosen:
         results.sections.append(limits_alone.measure(plan, tell))
-    alone = ("limits", "sealing", "neighbours", "certificates", "sizes")
+    alone = ("limits", "sealing", "courtesy", "neighbours", "certificates", "sizes")
     served = [name for name in SECTIONS if name in chosen and name not in alone]
     if served:
         _run_served(results, served, tell)
     if "sealing" in chosen:
         results.sections.append(sealing.measure(plan, tell))
+    if "courtesy" in chosen:
+        results.sections.append(foreground.measure(plan, tell))
     if "neighbours" in chosen:
         results.sections.append(neighbours.measure(plan, tell))
     if "certificates" in chosen:

@@ -8,10 +8,10 @@ from typing import Final
 
 CLIENTS: Final = (1, 8, 32)
 SECTIONS: Final = (
-    "creates", "accesses", "rewraps", "keys", "sealing", "neighbours", "certificates", "sizes",
-    "limits",
+    "creates", "accesses", "rewraps", "keys", "sealing", "courtesy", "neighbours", "certificates",
+    "sizes", "limits",
 )  # fmt: skip
-USUAL: Final = ("creates", "accesses", "rewraps", "keys", "sealing")
+USUAL: Final = ("creates", "accesses", "rewraps", "keys", "sealing", "courtesy")
 """What is measured when nothing else is asked for."""
 
 

@@ -56,7 +56,7 @@ def profile(
     """Profile the chosen sections at the most clients, each on a stack of its own; print shares."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in chosen:
-        if name in {"limits", "sealing", "neighbours", "certificates"}:
+        if name in {"limits", "sealing", "courtesy", "neighbours", "certificates"}:
             continue
         tell(f"profiling {name}")
         files = {service: folder.resolve() / f"{name}-{service}.pstats" for service in SERVICES}

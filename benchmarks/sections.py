@@ -83,8 +83,12 @@ class Bench:
     def stocked(self, slug: str, count: int) -> BenchTenant:
         """A new tenant with `count` secrets, `stock-0` and on."""
         tenant = self._ground.tenant(slug)
-        load.fill(self._plan, count, self._rest(tenant, "stock"))
+        self.stock(tenant, count)
         return tenant
+
+    def stock(self, tenant: BenchTenant, count: int) -> None:
+        """Give a tenant `count` secrets, `stock-0` and on."""
+        load.fill(self._plan, count, self._rest(tenant, "stock"))
 
     def create(self, tenant: BenchTenant, clients: int) -> tuple[Sample, int]:
         """One sample of creates, and how many there were in all."""
