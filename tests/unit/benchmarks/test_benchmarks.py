@@ -16,6 +16,7 @@ from benchmarks.pgbench import environment as libpq
 from benchmarks.plan import FULL, QUICK
 from benchmarks.processes import cpu_ms_each
 from benchmarks.profiles import own_times, package
+from benchmarks.rewraps import fairness, sizes
 from services.common.envelope import CannotOpenError
 
 
@@ -87,3 +88,13 @@ def test_processor_time_of_nothing_done_is_no_division_by_zero() -> None:
 def test_a_function_belongs_to_its_package(file: str, function: str, expected: str) -> None:
     assert package(file, function) == expected
     assert own_times({(file, 1, function): (1, 1, 0.25, 0.5, {})}) == {expected: 0.25}
+
+
+def test_a_million_keys_are_measured_beside_fewer_and_a_quick_run_stays_quick() -> None:
+    assert sizes(1_000_000) == [10_000, 100_000, 1_000_000]
+    assert sizes(QUICK.keys) == [QUICK.keys]
+
+
+def test_fairness_is_one_for_equals_and_a_tenth_for_one_who_gets_all_of_ten() -> None:
+    assert fairness([2.0] * 10) == pytest.approx(1)
+    assert fairness([1.0, *[1e9] * 9]) == pytest.approx(0.1)
