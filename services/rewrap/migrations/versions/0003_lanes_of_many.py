@@ -62,7 +62,7 @@ def upgrade() -> None:
 # the counters equal what was really done.
 _HOLD_LANE = """
     update rewrap.lane n set cursor = p_cursor, finished = p_finished, troubles = 0,
-        quota = greatest(0, n.quota - ({counted}))
+        quota = case when n.quota is not null then greatest(0, n.quota - ({counted})) end
     where n.tenant_id = p_tenant and n.lease_id = p_lease and n.lane = p_lane and n.kind = '{kind}'
       and n.fence = p_fence and n.held_until > clock_timestamp()
       and n.cursor is not distinct from p_after and not n.finished;
