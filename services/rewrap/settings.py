@@ -63,7 +63,7 @@ class Settings:
             slowest=_percent(reader, "COFFER_REWRAP_SLOWEST_PERCENT", 5, (1, 100)),
             effort=Effort(
                 lanes=reader.integer("COFFER_REWRAP_LANES", 4, minimum=1, maximum=MAX_LANES),
-                batch=reader.integer("COFFER_REWRAP_BATCH", 1000, minimum=1, maximum=5000),
+                batch=reader.integer("COFFER_REWRAP_BATCH", 2000, minimum=1, maximum=5000),
                 slice_seconds=reader.seconds(
                     "COFFER_REWRAP_SLICE_SECONDS", 30, minimum=0.1, maximum=3600
                 ),

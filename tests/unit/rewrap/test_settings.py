@@ -38,7 +38,7 @@ def test_the_defaults_find_a_dead_worker_within_ten_seconds(environ: dict[str, s
     settings = Settings.read(environ)
     assert settings.worker
     assert settings.stalled_seconds + 2 * settings.heartbeat_seconds < 10
-    assert (settings.effort.lanes, settings.effort.batch) == (4, 1000)
+    assert (settings.effort.lanes, settings.effort.batch) == (4, 2000)
     assert settings.effort.patience_seconds > settings.stalled_seconds
 
 
