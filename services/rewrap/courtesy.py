@@ -22,15 +22,17 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-STEP_SECONDS: Final = 0.2
+STEP_SECONDS: Final = 0.4
 """Between two changes of the duty: about what secrets needs to see what the last one did."""
-INCREASE: Final = 0.02
+INCREASE: Final = 0.03
 """Of the duty, each step."""
 GENTLE: Final = 0.85
 HARD: Final = 0.5
 """A step down leaves no more than the one and no less than the other of the duty."""
 START: Final = 0.2
 """The duty when slow callers are met at full speed: with four places, one batch at a time or nearly."""
+SMALLEST_SHARE: Final = 0.2
+"""Of a batch: below that its fixed cost is more than that of its keys."""
 PROBE_EVERY_SECONDS: Final = 3.0
 PROBE_SECONDS: Final = 0.25
 """So often, and for so long, all is still while there are callers."""
@@ -73,6 +75,10 @@ class Duty:
         self._free_at = begin + worked_seconds / (self.level * self._places)
         return begin
 
+    def share(self, keys: int) -> int:
+        """How many of so many keys the next batch had better have: callers wait behind a short one only."""
+        return max(1, int(keys * max(SMALLEST_SHARE, self.level)))
+
 
 def left_of_probe(wall: float) -> float:
     """For how many seconds all is still yet at a moment of the clock on the wall; 0: it is not."""
@@ -108,6 +114,10 @@ class Courtesy:
     def stop(self) -> None:
         """Hold nobody back any more, and let go of who is held back now."""
         self._stopped.set()
+
+    def share(self, keys: int) -> int:
+        """How many of so many keys the next batch is to have: 1 to `keys`, all when nobody calls."""
+        return keys if self._off or self._stopped.is_set() else self._duty.share(keys)
 
     async def give_way(self, worked_seconds: float, slowdown: float) -> None:
         """Return when the next batch may begin, after one that took so long and was answered so."""

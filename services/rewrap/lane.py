@@ -103,7 +103,7 @@ class LaneWork:
             return self.lost or halted()
 
         while not stopped():
-            limit = self._limit
+            limit = self._task.means.manners.share(self._limit)
             if self._lane.kind != VERIFY:
                 limit = await self._task.throttle.admit(limit, stopped)
             if stopped():

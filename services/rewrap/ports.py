@@ -120,6 +120,10 @@ class Reports(Protocol):
 class Manners(Protocol):
     """How the process makes room for others' calls."""
 
+    def share(self, keys: int) -> int:
+        """How many keys the next batch is to have, at most so many."""
+        ...
+
     async def give_way(self, worked_seconds: float, slowdown: float) -> None:
         """Return when the next batch may begin, after one that took so long."""
         ...

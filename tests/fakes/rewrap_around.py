@@ -96,6 +96,9 @@ class Hasty:
     def __init__(self) -> None:
         self.slowdowns: list[float] = []
 
+    def share(self, keys: int) -> int:
+        return keys
+
     async def give_way(self, worked_seconds: float, slowdown: float) -> None:
         self.slowdowns.append(slowdown)
 
