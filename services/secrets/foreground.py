@@ -30,8 +30,10 @@ _RECENT: Final = 3
 """Buckets that it covers at least."""
 IDLE_SECONDS: Final = 2.0
 """After this long without any call nobody is there."""
-KNOWN: Final = 30
+KNOWN: Final = 10
 """Calls after which normal is known."""
+UNKNOWN: Final = 2.0
+"""Told while nothing is known of any call there is: a rewrap at full speed would leave no gap to learn in."""
 _MEMORY: Final = 200
 """Calls that normal is the mean of, about."""
 SETTLE_SECONDS: Final = 0.02
@@ -111,7 +113,7 @@ class Foreground:
     def slowdown(self) -> float:
         """Now divided by normal, over all kinds of calls there are, by their number.
 
-        0: there are none lately, or what is normal is not known yet.
+        0: there are none lately. UNKNOWN: what is normal for them is not known yet.
         """
         now = self._clock()
         if not self._calls and now - self._last_call > IDLE_SECONDS:
@@ -124,15 +126,18 @@ class Foreground:
         return self._told
 
     def _compare(self, bucket: int) -> float:
-        ratios, calls = 0.0, 0
+        ratios, calls, seen = 0.0, 0, 0
         for kind in self._kinds.values():
             mean, count = kind.now(bucket)
+            seen += count
             if count and kind.learned >= KNOWN:
                 # A rewrap makes nothing faster: the load has gone down since normal was learned.
                 kind.normal = min(kind.normal, (kind.normal + mean) / 2)
                 ratios += count * mean / kind.normal
                 calls += count
-        return ratios / calls if calls else self._told
+        if calls:
+            return ratios / calls
+        return UNKNOWN if seen else self._told
 
     def began(self) -> float:
         """A call begins."""

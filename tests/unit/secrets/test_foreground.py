@@ -12,6 +12,7 @@ from services.secrets.foreground import (
     IDLE_SECONDS,
     KNOWN,
     SETTLE_SECONDS,
+    UNKNOWN,
     Foreground,
     batch,
 )
@@ -56,12 +57,20 @@ def test_nothing_is_said_while_nobody_calls(callers: Callers) -> None:
     assert callers.slowdown == 0.0
 
 
-def test_nothing_is_said_before_normal_is_known(callers: Callers) -> None:
+def test_a_rewrap_that_is_met_at_full_speed_is_told_to_leave_gaps(callers: Callers) -> None:
     callers.call_beside_a_batch(500, SLOW)
-    assert callers.slowdown == 0.0
-    callers.wait(SETTLE_SECONDS)
-    callers.call(KNOWN - 1, FAST)
-    assert callers.slowdown == 0.0
+    assert callers.slowdown == UNKNOWN
+    callers.wait(2 * SETTLE_SECONDS)
+    callers.call(KNOWN, FAST)
+    callers.call_beside_a_batch(500, SLOW)
+    assert callers.slowdown == pytest.approx(SLOW / FAST)
+
+
+def test_what_is_known_of_some_calls_is_told_before_others_are(callers: Callers) -> None:
+    callers.call(200, FAST)
+    callers.call_beside_a_batch(100, SLOW, ACCESS)
+    callers.call(100, FAST)
+    assert callers.slowdown == pytest.approx(1.0)
 
 
 def test_slow_calls_are_told_whether_a_batch_is_at_work_or_not(callers: Callers) -> None:
