@@ -1645,7 +1645,7 @@ class RewrapBatchResponse(_message.Message):
     """Whether the lane has nothing left."""
     foreground_slowdown: _builtins.float
     """How slow this process's foreground calls are now, divided by how slow they normally are: 1 is normal,
-    2 twice as slow. 0: there are none lately, or what is normal is not known yet.
+    2 twice as slow, also told while what is normal is not known yet. 0: there are none lately.
     """
     def __init__(
         self,
