@@ -1,0 +1,32 @@
+"""Figures of leases: shown while they are worked on, gone afterwards, and without a tenant."""
+
+from __future__ import annotations
+
+import uuid
+
+from prometheus_client import CollectorRegistry, generate_latest
+
+from services.rewrap.metrics import RewrapMetrics
+from services.rewrap.model import LeaseRef, Progress
+
+REF = LeaseRef(uuid.uuid4(), 42)
+
+
+def test_a_lease_is_shown_while_it_is_worked_on_and_no_longer() -> None:
+    registry = CollectorRegistry()
+    metrics = RewrapMetrics(registry)
+    metrics.lease_seen(REF, Progress(400, 0, 1, 1001, 200.0), 4)
+    value = registry.get_sample_value
+    for name, expected in (
+        ("keys_done", 400),
+        ("keys_failed", 1),
+        ("keys_total", 1001),
+        ("rate", 200),
+        ("seconds_left", 3),
+        ("lanes_held", 4),
+    ):
+        assert value(f"coffer_rewrap_lease_{name}", {"lease": "42"}) == expected
+    assert str(REF.tenant_id) not in generate_latest(registry).decode()
+    metrics.lease_left(REF)
+    metrics.lease_left(REF)
+    assert 'lease="42"' not in generate_latest(registry).decode()
