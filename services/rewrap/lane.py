@@ -171,7 +171,7 @@ class LaneWork:
         )
         if limit > 1:
             self._limit = max(1, limit // 2)
-        elif self._pass_over or self._lane.kind == VERIFY:
+        elif self._pass_over:
             if troubles >= _SURE:
                 raise error
         else:

@@ -48,7 +48,9 @@ class SecretsClient:
 
     async def verify(self, batch: Batch) -> BatchDone:
         """Open one batch of data keys and their values. Raises as `rewrap`."""
-        request = secrets_pb2.VerifyBatchRequest(last=batch.last, **_request(batch))
+        request = secrets_pb2.VerifyBatchRequest(
+            last=batch.last, pass_over=batch.pass_over, **_request(batch)
+        )
         with _translated():
             reply = await self._stub.VerifyBatch(request, **onward(BATCH_SECONDS))
         return BatchDone(

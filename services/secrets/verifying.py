@@ -39,7 +39,8 @@ _VERSION_BYTES: Final = 4
 class VerifyOrder:
     """One batch of a lease: data keys under the target version after `after` up to `until`, at most `limit`.
 
-    `last`: the lane ends with this batch, whatever is left of it.
+    `last`: the lane ends with this batch, whatever is left of it. `pass_over`: the first of them is not
+    opened but recorded as failed, and nothing else is done.
     """
 
     tenant_id: UUID
@@ -51,6 +52,7 @@ class VerifyOrder:
     until: UUID
     limit: int
     last: bool = False
+    pass_over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,10 @@ class VerifyBatch:
         left, cut = order.limit, True
         while left and cut:
             part = await self._store.sample(order, found.cursor, left)
-            await self._open(order, part.keys, found)
+            if order.pass_over:
+                found.failed.extend(one.key.id for one in part.keys)
+            else:
+                await self._open(order, part.keys, found)
             found.cursor, found.finished, cut = part.cursor, part.finished, part.cut
             left -= len(part.keys)
         try:

@@ -284,11 +284,12 @@ class Leases:
         return BatchDone(moved, 0, len(failed), lane.cursor, lane.finished)
 
     def _open(self, batch: Batch, lane: LaneRow) -> BatchDone:
-        within = self._within(batch, stale=False)[: batch.limit]
-        if self.poisoned.intersection(within):
+        limit = 1 if batch.pass_over else batch.limit
+        within = self._within(batch, stale=False)[:limit]
+        if not batch.pass_over and self.poisoned.intersection(within):
             raise InternalError
-        failed = [key for key in within if key in self.damaged]
-        lane.finished = batch.last or len(within) < batch.limit
+        failed = within if batch.pass_over else [key for key in within if key in self.damaged]
+        lane.finished = batch.last or len(within) < limit
         lane.cursor = batch.lane.until if lane.finished else within[-1]
         if lane.quota is not None:
             lane.quota = max(0, lane.quota - len(within))

@@ -33,7 +33,8 @@ class FakeSecrets:
     """Answers RewrapBatch and VerifyBatch, and kms's SignRewrapReport.
 
     `obstacle` is raised instead while set; `gate` holds batches while clear. `damaged` keys do not move,
-    `unreadable` ones do not open afterwards.
+    `unreadable` ones do not open afterwards. Batches with `poisoned` keys break, and verifications with
+    `unverifiable` ones.
     """
 
     def __init__(self, dsn: str) -> None:
@@ -50,6 +51,7 @@ class FakeSecrets:
         self.verifications = 0
         self.signed: list[int] = []
         self.poisoned: set[UUID] = set()
+        self.unverifiable: set[UUID] = set()
         self.most_at_once = self._now = 0
 
     async def rewrap_batch(self, request: Any, _context: Any) -> Any:
@@ -122,7 +124,11 @@ class FakeSecrets:
                  request.limit),
             )  # fmt: skip
             ids = [row[0] for row in await cursor.fetchall()]
-        failed = [key for key in ids if key in self.unreadable]
+        if request.pass_over:
+            ids = ids[:1]
+        elif self.unverifiable.intersection(ids):
+            raise InternalError
+        failed = ids if request.pass_over else [key for key in ids if key in self.unreadable]
         finished = request.last or len(ids) < request.limit
         reached = UUID(bytes=request.until) if finished else ids[-1]
         try:

@@ -204,7 +204,12 @@ def rewrap(request: secrets_pb2.RewrapBatchRequest) -> RewrapOrder:
 
 def verify(request: secrets_pb2.VerifyBatchRequest) -> VerifyOrder:
     """Which batch is asked for. Raises ValidationError."""
-    return VerifyOrder(**_lane(request), limit=request.limit, last=request.last)
+    return VerifyOrder(
+        **_lane(request),
+        limit=1 if request.pass_over else request.limit,
+        last=request.last,
+        pass_over=request.pass_over,
+    )
 
 
 def _lane(

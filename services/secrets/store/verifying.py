@@ -26,7 +26,8 @@ PART_BYTES: Final = 2 * 1024 * 1024
 # Sizes are known without fetching a field, as long as nothing compares, sorts or joins on fields; `before`
 # is that of all fields before it, and what is beyond the part is never read. Each look-up is one by a unique
 # key, and `limit 1` keeps it one (see `accesses`). The first row tells how many are wanted, and where the
-# window ends if it held fewer (see `data_keys`).
+# window ends if it held fewer (see `data_keys`). No field of a key that is passed over is read: it may be
+# what cannot be read.
 _SAMPLE: Final = """
 with wanted as materialized (
     select id, wrapped from (
@@ -38,10 +39,11 @@ with wanted as materialized (
 ), placed as (
     select *, sum(size) over (
             order by id rows between unbounded preceding and 1 preceding) as before,
-        case size when octet_length(value) then 'value' when octet_length(content) then 'content'
-            when octet_length(private_key) then 'private_key'
-            when octet_length(passphrase) then 'passphrase'
-            when octet_length(normal_form) then 'normal_form' end as name
+        case when not %(pass_over)b then
+            case size when octet_length(value) then 'value' when octet_length(content) then 'content'
+                when octet_length(private_key) then 'private_key'
+                when octet_length(passphrase) then 'passphrase'
+                when octet_length(normal_form) then 'normal_form' end end as name
     from (
         select w.id, w.wrapped, v.secret_id, v.environment_id, v.value_version,
             v.value, v.content, v.private_key, v.passphrase, v.normal_form,
@@ -92,6 +94,7 @@ class PostgresSamples:
             "limit": limit,
             "window": max(self._looked_at, limit),
             "bytes": self._part_bytes,
+            "pass_over": order.pass_over,
         }
         async with self._database.tenant(order.tenant_id) as connection:
             cursor = connection.cursor(binary=True)

@@ -141,15 +141,18 @@ async def test_a_verification_that_is_out_of_reach_waits(
         await stand.until_state(lease, "completed")
 
 
-async def test_a_poisoned_key_is_found_passed_over_and_recorded(
+async def test_poisoned_keys_are_found_passed_over_and_recorded(
     stand: Stand, secrets: FakeSecrets
 ) -> None:
     tenant = stand.tenant("acme", 300)
     ids = stand.database.rows("select id from secrets.data_key order by id offset 77 limit 1")
     secrets.poisoned = {UUID(str(ids[0][0]))}
+    others = stand.database.rows("select id from secrets.data_key order by id offset 177 limit 1")
+    secrets.unverifiable = {UUID(str(others[0][0]))}
     lease = stand.issue(tenant)
     async with stand.within(batch="100"):
         row = await stand.until_state(lease, "failed")
-    assert (row["done"], row["failed"]) == (299, 1)
+    assert (row["done"], row["failed"]) == (299, 2)
+    assert stand.database.rows("select verified from rewrap.lease") == [(298,)]
     recorded = stand.database.rows("select unnest(failed_ids) from rewrap.lease")
-    assert {UUID(str(row[0])) for row in recorded} == secrets.poisoned
+    assert {UUID(str(row[0])) for row in recorded} == secrets.poisoned | secrets.unverifiable

@@ -65,6 +65,7 @@ class Lane:
             until=LAST.bytes,
             limit=limit,
             last=fields.get("last", False),
+            pass_over=fields.get("pass_over", False),
         )
         return await answered(self.stand.stub("rewrap").VerifyBatch(request, timeout=30))
 
@@ -120,6 +121,27 @@ async def test_the_last_batch_ends_the_lane_whatever_is_left(stand: Stand, clien
     reply = await lane.batch(7, last=True)
     assert (reply.verified, reply.lane_finished) == (7, True)
     assert lane.row() == (7, 0, [], 993, True)
+
+
+async def test_a_key_that_is_passed_over_is_recorded_without_being_read_or_opened(
+    stand: Stand, client: Client, service: Database
+) -> None:
+    rows = stand.database.rows(
+        "select id from secrets.data_key where tenant_id = %s order by id limit 1",
+        (client.tenant_id,),
+    )
+    first = UUID(str(rows[0][0]))
+    lane = Lane(stand, client.tenant_id).issue()
+    stand.kms.sealed_versions.add((client.tenant_id, 1))  # asked, it would refuse
+    reply = await lane.batch(1000, pass_over=True)
+    assert (reply.verified, reply.failed, reply.cursor) == (0, 1, first.bytes)
+    stand.kms.sealed_versions.clear()
+    lane.after = reply.cursor
+    await lane.run()
+    assert lane.row() == (24, 1, [first], 975, True)
+    order = VerifyOrder(client.tenant_id, 1, 1, 0, 1, None, LAST, 1, pass_over=True)
+    sample = await PostgresSamples(service).sample(order, UUID(int=0), 1)
+    assert [one.field.sealed for one in sample.keys if one.field] == [None]
 
 
 # What is done to a row, by its data key's id.

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from services.common.errors import CofferError, InternalError, TenantSealedError, UnavailableError
 from services.rewrap.run import Ended
 from tests.fakes.rewrap_around import scene
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from tests.fakes.rewrap_around import Scene
 
 
 @pytest.mark.parametrize("place", [0, 1, 499, 500, 998, 999])
@@ -70,17 +77,53 @@ async def test_who_takes_over_goes_on_with_the_small_batch_that_failed_last() ->
     assert here.leases.batches[0].limit == 1
 
 
-async def test_a_key_that_cannot_be_verified_for_a_defect_does_not_end_the_lease() -> None:
-    here = scene(50, batch=10, sample=None)
+def _poison_verification(here: Scene, poisoned: set[UUID]) -> None:
+    """Keys that can be moved, and cannot be verified."""
 
-    def poison(batch: object) -> None:
+    def poison(_: object) -> None:
         if here.leases.stale == 0:
-            here.leases.poisoned = set(list(here.leases.keys)[:1])
+            here.leases.poisoned = poisoned
 
     here.leases.on_batch = poison
+
+
+@pytest.mark.parametrize("place", [0, 24, 49])
+async def test_a_key_that_breaks_every_verification_it_is_in_is_passed_over(place: int) -> None:
+    here = scene(50, batch=25, sample=None)
+    _poison_verification(here, {sorted(here.leases.keys)[place]})
+    assert await here.work() is Ended.FAILED
+    row = here.leases.row
+    assert (row.done, row.verified, row.failed) == (50, 49, 1)
+    assert here.states == ["running", "failed"]
+
+
+async def test_a_poisoned_key_that_ends_a_sample_ends_the_lane() -> None:
+    here = scene(1000, lanes=1, batch=1000, sample=1)
+    _poison_verification(here, set(here.leases.keys))
+    assert await here.work() is Ended.FAILED
+    assert (here.leases.row.verified, here.leases.row.failed) == (0, 1)
+
+
+async def test_a_defect_of_every_verification_makes_the_lease_wait_and_go_on() -> None:
+    here = scene(500, lanes=1, batch=100, sample=None)
+    _poison_verification(here, set(here.leases.keys))
     assert await here.work() is Ended.WAITING
-    here.leases.on_batch = lambda _: None
-    here.leases.poisoned = set()
+    assert here.leases.row.failed <= 3
+    failed = here.leases.row.failed
+    _poison_verification(here, set())
     here.clock.now += 60
+    assert await here.work() is Ended.FAILED
+    assert (here.leases.row.verified, here.leases.row.failed) == (500 - failed, failed)
+
+
+async def test_a_defect_of_verification_that_passes_fails_no_key() -> None:
+    here = scene(50, batch=10, sample=None)
+
+    def break_once(_: object) -> None:
+        if here.leases.stale == 0:
+            here.leases.on_batch = lambda _: None
+            here.leases.obstacles = [InternalError(), InternalError()]
+
+    here.leases.on_batch = break_once
     assert await here.work() is Ended.COMPLETED
-    assert here.leases.row.verified == 50
+    assert (here.leases.row.verified, here.leases.row.failed) == (50, 0)

@@ -99,9 +99,9 @@ class World:
         return sum(len(key) > 0 for key in self.given)
 
 
-def order(limit: int, *, last: bool = False) -> VerifyOrder:
+def order(limit: int, *, last: bool = False, pass_over: bool = False) -> VerifyOrder:
     facts = {name: getattr(ORDER, name) for name in VerifyOrder.__slots__}
-    return VerifyOrder(**facts | {"limit": limit, "last": last})
+    return VerifyOrder(**facts | {"limit": limit, "last": last, "pass_over": pass_over})
 
 
 async def test_a_batch_goes_on_over_parts_until_its_limit_or_the_lanes_end() -> None:
@@ -139,6 +139,16 @@ async def test_sealed_in_the_second_part_saves_nothing_and_leaves_no_key_open(
         await world.batch.run(ORDER)
     assert world.recorded == []
     assert (len(world.given), world.open_still) == (6, 0)
+
+
+async def test_a_key_that_is_passed_over_is_not_opened_and_the_lane_goes_on_after_it() -> None:
+    world = World()
+    ids = [world.add() for _ in range(3)]
+    world.keys[0] = SampledKey(world.keys[0].key, None)
+    await world.batch.run(order(1, pass_over=True))
+    await world.batch.run(order(1, last=True, pass_over=True))
+    assert world.recorded == [(0, ids[:1], ids[0], False), (0, ids[:1], ids[0], True)]
+    assert world.given == []
 
 
 async def test_an_overtaken_worker_is_told_by_its_fence() -> None:

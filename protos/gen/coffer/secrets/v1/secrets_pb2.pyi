@@ -1680,6 +1680,7 @@ class VerifyBatchRequest(_message.Message):
     UNTIL_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     LAST_FIELD_NUMBER: _builtins.int
+    PASS_OVER_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     """The tenant, a UUID."""
     lease_id: _builtins.int
@@ -1698,6 +1699,10 @@ class VerifyBatchRequest(_message.Message):
     """How many data keys at most, 1 to 1,000."""
     last: _builtins.bool
     """Whether the lane ends with this batch, whatever is left: its part of the sample is complete then."""
+    pass_over: _builtins.bool
+    """Do not open the first data key after `after`: record it as failed, and go on after it. For one that
+    could not be dealt with again and again.
+    """
     def __init__(
         self,
         *,
@@ -1710,10 +1715,11 @@ class VerifyBatchRequest(_message.Message):
         until: _builtins.bytes = ...,
         limit: _builtins.int = ...,
         last: _builtins.bool = ...,
+        pass_over: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "fence", b"fence", "lane", b"lane", "last", b"last", "lease_id", b"lease_id", "limit", b"limit", "target_version", b"target_version", "tenant_id", b"tenant_id", "until", b"until"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "fence", b"fence", "lane", b"lane", "last", b"last", "lease_id", b"lease_id", "limit", b"limit", "pass_over", b"pass_over", "target_version", b"target_version", "tenant_id", b"tenant_id", "until", b"until"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
