@@ -46,6 +46,8 @@ _POLL_SECONDS: Final = 1.0
 _DRAIN_SECONDS: Final = 8.0
 _RESTART_SECONDS: Final = 0.5
 _FORGET_WORKER_SECONDS: Final = 60.0
+_LONG_DUE: Final = datetime(2000, 1, 1, tzinfo=UTC)
+"""Due by any clock: this machine's may be hours ahead of the database's."""
 _OFFERS: Final = 6
 _OFFER_SECONDS: Final = 0.05
 _LIVE_WORKERS: Final = """
@@ -271,7 +273,7 @@ class ProcrastinateQueue:
     async def _take_over(self, job: Job) -> None:
         """Back into the queue; away with it when its lease is queued already, or another was faster."""
         try:
-            await self._app.job_manager.retry_job(job, retry_at=datetime.now(UTC))
+            await self._app.job_manager.retry_job(job, retry_at=_LONG_DUE)
         except queue_errors.UniqueViolation:
             if job.id is not None:
                 await self._app.job_manager.finish_job_by_id_async(
