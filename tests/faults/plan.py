@@ -80,11 +80,22 @@ class FaultFolder:
         """End a `hold`."""
         (self._free / point).touch()
 
+    def skew(self, service: str, seconds: float) -> None:
+        """Let the wall clock of a service's next processes be wrong by so much."""
+        (self.root / f"{service}.skew").write_text(str(seconds))
+
     def address_of(self, service: str) -> str:
         """Where a service listens, `host:port`. Raises FileNotFoundError before it was ever started."""
         return (self._listening / service).read_text()
 
     # The process's side
+
+    def skew_of(self, service: str) -> float:
+        """By how much the clock of this service is wrong."""
+        try:
+            return float((self.root / f"{service}.skew").read_text())
+        except FileNotFoundError:
+            return 0.0
 
     def listens(self, service: str, address: str) -> None:
         """Say where a service will listen."""

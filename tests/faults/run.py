@@ -7,12 +7,14 @@ look, on every pass, whether a fault is armed there, and else do what they alway
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import functools
 import importlib
 import inspect
 import os
 import runpy
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,12 +112,29 @@ def _holds(value: Any, needle: bytes) -> bool:
     return isinstance(value, list | tuple) and any(_holds(one, needle) for one in value)
 
 
+def _skew(seconds: float) -> None:
+    """Let this process's wall clock be wrong by so much, for all that is imported from now on."""
+    if not seconds:
+        return
+    true_time, true = time.time, dt.datetime
+
+    class Skewed(true):  # type: ignore[misc, valid-type]
+        @classmethod
+        def now(cls, tz: dt.tzinfo | None = None) -> dt.datetime:
+            return true.now(tz) + dt.timedelta(seconds=seconds)
+
+    Skewed.__module__, Skewed.__qualname__ = true.__module__, true.__qualname__
+    time.time = lambda: true_time() + seconds
+    dt.datetime = Skewed  # type: ignore[misc]
+
+
 def main() -> None:
     folder, module = FaultFolder(Path(sys.argv[1])), sys.argv[2]
-    for point in POINTS:
-        if f"services.{point.service}" == module:
-            plant(folder, point)
     service = module.rpartition(".")[2]
+    _skew(folder.skew_of(service))
+    for point in POINTS:
+        if point.service == service:
+            plant(folder, point)
     folder.listens(service, os.environ[f"COFFER_{service.upper()}_LISTEN"])
     sys.argv = [module]
     runpy.run_module(module, run_name="__main__", alter_sys=True)

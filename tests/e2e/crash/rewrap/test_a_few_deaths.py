@@ -19,7 +19,7 @@ FEW = (
     ("secrets-swapped", "postgres"),
     ("secrets-committed", "secrets"),
     ("secrets-recorded", BACKEND),
-    ("rewrap-to-end", "rewrap"),
+    ("rewrap-verify-answered", "rewrap"),
 )
 
 

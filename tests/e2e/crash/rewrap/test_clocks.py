@@ -86,3 +86,21 @@ def test_a_dead_workers_rewrap_is_taken_over_when_the_clock_jumps(
     jump(faulty, which)
     stack.wait_ready("rewrap", other_than=killed, seconds=PATIENCE_SECONDS)
     holdings.assert_completed(lease_id)
+
+
+@pytest.mark.parametrize("hours", [1, -1], ids=["fast", "slow"])
+def test_a_worker_whose_own_clock_is_wrong_takes_over_what_a_dead_one_left(
+    faulty: FaultyStack, hours: int
+) -> None:
+    holdings, lease_id = rotate_slowly(faulty)
+    stack = faulty.running.stack
+    faulty.faults.skew("rewrap", 3600 * hours)
+    try:
+        killed = stack.kill("rewrap")
+        stack.wait_ready("rewrap", other_than=killed, seconds=PATIENCE_SECONDS)
+        holdings.ended(lease_id)
+    finally:
+        faulty.faults.skew("rewrap", 0)
+        killed = stack.kill("rewrap")
+        stack.wait_ready("rewrap", other_than=killed, seconds=PATIENCE_SECONDS)
+    holdings.assert_completed(lease_id)
