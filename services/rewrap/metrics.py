@@ -32,7 +32,7 @@ class RewrapMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._keys = Counter(
             "coffer_rewrap_keys_total",
-            "Data keys dealt with by this process: moved, skipped or failed.",
+            "Data keys dealt with by this process: moved, skipped, failed or verified.",
             ("result",),
             registry=registry,
         )
@@ -83,6 +83,7 @@ class RewrapMetrics:
         self._keys.labels("moved").inc(done.done)
         self._keys.labels("skipped").inc(done.skipped)
         self._keys.labels("failed").inc(done.failed)
+        self._keys.labels("verified").inc(done.verified)
         self._batches.observe(seconds)
 
     def run_began(self) -> None:

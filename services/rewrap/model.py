@@ -200,7 +200,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class BatchDone:
-    """What a batch did; its counts and cursor are saved already. `done`: moved, or verified.
+    """What a batch did; its counts and cursor are saved already. `done`: moved.
 
     `slowdown`: how slow the foreground calls of who did it are, 1 being normal; 0: not known.
     """
@@ -211,11 +211,12 @@ class BatchDone:
     cursor: UUID | None
     lane_finished: bool
     slowdown: float = 0.0
+    verified: int = 0
 
     @property
     def keys(self) -> int:
         """How many data keys it dealt with."""
-        return self.done + self.skipped + self.failed
+        return self.done + self.skipped + self.failed + self.verified
 
 
 class Verdict(Enum):

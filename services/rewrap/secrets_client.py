@@ -54,12 +54,13 @@ class SecretsClient:
         with _translated():
             reply = await self._stub.VerifyBatch(request, **onward(BATCH_SECONDS))
         return BatchDone(
-            reply.verified,
+            0,
             0,
             reply.failed,
             _cursor(batch, reply.cursor),
             reply.lane_finished,
             reply.foreground_slowdown,
+            reply.verified,
         )
 
     async def reachable(self) -> bool:

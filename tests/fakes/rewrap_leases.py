@@ -296,7 +296,7 @@ class Leases:
         opened = len(within) - len(failed)
         self.row.verified += opened
         self.row.failed += len(failed)
-        return BatchDone(opened, 0, len(failed), lane.cursor, lane.finished)
+        return BatchDone(0, 0, len(failed), lane.cursor, lane.finished, verified=opened)
 
     def _within(self, batch: Batch, *, stale: bool) -> list[UUID]:
         first = -1 if batch.lane.after is None else batch.lane.after.int

@@ -27,9 +27,9 @@ WORKER = {
     "COFFER_REWRAP_DISPATCH_SECONDS": "0.3",
     "COFFER_REWRAP_HEARTBEAT_SECONDS": "0.2",
     "COFFER_REWRAP_STALLED_SECONDS": "1.5",
-    "COFFER_REWRAP_VERIFY_SAMPLE": "0",
+    "COFFER_REWRAP_VERIFY_SAMPLE": "1000",
 }
-"""Many small batches, deaths that are noticed soon, and nothing done besides moving keys."""
+"""Many small batches, deaths that are noticed soon, and not much done besides moving keys."""
 
 
 @dataclass

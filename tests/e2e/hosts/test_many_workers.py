@@ -47,6 +47,9 @@ def test_two_hosts_share_a_lease_and_each_key_is_moved_once(
     moved = [one.moved() for one in two]
     assert min(moved) > KEYS // 10, f"one did the work: {moved}"
     assert sum(moved) == KEYS
+    row = house.holdings.lease_row(lease_id)
+    assert row is not None
+    assert sum(one.keys().get("verified", 0) for one in two) == row["verified"] > 0
 
 
 def test_what_a_dead_host_had_begun_is_done_by_the_other(

@@ -7,7 +7,7 @@ import uuid
 from prometheus_client import CollectorRegistry, generate_latest
 
 from services.rewrap.metrics import RewrapMetrics
-from services.rewrap.model import LeaseRef, Progress
+from services.rewrap.model import BatchDone, LeaseRef, Progress
 
 REF = LeaseRef(uuid.uuid4(), 42)
 
@@ -30,3 +30,15 @@ def test_a_lease_is_shown_while_it_is_worked_on_and_no_longer() -> None:
     metrics.lease_left(REF)
     metrics.lease_left(REF)
     assert 'lease="42"' not in generate_latest(registry).decode()
+
+
+def test_keys_that_were_verified_are_not_counted_as_moved() -> None:
+    registry = CollectorRegistry()
+    metrics = RewrapMetrics(registry)
+    metrics.batch_done(BatchDone(20, 3, 1, None, True), 0.1)
+    metrics.batch_done(BatchDone(0, 0, 1, None, True, verified=16), 0.1)
+    counted = {
+        result: registry.get_sample_value("coffer_rewrap_keys_total", {"result": result})
+        for result in ("moved", "skipped", "failed", "verified")
+    }
+    assert counted == {"moved": 20, "skipped": 3, "failed": 2, "verified": 16}
