@@ -14,7 +14,6 @@ import inspect
 import os
 import runpy
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,10 +112,13 @@ def _holds(value: Any, needle: bytes) -> bool:
 
 
 def _skew(seconds: float) -> None:
-    """Let this process's wall clock be wrong by so much, for all that is imported from now on."""
+    """Let `datetime` be wrong by so much, for all that is imported from now on.
+
+    `time.time` stays right: gRPC makes deadlines from it, for a core that reads the clock itself.
+    """
     if not seconds:
         return
-    true_time, true = time.time, dt.datetime
+    true = dt.datetime
 
     class Skewed(true):  # type: ignore[misc, valid-type]
         @classmethod
@@ -124,7 +126,6 @@ def _skew(seconds: float) -> None:
             return true.now(tz) + dt.timedelta(seconds=seconds)
 
     Skewed.__module__, Skewed.__qualname__ = true.__module__, true.__qualname__
-    time.time = lambda: true_time() + seconds
     dt.datetime = Skewed  # type: ignore[misc]
 
 
