@@ -21,7 +21,7 @@ _LEASE: Final = {
     "keys_failed": "Data keys of a lease that could not be moved or opened.",
     "keys_total": "Data keys that a lease had to move when it began.",
     "rate": "Data keys per second that a lease moves, by all its workers.",
-    "seconds_left": "Seconds that a lease needs yet at its rate; NaN while unknown.",
+    "seconds_left": "Seconds until all data keys of a lease are moved, at its rate; NaN while unknown.",
     "lanes_held": "Lanes of a lease that this process works on.",
 }
 

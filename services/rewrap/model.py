@@ -78,11 +78,14 @@ class Lease:
 
     @property
     def eta_seconds(self) -> int | None:
-        """Seconds left at the present rate; None while that is unknown or zero."""
+        """Seconds until all keys are moved, at the present rate; None while that is unknown or zero.
+
+        None also when all are moved and the lease still runs: how long verification takes is not known.
+        """
         if self.state != "running" or self.total is None or not self.rate_per_second:
             return None
-        left = max(0, self.total - self.done - self.skipped - self.failed)
-        return math.ceil(left / self.rate_per_second)
+        left = self.total - self.done - self.skipped - self.failed
+        return math.ceil(left / self.rate_per_second) if left > 0 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +161,11 @@ class Progress:
 
     @property
     def seconds_left(self) -> float | None:
-        """At the present rate; None while that is unknown or zero."""
+        """As `Lease.eta_seconds`, not rounded."""
         if self.total is None or not self.rate_per_second:
             return None
-        return max(0, self.total - self.done - self.skipped - self.failed) / self.rate_per_second
+        left = self.total - self.done - self.skipped - self.failed
+        return left / self.rate_per_second if left > 0 else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -287,7 +287,7 @@ class RewrapLease(_message.Message):
     rate_per_second: _builtins.float
     """Data keys moved per second lately; absent while not running."""
     eta_seconds: _builtins.int
-    """Seconds left at that rate; absent while unknown."""
+    """Seconds until all are moved, at that rate; absent while unknown, and while moved keys are verified."""
     throttle_per_second: _builtins.int
     """Upper bound of data keys per second; absent: none."""
     last_error: _builtins.str
