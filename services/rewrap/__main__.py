@@ -29,7 +29,7 @@ from services.rewrap.lane import Means
 from services.rewrap.metrics import RewrapMetrics
 from services.rewrap.queue import ProcrastinateQueue
 from services.rewrap.rpc.servicer import DESCRIPTOR, RewrapServicer
-from services.rewrap.run import Around
+from services.rewrap.run import Around, Ended
 from services.rewrap.secrets_client import SecretsClient
 from services.rewrap.service import Rewraps
 from services.rewrap.settings import Settings
@@ -47,8 +47,12 @@ from services.rewrap.worker import Worker
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from services.rewrap.model import LeaseRef
+
 NAME: Final = "rewrap"
 _STOP_SECONDS: Final = 10.0
+_LOOK_AGAIN_SECONDS: Final = 0.1
+"""After a job: it is out of the queue by then."""
 _QUIET: Final = ("procrastinate", "psycopg.pool")
 
 
@@ -137,11 +141,19 @@ class RewrapProcess:
         stopping = asyncio.create_task(_then(stop, end))
         try:
             await self._queue.work(
-                worker.work, busy=worker.works_on, concurrency=settings.concurrency, stop=stop
+                partial(self._sit, worker),
+                busy=worker.works_on,
+                concurrency=settings.concurrency,
+                stop=stop,
             )
         finally:
             end()
             stopping.cancel()
+
+    async def _sit(self, worker: Worker, ref: LeaseRef) -> None:
+        """What was resumed while its job was ending was announced too early to get another."""
+        if await worker.work(ref) in {Ended.LOST, Ended.REFUSED}:
+            asyncio.get_running_loop().call_later(_LOOK_AGAIN_SECONDS, self._dispatcher.wake)
 
     def _server(self, secrets: SecretsClient) -> RpcServer:
         servicer = RewrapServicer(

@@ -69,14 +69,19 @@ class Worker:
         enter_call(Call(actor=ACTOR, request_id=str(uuid.uuid4()), tenant_id=ref.tenant_id))
         self._at_work.add(ref)
         try:
-            claim = await self._around.store.claim(
-                ref, wanted=self._effort.lanes, batch=self._effort.batch
-            )
-            if claim is None:
-                return Ended.REFUSED
-            return await self._work(claim)
+            ended = Ended.REFUSED
+            while claim := await self._claim(ref):
+                ended = await self._work(claim)
+                # While it was let go it may have been resumed: that was announced to the dispatcher,
+                # who found it at work here.
+                if ended is not Ended.LOST or self._stopping:
+                    break
+            return ended
         finally:
             self._at_work.discard(ref)
+
+    def _claim(self, ref: LeaseRef) -> Awaitable[Claim | None]:
+        return self._around.store.claim(ref, wanted=self._effort.lanes, batch=self._effort.batch)
 
     async def _work(self, claim: Claim) -> Ended:
         observer = self._around.observer
@@ -114,7 +119,7 @@ class Worker:
         if ended is Ended.WAITING:
             message = run.error.message if run.error else _UNEXPECTED
             if await self._quietly(self._wait(claim, run, message)) is False:
-                return Ended.LOST
+                return Ended.SPARED
         elif ended in {Ended.STOPPED, Ended.YIELDED}:
             await self._quietly(self._around.store.release(claim.ref, run.holds))
             if ended is Ended.YIELDED:

@@ -269,10 +269,12 @@ async def test_nothing_is_counted_after_pause_has_answered(
 
 
 async def test_counts_equal_reality_however_often_it_is_paused(stand: Stand) -> None:
-    """While batches are under way, at no chosen moment; and the worker comes back each time."""
+    """While batches are under way, at no chosen moment; and the worker comes back at once each time, not when
+    the dispatcher looks next.
+    """
     tenant = stand.tenant("acme", 800)
     lease = stand.issue(tenant)
-    async with admin(stand, tenant, batch="10") as caller:
+    async with admin(stand, tenant, batch="10", dispatch_seconds="60") as caller:
         done = 0
         for _ in range(PAUSES):
             await stand.until(

@@ -120,6 +120,26 @@ async def test_a_superseded_lease_is_let_be() -> None:
     assert len(here.leases.batches) == 1
 
 
+async def test_a_lease_resumed_before_its_worker_noticed_the_pause_goes_on_at_once() -> None:
+    here = scene(2000, lanes=1)
+    here.leases.batch_seconds = 2
+
+    def step(state: str) -> None:
+        here.leases.row.go(state)
+        for lane in here.leases.row.lanes.values():
+            lane.held_until = None
+
+    def pause(batch: Batch) -> None:
+        if len(here.leases.batches) == 3:
+            step("paused")
+            asyncio.get_running_loop().call_soon(step, "enqueued")
+
+    here.leases.on_batch = pause
+    assert await here.work() is Ended.COMPLETED
+    assert here.states == ["running", "paused", "enqueued", "running", "completed"]
+    assert here.leases.row.done == 2000
+
+
 async def test_a_worker_woken_after_another_took_over_changes_nothing() -> None:
     here = scene(100, lanes=1)
     leases, ref = here.leases, here.leases.ref
@@ -197,7 +217,7 @@ async def test_one_workers_lost_connection_does_not_make_the_others_wait() -> No
     cut_off = here.another(Unreachable())  # type: ignore[arg-type]
     working = asyncio.create_task(here.work())
     await here.clock.sleep(0.3)
-    assert await cut_off.work(here.leases.ref) is Ended.LOST
+    assert await cut_off.work(here.leases.ref) is Ended.SPARED
     assert await working is Ended.COMPLETED
     assert "waiting" not in here.states
 
