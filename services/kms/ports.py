@@ -295,7 +295,8 @@ class ReportStore(Protocol):
         """The signed report of a rewrap that has ended: the one that is stored, else one that is made and
         stored in the transaction that counts the tenant's data keys. None for no such rewrap.
 
-        However many ask at once, one is made. Raises NotEndedError (of lifecycle.rewrap_reports).
+        However many ask at once, one is made; it is never replaced, whatever becomes of the lease. What is
+        stored is not looked into. Raises NotEndedError (of lifecycle.rewrap_reports).
         """
         ...
 
@@ -305,6 +306,17 @@ class Signer(Protocol):
 
     def sign(self, kind: str, statement: Mapping[str, object]) -> str:
         """The paper: a JWS in compact form."""
+        ...
+
+
+class Notary(Signer, Protocol):
+    """Signs papers, and tells its own from others."""
+
+    def read(self, kind: str, jws: str) -> Mapping[str, object] | None:
+        """What a paper of this kind says; None when it is of another kind, or its signature does not hold.
+
+        Raises UnavailableError when a key signed it that is not published here.
+        """
         ...
 
 

@@ -15,6 +15,7 @@ def metadata() -> sa.MetaData:
     _binding(tables)
     _master_key(tables)
     _receipt(tables)
+    _rewrap_report(tables)
     idempotency(tables)
     return tables
 
@@ -87,4 +88,15 @@ def _receipt(tables: sa.MetaData) -> None:
         sa.ForeignKeyConstraint(
             ["tenant_id", "version"], ["kms.master_key.tenant_id", "kms.master_key.version"]
         ),
+    )
+
+
+def _rewrap_report(tables: sa.MetaData) -> None:
+    sa.Table(
+        "rewrap_report",
+        tables,
+        sa.Column("tenant_id", sa.Uuid, primary_key=True),
+        sa.Column("lease_id", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("jws", sa.Text, nullable=False),
+        _moment("created_at", nullable=False),
     )

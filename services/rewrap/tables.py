@@ -53,7 +53,6 @@ def _lease(tables: sa.MetaData) -> None:
         sa.Column("rate_marked_at", moment),
         sa.Column("rate_marked_done", sa.BigInteger),
         sa.Column("lanes_left", sa.Integer),
-        sa.Column("report", sa.Text),
     )
 
 

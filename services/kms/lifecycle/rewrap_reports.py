@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from services.kms.model import EndedRewrap
-    from services.kms.ports import ReportStore, Signer
+    from services.kms.ports import Notary, ReportStore
 
 REPORT_TYPE: Final = "coffer-rewrap-report"
 FORMAT: Final = "coffer/rewrap-report/1"
@@ -79,15 +79,16 @@ DOES_NOT_COVER: Final = (
 class RewrapReports:
     """Makes reports, each once."""
 
-    def __init__(self, store: ReportStore, signer: Signer) -> None:
+    def __init__(self, store: ReportStore, notary: Notary) -> None:
         self._store = store
-        self._signer = signer
+        self._notary = notary
 
     async def of(self, tenant_id: UUID, lease_id: int) -> str:
         """The report, a JWS: made and stored at the first call, the same bytes ever after.
 
-        Raises NotFoundError for no such lease of this tenant, InvalidStateError for one that has not ended,
-        and as KeyStore.
+        What is stored is handed out only if it is a report of this lease with a good signature. Raises
+        NotFoundError for no such lease of this tenant, InvalidStateError for one that has not ended,
+        NotTheReportError, and as KeyStore and Notary.
         """
         try:
             found = await self._store.report(tenant_id, lease_id, self._sign)
@@ -98,10 +99,14 @@ class RewrapReports:
             ) from None
         if found is None:
             raise NotFoundError("There is no such rewrap.")
+        said = self._notary.read(REPORT_TYPE, found)
+        wanted = {"tenant_id": str(tenant_id), "lease_id": lease_id}
+        if said is None or {name: said.get(name) for name in wanted} != wanted:
+            raise NotTheReportError
         return found
 
     def _sign(self, rewrap: EndedRewrap) -> str:
-        return self._signer.sign(REPORT_TYPE, report_statement(rewrap))
+        return self._notary.sign(REPORT_TYPE, report_statement(rewrap))
 
 
 class NotEndedError(Exception):
@@ -110,6 +115,10 @@ class NotEndedError(Exception):
     def __init__(self, state: str) -> None:
         super().__init__(state)
         self.state = state
+
+
+class NotTheReportError(Exception):
+    """What is stored as the report of a rewrap is not its report: somebody has a hand in the database."""
 
 
 def report_statement(rewrap: EndedRewrap) -> dict[str, object]:

@@ -1,4 +1,5 @@
-"""Signing papers: JWS Compact Serialization (RFC 7515) with EdDSA over Ed25519 (RFC 8037), through PyJWT.
+"""Signing papers, and telling our own: JWS Compact Serialization (RFC 7515) with EdDSA over Ed25519
+(RFC 8037), through PyJWT.
 
 The header has `alg` `EdDSA`, `kid` (the key's RFC 7638 thumbprint) and `typ`, the kind of paper: what was
 signed as one kind is none of another. Ed25519 is deterministic, so the same paper has the same bytes.
@@ -22,8 +23,9 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
     load_pem_public_key,
 )
-from jwt import PyJWS
+from jwt import PyJWS, PyJWTError, get_unverified_header
 
+from services.common.errors import UnavailableError
 from services.common.settings import SettingsError
 
 if TYPE_CHECKING:
@@ -55,6 +57,10 @@ class PublicKey:
         # The required members in lexicographic order, without blanks: RFC 7638 section 3.3.
         facts = f'{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}'
         return cls(_base64url(hashlib.sha256(facts.encode()).digest()), x)
+
+    def key(self) -> Ed25519PublicKey:
+        """To verify with."""
+        return Ed25519PublicKey.from_public_bytes(_of_base64url(self.x))
 
 
 class Papers:
@@ -95,6 +101,31 @@ class Papers:
         header = {"kid": self._present.kid, "typ": kind}
         return self._jws.encode(payload.encode(), self._key, algorithm=ALGORITHM, headers=header)
 
+    def read(self, kind: str, jws: str) -> dict[str, Any] | None:
+        """The statement of a paper of this `kind`, signed with one of `public_keys`; None for anything else.
+
+        Raises UnavailableError when it was signed with another key, which may be one that other processes
+        know already, or that was given up.
+        """
+        try:
+            kid = get_unverified_header(jws).get("kid")
+        except PyJWTError:
+            return None
+        named = next((key for key in self.public_keys if key.kid == kid), None)
+        if named is None:
+            raise UnavailableError(
+                "It is signed with a key that is not published here. If that stays so, the operator has to"
+                f" look at {PREVIOUS_KEYS}."
+            )
+        try:
+            done = self._jws.decode_complete(jws, named.key(), algorithms=[ALGORITHM])
+        except PyJWTError:
+            return None
+        if done["header"] != {"alg": ALGORITHM, "kid": kid, "typ": kind}:
+            return None
+        statement: dict[str, Any] = json.loads(done["payload"])
+        return statement
+
     def __repr__(self) -> str:
         return f"Papers(kid={self._present.kid})"
 
@@ -105,7 +136,7 @@ class Papers:
 def payload_of(jws: str) -> dict[str, Any]:
     """The statement in a JWS of ours. Verifies nothing: for showing what we stored, not for trusting it."""
     part = jws.split(".")[1]
-    statement: dict[str, Any] = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    statement: dict[str, Any] = json.loads(_of_base64url(part))
     return statement
 
 
@@ -147,3 +178,7 @@ def _public_keys(text: bytes) -> tuple[PublicKey, ...]:
 
 def _base64url(value: bytes) -> str:
     return base64.urlsafe_b64encode(value).rstrip(b"=").decode("ascii")
+
+
+def _of_base64url(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

@@ -1,6 +1,7 @@
 """Reports of rewraps: the one transaction in which the lease is read, keys are counted and the paper comes.
 
-The lease is rewrap's; two functions of its schema are the only way to it.
+The lease is rewrap's; a function of its schema is the only way to it. The paper is kms's, so that nobody
+else can store another one; and once it is there, the lease is not looked at any more.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from services.kms.store.counting import Counting
 
 _LEASE: Final = """
-    select report, finished_at, state, reason, target_version, total, done, skipped, failed, failed_ids,
+    select finished_at, state, reason, target_version, total, done, skipped, failed, failed_ids,
         verified, kms_calls, created_at, started_at, census_before, census_after
     from rewrap.lease_report(%s, %s)
 """
@@ -34,7 +35,8 @@ _KEY: Final = """
 """
 _CENSUS: Final = "select key_version, data_keys from secrets.census(%s)"
 _NOW: Final = "select clock_timestamp()"
-_KEEP: Final = "select rewrap.keep_report(%s, %s, %s)"
+_FIND: Final = "select jws from kms.rewrap_report where tenant_id = %s and lease_id = %s"
+_KEEP: Final = "insert into kms.rewrap_report (tenant_id, lease_id, jws) values (%s, %s, %s)"
 _MAX_ID: Final = 2**63 - 1
 
 
@@ -52,31 +54,42 @@ class StoredReports:
         """See ReportStore."""
         if lease_id > _MAX_ID:
             return None
-        # A place also for who only wants to see it: while another counts, the row is locked, and who waits
-        # for that must not keep a connection from the others.
+        async with self._database.tenant(tenant_id) as connection:
+            kept = await _kept(connection, tenant_id, lease_id)
+        return kept or await self._make(tenant_id, lease_id, sign)
+
+    async def _make(
+        self, tenant_id: UUID, lease_id: int, sign: Callable[[EndedRewrap], str]
+    ) -> str | None:
         async with self._counting.place(tenant_id), self._database.tenant(tenant_id) as connection:
             await allow_counting(connection)
-            row = await _lease(connection, tenant_id, lease_id)
-            if row is None:
+            lease = await _lease(connection, tenant_id, lease_id)
+            if lease is None:
                 return None
-            kept, *lease = row
+            # Another may have stored it while this one waited for its place, or for the lease's row.
+            kept = await _kept(connection, tenant_id, lease_id)
             if kept is not None:
-                return str(kept)
+                return kept
             paper = sign(await _facts(connection, tenant_id, lease_id, lease))
             await connection.execute(_KEEP, (tenant_id, lease_id, paper))
             return paper
 
 
+async def _kept(connection: Connection, tenant_id: UUID, lease_id: int) -> str | None:
+    row = await ring.one(connection, _FIND, tenant_id, lease_id)
+    return None if row is None else str(row[0])
+
+
 async def _lease(connection: Connection, tenant_id: UUID, lease_id: int) -> tuple[Any, ...] | None:
     """Of _LEASE; the row is locked until the end of the transaction. Raises NotEndedError."""
     row = await ring.one(connection, _LEASE, tenant_id, lease_id)
-    if row is not None and row[1] is None:
-        raise NotEndedError(str(row[2]))
+    if row is not None and row[0] is None:
+        raise NotEndedError(str(row[1]))
     return row
 
 
 async def _facts(
-    connection: Connection, tenant_id: UUID, lease_id: int, lease: list[Any]
+    connection: Connection, tenant_id: UUID, lease_id: int, lease: tuple[Any, ...]
 ) -> EndedRewrap:
     finished, state, reason, version, *counts, created, started, before, after = lease
     total, done, skipped, failed, failed_ids, verified, kms_calls = counts

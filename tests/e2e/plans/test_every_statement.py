@@ -56,8 +56,8 @@ HOT_TABLES = (
 FUNCTIONS = (
     "audit.append",
     "kms.hold_active",
+    "rewrap.end_pass",
     "rewrap.issue_lease",
-    "rewrap.keep_report",
     "rewrap.lease_report",
     "rewrap.record_batch",
     "rewrap.record_verified",

@@ -7,12 +7,15 @@ import json
 import uuid
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 from coffer.kms.v1 import kms_pb2
 from google.protobuf import json_format
+from psycopg.errors import InsufficientPrivilege, UniqueViolation
 
 from cli.papers import verify_jws
-from tests.fakes.kms_stand import called, onboarding, refused, running_kms
+from services.common.sensitive import SecretBytes
+from tests.fakes.kms_stand import called, onboarding, refused, running_kms, signing_key_pem
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -82,6 +85,19 @@ async def statement(kms: KmsStand, found: kms_pb2.RewrapReport) -> dict[str, Any
     return verify_jws(found.jws, jwks, "coffer-rewrap-report", "a report")[1]
 
 
+def kept(database: TestDatabase, lease: int) -> set[str]:
+    """The papers that are stored."""
+    rows = database.rows("select jws from kms.rewrap_report where lease_id = %s", (lease,))
+    return {str(jws) for (jws,) in rows}
+
+
+def attempt(database: TestDatabase, role: str, tenant: UUID, statement: str) -> None:
+    """With no code of ours between."""
+    with psycopg.connect(database.dsn(role)) as connection:
+        connection.execute("select set_config('coffer.tenant_id', %s, true)", (str(tenant),))
+        connection.execute(statement.encode())
+
+
 async def test_the_report_says_what_the_lease_the_ring_and_the_tables_say(
     kms: KmsStand, cloud: Control
 ) -> None:
@@ -130,7 +146,11 @@ async def test_the_report_says_what_the_lease_the_ring_and_the_tables_say(
 async def test_however_many_ask_at_once_of_two_processes_there_is_one_paper(
     database: TestDatabase, pki: TestPki, aws: AwsServer, cloud: Control
 ) -> None:
-    async with running_kms(database, pki, aws) as one, running_kms(database, pki, aws) as other:
+    key = SecretBytes(signing_key_pem())
+    async with (
+        running_kms(database, pki, aws, signing_key=key) as one,
+        running_kms(database, pki, aws, signing_key=key) as other,
+    ):
         tenant, lease = await rotated(one, cloud)
         end(one, lease)
         sign = kms_pb2.SignRewrapReportRequest(tenant_id=str(tenant), lease_id=lease)
@@ -144,9 +164,32 @@ async def test_however_many_ask_at_once_of_two_processes_there_is_one_paper(
         assert len(papers) == 1
         store_keys(one, tenant, 2, 5)
         assert {(await report(other, tenant, lease)).jws} == papers
-        assert database.rows("select report from rewrap.lease where id = %s", (lease,)) == [
-            (papers.pop(),)
-        ]
+        assert kept(database, lease) == papers
+
+
+async def test_no_service_replaces_a_report_nor_puts_another_in_its_place(
+    kms: KmsStand, cloud: Control
+) -> None:
+    tenant, lease = await rotated(kms, cloud)
+    end(kms, lease)
+    given = (await report(kms, tenant, lease)).jws
+    add = f"insert into kms.rewrap_report values ('{tenant}', {lease}, 'x')"
+    for role in ("coffer_kms", "coffer_rewrap", "coffer_secrets"):
+        for statement in (
+            "update kms.rewrap_report set jws = 'x'",
+            "delete from kms.rewrap_report",
+            add,
+        ):
+            with pytest.raises((InsufficientPrivilege, UniqueViolation)):
+                attempt(kms.database, role, tenant, statement)
+    # Nor does it matter what becomes of the lease.
+    end(kms, lease, verified=1_000_000, done=1_000_010)
+    assert (await report(kms, tenant, lease)).jws == given
+    kms.database.execute("delete from rewrap.lease where id = %s", (lease,))
+    assert (await report(kms, tenant, lease)).jws == given
+    other = int((await kms.rotate(tenant)).rewrap_lease_id)
+    kms.database.execute("update kms.rewrap_report set lease_id = %s", (other,))
+    await refused("internal_error", report(kms, tenant, other))
 
 
 async def test_there_is_none_of_a_lease_that_runs_and_none_for_other_tenants(
@@ -165,7 +208,7 @@ async def test_there_is_none_of_a_lease_that_runs_and_none_for_other_tenants(
     await refused("forbidden", viewer)
     sign = kms_pb2.SignRewrapReportRequest(tenant_id=str(tenant), lease_id=lease)
     await refused("forbidden", called(kms.stub("secrets").SignRewrapReport(sign, timeout=10)))
-    assert kms.database.rows("select report from rewrap.lease where id = %s", (lease,)) == [(None,)]
+    assert not kept(kms.database, lease)
     assert (await report(kms, tenant, lease)).jws
 
 

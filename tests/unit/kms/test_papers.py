@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
+from services.common.errors import UnavailableError
 from services.common.sensitive import SecretBytes
 from services.common.settings import SettingsError
 from services.kms.lifecycle.receipts import RECEIPT_TYPE
@@ -69,6 +70,21 @@ def test_a_paper_has_the_documented_form_and_its_signature_holds() -> None:
     assert json.loads(header) == {"alg": "EdDSA", "kid": public.kid, "typ": "some-kind"}
     assert payload == '{"b":"ü","a":null}'.encode()
     key.public_key().verify(signature, jws.rpartition(".")[0].encode())
+
+
+async def test_papers_of_keys_that_signed_before_are_read_as_long_as_they_are_published(
+    tmp_path: Path,
+) -> None:
+    old, now = ed25519.Ed25519PrivateKey.generate(), ed25519.Ed25519PrivateKey.generate()
+    jws = papers_of(old).sign("some-kind", {"a": 1})
+    previous = tmp_path / "previous.pem"
+    previous.write_bytes(public_pem(old))
+    papers = papers_of(now, previous)
+    with pytest.raises(UnavailableError):
+        papers.read("some-kind", jws)
+    await papers.open()
+    assert papers.read("some-kind", jws) == {"a": 1}
+    assert papers.read("another-kind", jws) is None
 
 
 def test_the_private_key_is_in_no_repr_and_no_pickle() -> None:

@@ -15,11 +15,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from google.protobuf import json_format
 
-from services.common.errors import InvalidStateError, NotFoundError
+from services.common.errors import InvalidStateError, NotFoundError, UnavailableError
 from services.common.sensitive import SecretBytes
 from services.kms.lifecycle.rewrap_reports import (
     REPORT_TYPE,
     NotEndedError,
+    NotTheReportError,
     RewrapReports,
     report_statement,
 )
@@ -27,7 +28,7 @@ from services.kms.model import EndedRewrap, WrapMethod
 from services.kms.papers import Papers, payload_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from uuid import UUID
 
 VECTORS = Path(__file__).resolve().parents[2] / "vectors" / "rewrap-report-1.json"
@@ -61,18 +62,18 @@ ENDED = EndedRewrap(
 )
 
 
-class Signer:
-    """Signs by handing out what it was given."""
-
-    def sign(self, kind: str, statement: Mapping[str, object]) -> str:
-        return f"{kind}: {statement['lease_id']}"
+def papers() -> Papers:
+    """With a key of their own."""
+    key = Ed25519PrivateKey.generate()
+    return Papers(SecretBytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())))
 
 
 class Store:
-    """Implements ReportStore with one lease."""
+    """Implements ReportStore with one lease, and what somebody may have put there in the report's place."""
 
-    def __init__(self, state: str = "completed") -> None:
+    def __init__(self, state: str = "completed", kept: str | None = None) -> None:
         self.state = state
+        self.kept = kept
 
     async def report(
         self, tenant_id: UUID, lease_id: int, sign: Callable[[EndedRewrap], str]
@@ -81,7 +82,7 @@ class Store:
             return None
         if self.state == "running":
             raise NotEndedError(self.state)
-        return sign(ENDED)
+        return self.kept or sign(ENDED)
 
 
 def test_every_member_of_the_contract_is_there_in_its_order() -> None:
@@ -130,12 +131,33 @@ def test_a_report_of_an_older_release_is_made_the_same_today(vector: dict[str, A
 
 async def test_nothing_is_signed_of_a_rewrap_that_has_not_ended() -> None:
     with pytest.raises(InvalidStateError, match="running") as caught:
-        await RewrapReports(Store("running"), Signer()).of(ENDED.tenant_id, ENDED.lease_id)
+        await RewrapReports(Store("running"), papers()).of(ENDED.tenant_id, ENDED.lease_id)
     assert caught.value.hint
     with pytest.raises(NotFoundError):
-        await RewrapReports(Store(), Signer()).of(ENDED.tenant_id, 8)
-    paper = await RewrapReports(Store(), Signer()).of(ENDED.tenant_id, ENDED.lease_id)
-    assert paper == "coffer-rewrap-report: 7"
+        await RewrapReports(Store(), papers()).of(ENDED.tenant_id, 8)
+    paper = await RewrapReports(Store(), papers()).of(ENDED.tenant_id, ENDED.lease_id)
+    assert payload_of(paper)["lease_id"] == ENDED.lease_id
+
+
+async def test_what_was_put_in_the_place_of_a_report_is_not_handed_out() -> None:
+    ours = papers()
+    said = report_statement(ENDED)
+    genuine = ours.sign(REPORT_TYPE, said)
+    head, payload, signature = genuine.split(".")
+    altered = ours.sign(REPORT_TYPE, {**said, "verified": 31}).split(".")[1]
+    for kept in (
+        "garbage",
+        f"{head}.{altered}.{signature}",
+        f"{head}.{payload}.",
+        ours.sign(REPORT_TYPE, report_statement(replace(ENDED, lease_id=8))),
+        ours.sign(REPORT_TYPE, report_statement(replace(ENDED, tenant_id=uuid.uuid4()))),
+        ours.sign("coffer-revocation-receipt", said),
+    ):
+        with pytest.raises(NotTheReportError):
+            await RewrapReports(Store(kept=kept), ours).of(ENDED.tenant_id, ENDED.lease_id)
+    with pytest.raises(UnavailableError, match="COFFER_KMS_PREVIOUS_SIGNING_KEYS_FILE"):
+        await RewrapReports(Store(kept=genuine), papers()).of(ENDED.tenant_id, ENDED.lease_id)
+    assert await RewrapReports(Store(kept=genuine), ours).of(ENDED.tenant_id, 7) == genuine
 
 
 def _never_started() -> EndedRewrap:

@@ -20,8 +20,7 @@ def upgrade() -> None:
             add column rate_began_done bigint,
             add column rate_marked_at timestamptz,
             add column rate_marked_done bigint,
-            add column lanes_left integer,
-            add column report text
+            add column lanes_left integer
         """,
         """
         alter table rewrap.lane
@@ -49,11 +48,6 @@ def upgrade() -> None:
     )
     define(
         "rewrap.lease_report(p_tenant uuid, p_lease bigint)", _LEASE_REPORT, callers=("coffer_kms",)
-    )
-    define(
-        "rewrap.keep_report(p_tenant uuid, p_lease bigint, p_report text)",
-        _KEEP_REPORT,
-        callers=("coffer_kms",),
     )
 
 
@@ -121,31 +115,19 @@ begin
 end
 $$
 """  # noqa: S608 - constants
-# The row stays locked until the report is kept: so there is never a second one.
+# The row stays locked until kms has stored its report: so there is never a second one.
 _LEASE_REPORT = """
 returns table (state text, reason text, target_version bigint, total bigint, done bigint, skipped bigint,
     failed bigint, failed_ids uuid[], verified bigint, kms_calls bigint, created_at timestamptz,
-    started_at timestamptz, finished_at timestamptz, census_before jsonb, census_after jsonb, report text)
+    started_at timestamptz, finished_at timestamptz, census_before jsonb, census_after jsonb)
 language plpgsql rows 1 as $$
 begin
     perform tenancy.require(p_tenant);
     return query
         select l.state, l.reason, l.target_version, l.total, l.done, l.skipped, l.failed, l.failed_ids,
             l.verified, l.kms_calls, l.created_at, l.started_at, l.finished_at, l.census_before,
-            l.census_after, l.report
+            l.census_after
         from rewrap.lease l where l.tenant_id = p_tenant and l.id = p_lease for update;
-end
-$$
-"""
-_KEEP_REPORT = """
-returns void language plpgsql as $$
-begin
-    perform tenancy.require(p_tenant);
-    update rewrap.lease l set report = p_report
-    where l.tenant_id = p_tenant and l.id = p_lease and l.finished_at is not null and l.report is null;
-    if not found then
-        raise exception 'lease % has not ended, or has its report', p_lease;
-    end if;
 end
 $$
 """
