@@ -290,10 +290,11 @@ class ReportStore(Protocol):
     """The reports of rewraps. Raises as KeyStore."""
 
     async def report(
-        self, tenant_id: UUID, lease_id: int, sign: Callable[[EndedRewrap], str]
+        self, call: Call, tenant_id: UUID, lease_id: int, sign: Callable[[EndedRewrap], str]
     ) -> str | None:
         """The signed report of a rewrap that has ended: the one that is stored, else one that is made and
-        stored in the transaction that counts the tenant's data keys. None for no such rewrap.
+        stored in the transaction that counts the tenant's data keys, with an audit event of `call`'s that
+        has its hash. None for no such rewrap.
 
         However many ask at once, one is made; it is never replaced, whatever becomes of the lease. What is
         stored is not looked into. Raises NotEndedError (of lifecycle.rewrap_reports).

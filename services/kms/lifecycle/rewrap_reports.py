@@ -17,11 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from uuid import UUID
 
+    from services.common.identity import Call
     from services.kms.model import EndedRewrap
     from services.kms.ports import Notary, ReportStore
 
 REPORT_TYPE: Final = "coffer-rewrap-report"
 FORMAT: Final = "coffer/rewrap-report/1"
+_ACTOR: Final = "service:kms"
+"""Whoever asks first: who signs is kms."""
 _LEAST_SECONDS: Final = 0.001
 """Times are told to the millisecond; no rate is of less."""
 
@@ -83,7 +86,7 @@ class RewrapReports:
         self._store = store
         self._notary = notary
 
-    async def of(self, tenant_id: UUID, lease_id: int) -> str:
+    async def of(self, call: Call, tenant_id: UUID, lease_id: int) -> str:
         """The report, a JWS: made and stored at the first call, the same bytes ever after.
 
         What is stored is handed out only if it is a report of this lease with a good signature. Raises
@@ -91,7 +94,7 @@ class RewrapReports:
         NotTheReportError, and as KeyStore and Notary.
         """
         try:
-            found = await self._store.report(tenant_id, lease_id, self._sign)
+            found = await self._store.report(call.acting(_ACTOR), tenant_id, lease_id, self._sign)
         except NotEndedError as error:
             raise InvalidStateError(
                 f"The rewrap is {error.state}; there is a report when it has ended.",

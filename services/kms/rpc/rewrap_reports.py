@@ -28,7 +28,8 @@ class RewrapReportRpcs:
         """GET /admin/tenant-kms/rewraps/{id}/report; the statement is read from the paper itself, so that
         the two cannot differ.
         """
-        jws = await self._reports.of(current_call().tenant, request.id)
+        call = current_call()
+        jws = await self._reports.of(call, call.tenant, request.id)
         statement = json_format.ParseDict(
             payload_of(jws), kms_pb2.RewrapStatement(), ignore_unknown_fields=True
         )
@@ -39,5 +40,5 @@ class RewrapReportRpcs:
         self, request: kms_pb2.SignRewrapReportRequest, context: Any
     ) -> kms_pb2.SignRewrapReportResponse:
         """Asked for by rewrap when a lease has ended."""
-        await self._reports.of(tenant(request.tenant_id), request.lease_id)
+        await self._reports.of(current_call(), tenant(request.tenant_id), request.lease_id)
         return kms_pb2.SignRewrapReportResponse()

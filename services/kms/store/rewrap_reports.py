@@ -6,8 +6,10 @@ else can store another one; and once it is there, the lease is not looked at any
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
+from services.common import audit
 from services.common.authentication import find_tenant
 from services.common.errors import NotFoundError
 from services.kms.lifecycle.rewrap_reports import NotEndedError
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from services.common.database import Connection, Database
+    from services.common.identity import Call
     from services.kms.store.counting import Counting
 
 _LEASE: Final = """
@@ -49,17 +52,17 @@ class StoredReports:
         self._counting = counting
 
     async def report(
-        self, tenant_id: UUID, lease_id: int, sign: Callable[[EndedRewrap], str]
+        self, call: Call, tenant_id: UUID, lease_id: int, sign: Callable[[EndedRewrap], str]
     ) -> str | None:
         """See ReportStore."""
         if lease_id > _MAX_ID:
             return None
         async with self._database.tenant(tenant_id) as connection:
             kept = await _kept(connection, tenant_id, lease_id)
-        return kept or await self._make(tenant_id, lease_id, sign)
+        return kept or await self._make(call, tenant_id, lease_id, sign)
 
     async def _make(
-        self, tenant_id: UUID, lease_id: int, sign: Callable[[EndedRewrap], str]
+        self, call: Call, tenant_id: UUID, lease_id: int, sign: Callable[[EndedRewrap], str]
     ) -> str | None:
         async with self._counting.place(tenant_id), self._database.tenant(tenant_id) as connection:
             await allow_counting(connection)
@@ -72,12 +75,19 @@ class StoredReports:
                 return kept
             paper = sign(await _facts(connection, tenant_id, lease_id, lease))
             await connection.execute(_KEEP, (tenant_id, lease_id, paper))
+            await audit.append(connection, tenant_id, call, [_event(lease_id, paper)])
             return paper
 
 
 async def _kept(connection: Connection, tenant_id: UUID, lease_id: int) -> str | None:
     row = await ring.one(connection, _FIND, tenant_id, lease_id)
     return None if row is None else str(row[0])
+
+
+def _event(lease_id: int, paper: str) -> audit.Event:
+    """Whoever holds a paper can compare it, also when its key was stolen and proves nothing any more."""
+    facts = {"jws_sha256": hashlib.sha256(paper.encode()).hexdigest()}
+    return audit.Event("rewrap.report.signed", "rewrap_lease", str(lease_id), facts)
 
 
 async def _lease(connection: Connection, tenant_id: UUID, lease_id: int) -> tuple[Any, ...] | None:

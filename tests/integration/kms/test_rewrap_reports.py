@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -91,6 +92,15 @@ def kept(database: TestDatabase, lease: int) -> set[str]:
     return {str(jws) for (jws,) in rows}
 
 
+def signed_events(database: TestDatabase, tenant: UUID) -> list[tuple[object, ...]]:
+    """What the audit chain says of reports: of which lease, who signed, what."""
+    return database.rows(
+        "select resource_id, actor, details::jsonb ->> 'jws_sha256' from audit.event"
+        " where tenant_id = %s and action = 'rewrap.report.signed'",
+        (tenant,),
+    )
+
+
 def attempt(database: TestDatabase, role: str, tenant: UUID, statement: str) -> None:
     """With no code of ours between."""
     with psycopg.connect(database.dsn(role)) as connection:
@@ -165,6 +175,9 @@ async def test_however_many_ask_at_once_of_two_processes_there_is_one_paper(
         store_keys(one, tenant, 2, 5)
         assert {(await report(other, tenant, lease)).jws} == papers
         assert kept(database, lease) == papers
+        assert signed_events(database, tenant) == [
+            (str(lease), "service:kms", hashlib.sha256(papers.pop().encode()).hexdigest())
+        ]
 
 
 async def test_no_service_replaces_a_report_nor_puts_another_in_its_place(
@@ -209,6 +222,7 @@ async def test_there_is_none_of_a_lease_that_runs_and_none_for_other_tenants(
     sign = kms_pb2.SignRewrapReportRequest(tenant_id=str(tenant), lease_id=lease)
     await refused("forbidden", called(kms.stub("secrets").SignRewrapReport(sign, timeout=10)))
     assert not kept(kms.database, lease)
+    assert not signed_events(kms.database, tenant)
     assert (await report(kms, tenant, lease)).jws
 
 

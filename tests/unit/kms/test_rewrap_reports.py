@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from google.protobuf import json_format
 
 from services.common.errors import InvalidStateError, NotFoundError, UnavailableError
+from services.common.identity import Call
 from services.common.sensitive import SecretBytes
 from services.kms.lifecycle.rewrap_reports import (
     REPORT_TYPE,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 VECTORS = Path(__file__).resolve().parents[2] / "vectors" / "rewrap-report-1.json"
 REPORTS: list[dict[str, Any]] = json.loads(VECTORS.read_text(encoding="utf-8"))
+CALL = Call("admin:zoë", "request-1")
 MADE = datetime(2026, 1, 1, tzinfo=UTC)
 ENDED = EndedRewrap(
     tenant_id=uuid.uuid4(),
@@ -76,8 +78,9 @@ class Store:
         self.kept = kept
 
     async def report(
-        self, tenant_id: UUID, lease_id: int, sign: Callable[[EndedRewrap], str]
+        self, call: Call, tenant_id: UUID, lease_id: int, sign: Callable[[EndedRewrap], str]
     ) -> str | None:
+        assert (call.actor, call.request_id) == ("service:kms", CALL.request_id)
         if lease_id != ENDED.lease_id:
             return None
         if self.state == "running":
@@ -131,11 +134,11 @@ def test_a_report_of_an_older_release_is_made_the_same_today(vector: dict[str, A
 
 async def test_nothing_is_signed_of_a_rewrap_that_has_not_ended() -> None:
     with pytest.raises(InvalidStateError, match="running") as caught:
-        await RewrapReports(Store("running"), papers()).of(ENDED.tenant_id, ENDED.lease_id)
+        await RewrapReports(Store("running"), papers()).of(CALL, ENDED.tenant_id, ENDED.lease_id)
     assert caught.value.hint
     with pytest.raises(NotFoundError):
-        await RewrapReports(Store(), papers()).of(ENDED.tenant_id, 8)
-    paper = await RewrapReports(Store(), papers()).of(ENDED.tenant_id, ENDED.lease_id)
+        await RewrapReports(Store(), papers()).of(CALL, ENDED.tenant_id, 8)
+    paper = await RewrapReports(Store(), papers()).of(CALL, ENDED.tenant_id, ENDED.lease_id)
     assert payload_of(paper)["lease_id"] == ENDED.lease_id
 
 
@@ -154,10 +157,10 @@ async def test_what_was_put_in_the_place_of_a_report_is_not_handed_out() -> None
         ours.sign("coffer-revocation-receipt", said),
     ):
         with pytest.raises(NotTheReportError):
-            await RewrapReports(Store(kept=kept), ours).of(ENDED.tenant_id, ENDED.lease_id)
+            await RewrapReports(Store(kept=kept), ours).of(CALL, ENDED.tenant_id, ENDED.lease_id)
     with pytest.raises(UnavailableError, match="COFFER_KMS_PREVIOUS_SIGNING_KEYS_FILE"):
-        await RewrapReports(Store(kept=genuine), papers()).of(ENDED.tenant_id, ENDED.lease_id)
-    assert await RewrapReports(Store(kept=genuine), ours).of(ENDED.tenant_id, 7) == genuine
+        await RewrapReports(Store(kept=genuine), papers()).of(CALL, ENDED.tenant_id, ENDED.lease_id)
+    assert await RewrapReports(Store(kept=genuine), ours).of(CALL, ENDED.tenant_id, 7) == genuine
 
 
 def _never_started() -> EndedRewrap:
