@@ -29,7 +29,15 @@ LEASE_REFUSED: Final = "CF002"
 """SQLSTATE of `rewrap.record_batch` for a wrong fence, state or cursor."""
 
 _LOCAL: Final = ("localhost", "127.0.0.1", "::1")
-_CONNECT_TIMEOUT_SECONDS: Final = 5
+PATIENCE: Final[dict[str, Any]] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
+"""How every connection of ours finds out that its packets are lost, in seconds, the last in milliseconds: the
+kernel's own limits are a quarter of an hour and more. PostgreSQL's documentation, 34.1.2; on TCP only."""
 _POOL_TIMEOUT_SECONDS: Final = 10.0
 LOOK: Final = """
 select set_config('coffer.tenant_id', %s, true),
@@ -113,7 +121,7 @@ class Database:
             timeout=_POOL_TIMEOUT_SECONDS,
             kwargs={
                 "application_name": name,
-                "connect_timeout": _CONNECT_TIMEOUT_SECONDS,
+                **PATIENCE,
                 "prepare_threshold": 1,
                 # Transactions are begun by `transaction` alone; a single read needs none.
                 "autocommit": True,

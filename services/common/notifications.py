@@ -15,7 +15,7 @@ import structlog
 from psycopg import sql
 
 from services.common.clock import clock
-from services.common.database import require_secure
+from services.common.database import PATIENCE, require_secure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +82,7 @@ class Listener:
             self._dsn,
             autocommit=True,
             application_name=f"listen {self._channel}",
-            connect_timeout=5,
+            **PATIENCE,
         )
         async with connection:
             await connection.execute(sql.SQL("listen {}").format(sql.Identifier(self._channel)))

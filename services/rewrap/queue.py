@@ -27,7 +27,7 @@ from procrastinate.jobs import DeleteJobCondition, Status
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from services.common.database import require_secure
+from services.common.database import PATIENCE, require_secure
 from services.common.defects import describe
 from services.common.errors import UnavailableError
 from services.rewrap.model import LeaseRef
@@ -75,7 +75,7 @@ class ProcrastinateQueue:
             timeout=_POOL_TIMEOUT_SECONDS,
             kwargs={
                 "application_name": "rewrap queue",
-                "connect_timeout": 5,
+                **PATIENCE,
                 "options": f"{given} {SEARCH_PATH}".strip(),
             },
             check=AsyncConnectionPool.check_connection,
