@@ -38,7 +38,7 @@ test: setup ## all tests except the slow ones, in parallel
 	$(PYTEST) -m "not slow and not live" $(ARGS) $(TESTS)
 
 test-slow: setup ## the proofs that take minutes: kill -9 in the middle of everything
-	$(BIN)/pytest -m "slow and not live" $(ARGS) $(TESTS)
+	$(BIN)/pytest -n $(CORES) --dist loadfile --no-loadscope-reorder -m "slow and not live" $(ARGS) $(TESTS)
 
 bench: setup ## the figures of docs/performance.md, measured here and now
 	$(BIN)/python -m benchmarks $(ARGS)
