@@ -167,6 +167,7 @@ class Leases:
                 row.failed = 0
                 lanes = split_lanes(self.stale, batch, MAX_LANES)
             else:
+                row.skipped = max(0, (row.total or 0) - row.done - row.failed)
                 lanes = verify_lanes(len(self.keys) - self.stale, sample, batch, lambda: 0.5)
         if lanes:
             self._replace(lanes)

@@ -34,7 +34,7 @@ class FakeSecrets:
 
     `obstacle` is raised instead while set; `gate` holds batches while clear. `damaged` keys do not move,
     `unreadable` ones do not open afterwards. Batches with `poisoned` keys break, and verifications with
-    `unverifiable` ones.
+    `unverifiable` ones. Keys of `erased` versions are no work.
     """
 
     def __init__(self, dsn: str) -> None:
@@ -52,6 +52,7 @@ class FakeSecrets:
         self.signed: list[int] = []
         self.poisoned: set[UUID] = set()
         self.unverifiable: set[UUID] = set()
+        self.erased: list[int] = []
         self.most_at_once = self._now = 0
 
     async def rewrap_batch(self, request: Any, _context: Any) -> Any:
@@ -73,9 +74,9 @@ class FakeSecrets:
         after = UUID(bytes=request.after) if request.after else None
         async with self._database.tenant(tenant) as connection:
             cursor = await connection.execute(
-                "select id from secrets.data_key where tenant_id = %s and key_version <> %s"
+                "select id from secrets.data_key where tenant_id = %s and key_version <> all(%s)"
                 " and (%s::uuid is null or id > %s) and id <= %s order by id limit %s",
-                (tenant, request.target_version, after, after, UUID(bytes=request.until),
+                (tenant, [request.target_version, *self.erased], after, after, UUID(bytes=request.until),
                  request.limit),
             )  # fmt: skip
             ids = [row[0] for row in await cursor.fetchall()]

@@ -34,6 +34,7 @@ class Subject(Protocol):
     @property
     def store(self) -> LeaseStore: ...
     async def state(self) -> str: ...
+    async def counts(self) -> tuple[int, int, int, int]: ...
     async def end_lanes(self, *, moving: int) -> None: ...
     async def supersede(self) -> None: ...
     async def step(self, step: Step) -> bool: ...
@@ -58,10 +59,16 @@ class InMemory:
     async def state(self) -> str:
         return self.leases.row.state
 
+    async def counts(self) -> tuple[int, int, int, int]:
+        """Total, done, skipped, failed."""
+        row = self.leases.row
+        return (row.total or 0, row.done, row.skipped, row.failed)
+
     async def end_lanes(self, *, moving: int) -> None:
         for lane in self.leases.row.lanes.values():
             lane.finished = True
-        for key in list(self.leases.keys)[:moving]:
+        stale = [key for key, version in self.leases.keys.items() if version != 2]
+        for key in stale[:moving]:
             self.leases.keys[key] = 2
 
     async def supersede(self) -> None:
@@ -104,6 +111,14 @@ class InPostgres:
             "select state from rewrap.lease where id = %s", (self.ref.lease_id,)
         )
         return str(rows[0][0])
+
+    async def counts(self) -> tuple[int, int, int, int]:
+        rows = self.database.rows(
+            "select coalesce(total, 0), done, skipped, failed from rewrap.lease where id = %s",
+            (self.ref.lease_id,),
+        )
+        total, done, skipped, failed = rows[0]
+        return (total, done, skipped, failed)  # type: ignore[return-value]
 
     async def end_lanes(self, *, moving: int) -> None:
         self.database.execute(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from services.common import audit
@@ -43,11 +43,8 @@ _LANES: Final = """
 select coalesce(bool_or(not finished), false), coalesce(bool_or(kind = 'verify'), false)
 from rewrap.lane where tenant_id = %s and lease_id = %s
 """
-_ONE_MORE: Final = "update rewrap.lease set passes = passes + 1 where tenant_id = %s and id = %s"
-# What failed will be met again, so it is counted anew.
-_COUNT_ANEW: Final = """
-update rewrap.lease set failed = 0, failed_ids = '{}' where tenant_id = %s and id = %s
-"""
+# Counts are not ours to write.
+_END_OF_LANES: Final = "select rewrap.end_pass(%s, %s, %s)"
 _FINISH: Final = """
 update rewrap.lease set state = %s, finished_at = clock_timestamp(), last_error = %s,
     census_after = %s::jsonb, rate_per_second = null, next_attempt_at = null, lanes_left = 0
@@ -83,11 +80,13 @@ async def settle(
     if unfinished:
         return Verdict.AGAIN
     if not verified:
-        await connection.execute(_ONE_MORE, key, prepare=True)
-        if verdict is Verdict.AGAIN:
-            await connection.execute(_COUNT_ANEW, key, prepare=True)
+        again = verdict is Verdict.AGAIN
+        passed = await one(connection, _END_OF_LANES, (*key, again))
+        assert passed is not None
+        if again:
             lanes = split_lanes(ended.stale, batch, MAX_LANES)
         else:
+            ended = replace(ended, skipped=passed[0])
             lanes = verify_lanes(found.under(ended.target), sample, batch, chance)
     if lanes:
         await Lanes(connection, ref, 0).replace(lanes)

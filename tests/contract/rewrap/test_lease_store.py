@@ -96,6 +96,19 @@ async def test_a_lease_is_not_completed_while_keys_are_stale(subject: Subject) -
     assert await subject.state() == "running"
 
 
+async def test_keys_that_others_moved_are_skipped_when_the_lease_has_ended(
+    subject: Subject,
+) -> None:
+    await claim(subject)
+    await subject.end_lanes(moving=KEYS - 1)
+    assert await settle(subject) is Verdict.AGAIN
+    assert await subject.counts() == (KEYS, 0, 0, 0)
+    await claim(subject)
+    await subject.end_lanes(moving=1)
+    assert await settle(subject) is Verdict.COMPLETED
+    assert await subject.counts() == (KEYS, 0, KEYS, 0)
+
+
 async def test_passes_are_bounded(subject: Subject) -> None:
     await claim(subject)
     verdicts = []

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from services.common.errors import TenantSealedError
+from tests.integration.rewrap.admin import turn
 
 if TYPE_CHECKING:
     from tests.fakes.rewrap_secrets import FakeSecrets
@@ -77,6 +78,38 @@ async def test_damaged_keys_are_recorded_by_id_and_the_rest_is_moved(
     assert {UUID(str(row[0])) for row in recorded} == secrets.damaged
     events = stand.database.rows("select action from audit.event order by seq")
     assert events == [("rewrap.started",), ("rewrap.failed",)]
+
+
+@pytest.mark.parametrize("by", ["a forced revoke", "a purge"])
+async def test_keys_that_went_away_while_a_lease_ran_are_in_its_counts(
+    stand: Stand, secrets: FakeSecrets, by: str
+) -> None:
+    tenant = stand.tenant("acme", 300)
+    stand.add_keys(tenant, 200, version=2)
+    lease = stand.issue(tenant, version=3)
+    secrets.gate.clear()
+    async with stand.within(batch="100"):
+        await secrets.first_batch.wait()
+        if by == "a purge":
+            stand.database.execute("delete from secrets.data_key where key_version = 1")
+        else:
+            turn(stand, tenant, 3)
+            stand.database.execute(
+                "insert into kms.master_key (tenant_id, version, id, wrap_method, check_value,"
+                " status) values (%s, 1, gen_random_uuid(), 'global',"
+                " decode(repeat('00', 32), 'hex'), 'revoked')",
+                (tenant,),
+            )
+            secrets.erased.append(1)
+        secrets.gate.set()
+        row = await stand.until_state(lease, "completed")
+    counts = {"total": 500, "done": 200, "skipped": 300, "failed": 0}
+    assert {name: row[name] for name in counts} == counts
+    ((told,),) = stand.database.rows(
+        "select details::jsonb from audit.event where action = 'rewrap.completed'"
+    )
+    assert isinstance(told, dict)
+    assert {name: told[name] for name in counts} == counts
 
 
 async def test_a_newer_rotation_supersedes_the_lease_that_is_worked_on(

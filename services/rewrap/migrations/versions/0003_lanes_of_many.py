@@ -31,6 +31,7 @@ def upgrade() -> None:
             add column troubles integer not null default 0
         """,
     )
+    _restrict()
     idempotency_table("rewrap", "coffer_rewrap", "coffer_rewrap")
     define(
         "rewrap.record_batch(p_tenant uuid, p_lease bigint, p_fence bigint, p_lane smallint,"
@@ -47,10 +48,47 @@ def upgrade() -> None:
         callers=("coffer_secrets",),
     )
     define(
+        "rewrap.end_pass(p_tenant uuid, p_lease bigint, p_again boolean)",
+        _END_OF_LANES,
+        callers=("coffer_rewrap",),
+    )
+    define(
         "rewrap.lease_report(p_tenant uuid, p_lease bigint)", _LEASE_REPORT, callers=("coffer_kms",)
     )
 
 
+def _restrict() -> None:
+    """Who steers writes no count: these come from the functions below, which say what may be counted."""
+    steered = ", ".join(_STEERED)
+    as_owner(
+        "revoke insert, update, delete on rewrap.lease from coffer_rewrap",
+        f"grant update ({steered}) on rewrap.lease to coffer_rewrap",
+        "revoke insert, update on rewrap.lane from coffer_rewrap",
+        "grant insert (tenant_id, lease_id, lane, cursor, until, kind, quota),"
+        " update (fence, held_until, troubles) on rewrap.lane to coffer_rewrap",
+    )
+
+
+_STEERED = (
+    "state",
+    "total",
+    "throttle_per_second",
+    "fence",
+    "started_at",
+    "finished_at",
+    "rate_per_second",
+    "last_error",
+    "attempts",
+    "next_attempt_at",
+    "census_before",
+    "census_after",
+    "throttle_free_at",
+    "rate_began_at",
+    "rate_began_done",
+    "rate_marked_at",
+    "rate_marked_done",
+    "lanes_left",
+)
 # Refused (CF002) for a lease that is not running, and for a lane that is held under another fence, that has
 # not been renewed in time, or that has moved on: so a late, repeated or woken-up worker changes nothing, and
 # the counters equal what was really done.
@@ -115,6 +153,33 @@ begin
 end
 $$
 """  # noqa: S608 - constants
+# Once after each time that all lanes that move were gone through; refused (CF002) otherwise. What failed is
+# met again in the next pass, so it is counted anew. After the last, each key of the total is in one count:
+# what was neither moved nor failed was moved, removed or erased by somebody else, or is stale yet, as the
+# census after it tells.
+_END_OF_LANES = """
+returns bigint language plpgsql as $$
+declare
+    v_skipped bigint;
+begin
+    perform tenancy.require(p_tenant);
+    update rewrap.lease l
+    set passes = l.passes + 1,
+        failed = case when p_again then 0 else l.failed end,
+        failed_ids = case when p_again then '{}' else l.failed_ids end,
+        skipped = case when p_again then l.skipped
+            else greatest(0, l.total - l.done - l.failed) end
+    where l.tenant_id = p_tenant and l.id = p_lease and l.state = 'running' and l.verified = 0
+      and not exists (select from rewrap.lane n where n.tenant_id = p_tenant
+                      and n.lease_id = p_lease and (not n.finished or n.kind = 'verify'))
+    returning l.skipped into v_skipped;
+    if not found then
+        raise exception 'lease % is not at the end of a pass', p_lease using errcode = 'CF002';
+    end if;
+    return v_skipped;
+end
+$$
+"""
 # The row stays locked until kms has stored its report: so there is never a second one.
 _LEASE_REPORT = """
 returns table (state text, reason text, target_version bigint, total bigint, done bigint, skipped bigint,
