@@ -125,6 +125,7 @@ def test_the_tenant_of_one_transaction_does_not_leak_into_the_next(database: Tes
         ("coffer_rewrap", "secrets.data_key"),
         ("coffer_rewrap", "kms.master_key"),
         ("coffer_rewrap_dispatch", "secrets.secret"),
+        ("coffer_rewrap_dispatch", "rewrap.lease"),
         ("coffer_secrets_purge", "secrets.environment"),
         ("coffer_secrets_purge", "secrets.secret"),
         ("coffer_secrets_purge", "secrets.secret_environment"),

@@ -125,18 +125,29 @@ def test_a_workers_login_sees_only_the_leases_of_its_transactions_tenant(
         )
 
 
-def test_the_dispatchers_login_sees_all_leases_and_changes_none(database: TestDatabase) -> None:
+def test_the_dispatchers_login_sees_which_leases_are_alive_and_changes_none(
+    database: TestDatabase,
+) -> None:
     tenants = {database.create_tenant(slug) for slug in ("one", "two")}
     for tenant in tenants:
-        issue = f"select rewrap.issue_lease('{tenant}', 2, 'rotate')"
-        attempt(database, "coffer_rewrap", issue, tenant)
+        for _ in range(2):  # the second supersedes the first
+            issue = f"select rewrap.issue_lease('{tenant}', 2, 'rotate')"
+            attempt(database, "coffer_rewrap", issue, tenant)
     role = "coffer_rewrap_dispatch"
-    rows = attempt(database, role, "select tenant_id from rewrap.lease")
-    assert {row[0] for row in rows} == tenants
+    seen = "tenant_id, state, id, next_attempt_at, lanes_left"
+    rows = attempt(database, role, f"select {seen} from rewrap.lease")
+    assert sorted(row[:2] for row in rows) == sorted((tenant, "enqueued") for tenant in tenants)
+    hidden = database.rows(
+        "select attname from pg_attribute where attrelid = 'rewrap.lease'::regclass"
+        " and attnum > 0 and not attisdropped and attname <> all(%s)",
+        (seen.split(", "),),
+    )
+    assert ("failed_ids",) in hidden
     for statement in (
+        *(f"select {name} from rewrap.lease" for (name,) in hidden),
         "update rewrap.lease set state = 'completed'",
         "delete from rewrap.lease",
-        "select * from rewrap.lane",
+        "select from rewrap.lane",
     ):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             attempt(database, role, statement)

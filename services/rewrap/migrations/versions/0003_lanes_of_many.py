@@ -66,6 +66,12 @@ def _restrict() -> None:
         "revoke insert, update on rewrap.lane from coffer_rewrap",
         "grant insert (tenant_id, lease_id, lane, cursor, until, kind, quota),"
         " update (fence, held_until, troubles) on rewrap.lane to coffer_rewrap",
+        "revoke select on rewrap.lease from coffer_rewrap_dispatch",
+        "grant select (tenant_id, id, state, next_attempt_at, lanes_left) on rewrap.lease"
+        " to coffer_rewrap_dispatch",
+        "drop policy rewrap_dispatch on rewrap.lease",
+        "create policy rewrap_dispatch on rewrap.lease for select to coffer_rewrap_dispatch"
+        " using (finished_at is null)",
     )
 
 
