@@ -36,7 +36,7 @@ select l.target_version, exists (
 from rewrap.lease l where l.tenant_id = %s and l.id = %s and l.state = 'running'
 """
 _LOCK: Final = """
-select reason, total, done, skipped, failed, verified, passes from rewrap.lease
+select reason, total, done, skipped, failed, verified, kms_calls, passes from rewrap.lease
 where tenant_id = %s and id = %s and state = 'running' for update
 """
 _LANES: Final = """
@@ -110,6 +110,7 @@ class _Through:
     skipped: int
     failed: int
     verified: int
+    kms_calls: int
     passes: int
 
     @property
@@ -134,6 +135,7 @@ async def _finish(connection: Connection, ref: LeaseRef, verdict: Verdict, ended
         "skipped": ended.skipped,
         "failed": ended.failed,
         "verified": ended.verified,
+        "kms_calls": ended.kms_calls,
     }
     event = audit.Event(f"rewrap.{verdict.value}", "rewrap_lease", str(ref.lease_id), details)
     await audit.append(connection, ref.tenant_id, Call.of_service("rewrap"), [event])

@@ -47,6 +47,7 @@ _LET_GO: Final = """
 update rewrap.lane set held_until = null
 where tenant_id = %s and lease_id = %s and held_until is not null and not finished
 """
+_BESIDES: Final = "select verified, kms_calls from rewrap.lease where tenant_id = %s and id = %s"
 # Whoever works on it asks the row before each batch.
 _THROTTLE: Final = """
 update rewrap.lease set throttle_per_second = %s where tenant_id = %s and id = %s
@@ -89,7 +90,8 @@ class PostgresSteering:
             await connection.execute(_STEP, (step.state, step.ends, *key), prepare=True)
             await connection.execute(_LET_GO, key, prepare=True)
             await announce(connection, ref)
-            return await _finish(connection, ref, call, step.event, {"previous_state": state})
+            details = {"previous_state": state} | await _besides(connection, ref, step)
+            return await _finish(connection, ref, call, step.event, details)
 
     async def throttle(
         self, ref: LeaseRef, per_second: int | None, call: Call
@@ -144,6 +146,12 @@ async def _shown(connection: Connection, ref: LeaseRef) -> Lease:
     row = await one(connection, ONE, (ref.tenant_id, ref.lease_id))
     assert row is not None
     return Lease(*row)
+
+
+async def _besides(connection: Connection, ref: LeaseRef, step: Step) -> dict[str, object]:
+    """The counts that the event of an end has besides."""
+    row = await one(connection, _BESIDES, (ref.tenant_id, ref.lease_id)) if step.ends else None
+    return {} if row is None else {"verified": row[0], "kms_calls": row[1]}
 
 
 async def _set_throttle(connection: Connection, ref: LeaseRef, per_second: int | None) -> None:

@@ -43,6 +43,7 @@ async def test_start_and_end_are_in_the_tenants_audit_chain(stand: Stand) -> Non
     assert events[1][:3] == ("rewrap.completed", "service:rewrap", str(lease))
     assert '"done":10' in str(events[1][3])
     assert '"verified":10' in str(events[1][3])
+    assert '"kms_calls":0' in str(events[1][3])
 
 
 async def test_a_lease_issued_while_all_sleep_begins_at_once(stand: Stand) -> None:

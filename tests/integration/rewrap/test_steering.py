@@ -78,6 +78,8 @@ async def test_each_state_allows_its_steps_and_a_refusal_changes_nothing(
             assert shown.HasField("finished_at") == (shown.state == "cancelled")
             details = told(stand, tenant, EVENTS[step], lease)
             assert (details["done"], details["total"], details["reason"]) == (40, 100, "rotate")
+            if step == "cancel":
+                assert (details["verified"], details["kms_calls"]) == (6, 2)
             if step == "throttle":
                 assert shown.throttle_per_second == 500
                 assert shown.HasField("rate_per_second") == (state == "running")

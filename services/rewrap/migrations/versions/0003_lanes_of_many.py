@@ -40,7 +40,7 @@ def upgrade() -> None:
         _RECORD_BATCH,
         callers=("coffer_secrets",),
     )
-    as_functions(_RECORD_BATCH_OF_0001)
+    as_functions(_RECORD_BATCH_OF_0001, _ISSUE_LEASE)
     define(
         "rewrap.record_verified(p_tenant uuid, p_lease bigint, p_fence bigint, p_lane smallint,"
         " p_after uuid, p_cursor uuid, p_finished boolean, p_verified bigint, p_failed uuid[])",
@@ -95,6 +95,39 @@ _STEERED = (
     "rate_marked_done",
     "lanes_left",
 )
+# As in 0002, with all counts in the event.
+_ISSUE_LEASE = """
+create or replace function rewrap.issue_lease(p_tenant uuid, p_version bigint, p_reason text)
+returns bigint language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+    v_id bigint;
+    v_superseded jsonb;
+begin
+    perform tenancy.require(p_tenant);
+    with superseded as (
+        update rewrap.lease l
+        set state = 'superseded', finished_at = clock_timestamp(), rate_per_second = null,
+            next_attempt_at = null, fence = l.fence + 1
+        where l.tenant_id = p_tenant and l.finished_at is null
+        returning l.id, l.reason, l.target_version, l.total, l.done, l.skipped, l.failed,
+            l.verified, l.kms_calls
+    )
+    select jsonb_agg(to_jsonb(s) order by s.id) into v_superseded from superseded s;
+    insert into rewrap.lease (tenant_id, reason, target_version)
+    values (p_tenant, p_reason, p_version) returning id into v_id;
+    perform pg_notify('coffer_rewrap', p_tenant::text || ':' || v_id::text);
+    if v_superseded is not null then
+        perform audit.append(p_tenant, (
+            select jsonb_agg(jsonb_build_object(
+                'action', 'rewrap.superseded', 'resource_type', 'rewrap_lease',
+                'resource_id', s ->> 'id', 'actor', 'service:rewrap',
+                'details', ((s - 'id') || jsonb_build_object('superseded_by', v_id))::text))
+            from jsonb_array_elements(v_superseded) s));
+    end if;
+    return v_id;
+end
+$$
+"""
 # Refused (CF002) for a lease that is not running, and for a lane that is held under another fence, that has
 # not been renewed in time, or that has moved on: so a late, repeated or woken-up worker changes nothing, and
 # the counters equal what was really done.
