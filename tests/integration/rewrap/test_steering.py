@@ -123,6 +123,38 @@ async def test_one_is_started_by_hand_only_when_none_is_alive(stand: Stand, grou
             assert (details["target_version"], details["throttle_per_second"]) == (7, 500)
 
 
+async def test_a_newer_rotation_goes_no_faster_than_the_lease_it_takes_over_might(
+    stand: Stand, ground: Ground
+) -> None:
+    tenant = ground.tenant_id
+    for state in STATES:
+        lease = ground.put(state)
+        stand.database.execute("update rewrap.lease set throttle_per_second = 500")
+        newer = stand.issue(tenant, version=3)
+        ((issued, bound),) = stand.database.rows(
+            "select state, throttle_per_second from rewrap.lease where id = %s", (newer,)
+        )
+        assert issued == "enqueued"
+        if state not in LIVE:
+            assert (stand.lease(lease)["state"], bound) == (state, None)
+            continue
+        assert (stand.lease(lease)["state"], bound) == ("superseded", 500)
+        ((details,),) = stand.database.rows(
+            "select details::jsonb from audit.event where resource_id = %s", (str(lease),)
+        )
+        assert details == {
+            "reason": "rotate",
+            "target_version": 2,
+            "total": 100,
+            "done": 40,
+            "skipped": 0,
+            "failed": 0,
+            "verified": 6,
+            "kms_calls": 2,
+            "superseded_by": newer,
+        }
+
+
 async def test_without_a_master_key_there_is_nothing_to_start(stand: Stand, ground: Ground) -> None:
     tenant = ground.tenant_id
     async with admin(stand, tenant, worker="false") as caller:

@@ -95,13 +95,15 @@ _STEERED = (
     "rate_marked_done",
     "lanes_left",
 )
-# As in 0002, with all counts in the event.
+# As in 0002. A bound that an administrator set holds for the lease that takes over, too: it is about how much
+# the house can bear, not about which version.
 _ISSUE_LEASE = """
 create or replace function rewrap.issue_lease(p_tenant uuid, p_version bigint, p_reason text)
 returns bigint language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
     v_id bigint;
     v_superseded jsonb;
+    v_throttle bigint;
 begin
     perform tenancy.require(p_tenant);
     with superseded as (
@@ -110,11 +112,13 @@ begin
             next_attempt_at = null, fence = l.fence + 1
         where l.tenant_id = p_tenant and l.finished_at is null
         returning l.id, l.reason, l.target_version, l.total, l.done, l.skipped, l.failed,
-            l.verified, l.kms_calls
+            l.verified, l.kms_calls, l.throttle_per_second
     )
-    select jsonb_agg(to_jsonb(s) order by s.id) into v_superseded from superseded s;
-    insert into rewrap.lease (tenant_id, reason, target_version)
-    values (p_tenant, p_reason, p_version) returning id into v_id;
+    select jsonb_agg(to_jsonb(s) - 'throttle_per_second' order by s.id),
+        (array_agg(s.throttle_per_second order by s.id desc))[1]
+    into v_superseded, v_throttle from superseded s;
+    insert into rewrap.lease (tenant_id, reason, target_version, throttle_per_second)
+    values (p_tenant, p_reason, p_version, v_throttle) returning id into v_id;
     perform pg_notify('coffer_rewrap', p_tenant::text || ':' || v_id::text);
     if v_superseded is not null then
         perform audit.append(p_tenant, (
