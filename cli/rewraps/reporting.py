@@ -98,6 +98,8 @@ def facts(statement: dict[str, Any]) -> Iterator[tuple[str, object]]:
         shown = value
         if name in _CENSUSES and isinstance(value, dict):
             shown = _census(value)
+        elif name == "from_versions" and isinstance(value, dict):
+            shown = value.get("versions")
         elif name == "failed_ids" and len(value) > _SHOWN_IDS:
             shown = [*value[:_SHOWN_IDS], f"and {len(value) - _SHOWN_IDS} more"]
         yield name.replace("_", " "), shown

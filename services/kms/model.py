@@ -251,7 +251,9 @@ class EndedRewrap:
 
     `version` to `kms_key_ref` are of the key that everything was moved to; `provider` and `kms_key_ref` are
     None unless the customer's key wraps it. `census_at_signing` was counted by kms, the others by rewrap:
-    None where the rewrap did not come so far, as `total` and `started_at`.
+    None where the rewrap did not come so far, as `total` and `started_at`. `active_version`,
+    `revoked_versions` (since the start, or the issue of one that never started) and `census_at_signing` are
+    of one moment, `signed_at`.
     """
 
     tenant_id: UUID
@@ -277,6 +279,8 @@ class EndedRewrap:
     census_before: Mapping[int, int] | None
     census_after: Mapping[int, int] | None
     census_at_signing: Mapping[int, int]
+    active_version: int
+    revoked_versions: tuple[int, ...]
     signed_at: datetime
 
 

@@ -205,6 +205,8 @@ def rewrap_report_1() -> list[dict[str, Any]]:
         census_before={7: 90_000, 8: 5, 6: 10_000},
         census_after={8: 100_013, 7: 2},
         census_at_signing={8: 100_014, 7: 2},
+        active_version=8,
+        revoked_versions=(5, 6),
         signed_at=made + timedelta(seconds=5, milliseconds=20),
     )
     superseded = replace(
@@ -225,6 +227,7 @@ def rewrap_report_1() -> list[dict[str, Any]]:
         census_before=None,
         census_after=None,
         census_at_signing={},
+        revoked_versions=(),
     )
     return _signed(REPORT_TYPE, [report_statement(one) for one in (ended, superseded)])
 

@@ -2,8 +2,8 @@
 
 Members and their order are `RewrapStatement` of protos/coffer/kms/v1/kms.proto; every member is there, null
 where there is nothing to say. Who says what: counts, times and the censuses before and after are rewrap's
-own, as its lease keeps them; the key and the census at signing are what kms itself finds. The sentences are
-part of what is signed: a report goes on saying what was promised when it was made.
+own, as its lease keeps them; keys, their versions and the census at signing are what kms itself
+finds. The sentences are part of what is signed: a report goes on saying what was promised when it was made.
 """
 
 from __future__ import annotations
@@ -30,14 +30,17 @@ _LEAST_SECONDS: Final = 0.001
 
 COVERS: Final = (
     (
-        "state, reason, counts, failed_ids, kms_calls, times and the censuses before and after are what the"
-        " rewrap service recorded while it worked, each count in the transaction that did what it counts."
-        " kms read them from the live database when it signed, and did not count them again."
+        "state, reason, counts, failed_ids, times and the censuses before and after are what rewrap and"
+        " secrets recorded while they worked; kms read them when it signed, and did not count them again."
+        " done, failed, failed_ids, verified and kms_calls_waited_for were saved batch by batch, each in the"
+        " transaction that did what they count. skipped is what was neither done nor failed of total when"
+        " everything had been gone through; where it came to no such end, only what was met as such."
     ),
     (
-        "to_key_id, what wraps that key, and census_at_signing are what kms itself read, in the transaction"
-        " that stored this report. A census counts every data key in the live database: of all environments,"
-        " of older versions of values, and of deleted secrets that are not purged yet."
+        "to_key_id, what wraps that key, active_version_at_signing, revoked_versions and census_at_signing"
+        " are what kms itself read, all at one moment, in the transaction that stored this report. A census"
+        " counts every data key in the live database that can still be opened: of all environments, of older"
+        " versions of values, and of deleted secrets that are not purged yet."
     ),
     (
         "Each data key in done was opened by kms under its former version, wrapped under to_version, opened"
@@ -51,8 +54,22 @@ COVERS: Final = (
     ),
     (
         "A version that census_at_signing does not list wraps no data key that is stored and can still be"
-        " opened. Nothing new comes under a version that is not active: unless it was made active after"
-        " signed_at, it may be revoked."
+        " opened, and it may be revoked, except active_version_at_signing and versions made after signed_at:"
+        " new data keys come under the active version, whether or not it has any yet. Nothing new comes under"
+        " a version that was active before, and none becomes active again."
+    ),
+    (
+        "revoked_versions were revoked from started_at, or where there is none from created_at, until"
+        " signed_at. Data keys that were still under them open no more; the receipt of each says how many."
+    ),
+    (
+        "kms_calls_waited_for counts the requests to the KMS of a cloud that batches which moved data keys"
+        " waited for."
+    ),
+    (
+        "duration_seconds is the time from started_at to finished_at, verification, waiting and pauses"
+        " included, and rate_per_second is done divided by it: while data keys were moved, more were moved in"
+        " a second."
     ),
 )
 DOES_NOT_COVER: Final = (
@@ -64,7 +81,18 @@ DOES_NOT_COVER: Final = (
     "Data keys under versions that were erased: they are not moved, and no census counts them.",
     (
         "Whether rewrap counted right: kms signs its counts as it found them, and its own census beside"
-        " them. kms_calls leaves out requests whose batch failed and was tried again."
+        " them."
+    ),
+    (
+        "Whether the version stored beside a wrap is the one in the wrap. Censuses go by the former, which"
+        " the secrets service stores in one statement with the wrap; who may write there could make it say"
+        " anything. Of the data keys in done and in verified the wrap itself was under to_version."
+    ),
+    (
+        "Other requests to the KMS of a cloud than those in kms_calls_waited_for: those of the verification,"
+        " those that open a master key anew before its time in memory is up, those of batches that failed and"
+        " were tried again, those of the tenant's other calls. The log of that cloud has them all, so it may"
+        " show more."
     ),
     (
         "Copies of the database: write-ahead log and archives, replicas until they have replayed, backups,"
@@ -135,7 +163,7 @@ def report_statement(rewrap: EndedRewrap) -> dict[str, object]:
         "lease_id": rewrap.lease_id,
         "state": rewrap.state,
         "reason": rewrap.reason,
-        "from_versions": sorted(version for version in before or () if version != rewrap.version),
+        "from_versions": _others(before, rewrap.version),
         "to_version": rewrap.version,
         "to_key_id": str(rewrap.key_id),
         "to_wrap_method": str(rewrap.wrap_method),
@@ -147,7 +175,7 @@ def report_statement(rewrap: EndedRewrap) -> dict[str, object]:
         "failed": rewrap.failed,
         "failed_ids": [str(one) for one in rewrap.failed_ids],
         "verified": rewrap.verified,
-        "kms_calls": rewrap.kms_calls,
+        "kms_calls_waited_for": rewrap.kms_calls,
         "created_at": time_text(rewrap.created_at),
         "started_at": time_text(rewrap.started_at),
         "finished_at": time_text(rewrap.finished_at),
@@ -156,6 +184,8 @@ def report_statement(rewrap: EndedRewrap) -> dict[str, object]:
         "census_before": _census(before),
         "census_after": _census(rewrap.census_after),
         "census_at_signing": _census(rewrap.census_at_signing),
+        "active_version_at_signing": rewrap.active_version,
+        "revoked_versions": sorted(rewrap.revoked_versions),
         "signed_at": time_text(rewrap.signed_at),
         "covers": list(COVERS),
         "does_not_cover": list(DOES_NOT_COVER),
@@ -169,6 +199,15 @@ def _pace(rewrap: EndedRewrap) -> tuple[float | None, float | None]:
     took = (rewrap.finished_at - rewrap.started_at).total_seconds()
     seconds = max(round(took, 3), 0.0)
     return seconds, round(rewrap.done / max(seconds, _LEAST_SECONDS), 1)
+
+
+def _others(census: Mapping[int, int] | None, version: int) -> dict[str, object] | None:
+    """The versions of a census but one; None where nothing was counted, which is not the same as none."""
+    if census is None:
+        return None
+    return {
+        "versions": sorted(one for one, data_keys in census.items() if data_keys and one != version)
+    }
 
 
 def _census(found: Mapping[int, int] | None) -> dict[str, object] | None:

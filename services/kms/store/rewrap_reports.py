@@ -30,14 +30,20 @@ _LEASE: Final = """
         verified, kms_calls, created_at, started_at, census_before, census_after
     from rewrap.lease_report(%s, %s)
 """
-_KEY: Final = """
-    select k.id, k.wrap_method, b.provider, k.provider_key_version
+# One statement, so that all of it is of one moment: between two a rotation could come, and a version be
+# called empty that is not. The time is from before that moment: nothing is left out that came until then.
+_FACTS: Final = """
+    select statement_timestamp(), k.id, k.wrap_method, b.provider, k.provider_key_version,
+        (select a.version from kms.master_key a
+         where a.tenant_id = %(tenant)s and a.status = 'active'),
+        array(select r.version from kms.master_key r
+              where r.tenant_id = %(tenant)s and r.status = 'revoked' and r.revoked_at >= %(since)s
+              order by r.version),
+        array(select array[c.key_version, c.data_keys] from secrets.census(%(tenant)s) c)
     from kms.master_key k
     left join kms.binding b on b.tenant_id = k.tenant_id and b.id = k.binding_id
-    where k.tenant_id = %s and k.version = %s
+    where k.tenant_id = %(tenant)s and k.version = %(version)s
 """
-_CENSUS: Final = "select key_version, data_keys from secrets.census(%s)"
-_NOW: Final = "select clock_timestamp()"
 _FIND: Final = "select jws from kms.rewrap_report where tenant_id = %s and lease_id = %s"
 _KEEP: Final = "insert into kms.rewrap_report (tenant_id, lease_id, jws) values (%s, %s, %s)"
 _MAX_ID: Final = 2**63 - 1
@@ -106,13 +112,11 @@ async def _facts(
     tenant = await find_tenant(connection, tenant_id)
     if tenant is None:
         raise NotFoundError("No such tenant.")
-    key = await ring.one(connection, _KEY, tenant_id, version)
-    assert key is not None
-    key_id, method, provider, key_ref = key
+    asked = {"tenant": tenant_id, "version": version, "since": started or created}
+    found = await (await connection.execute(_FACTS, asked)).fetchone()
+    assert found is not None
+    now, key_id, method, provider, key_ref, active, revoked, census = found
     customers = method == WrapMethod.CUSTOMER_KMS
-    census = await (await connection.execute(_CENSUS, (tenant_id,))).fetchall()
-    now = await ring.one(connection, _NOW)
-    assert now is not None
     return EndedRewrap(
         tenant_id=tenant_id,
         tenant_slug=tenant.slug,
@@ -136,8 +140,10 @@ async def _facts(
         finished_at=finished,
         census_before=_census(before),
         census_after=_census(after),
-        census_at_signing={row[0]: row[1] for row in census},
-        signed_at=now[0],
+        census_at_signing=dict(census),
+        active_version=active,
+        revoked_versions=tuple(revoked),
+        signed_at=now,
     )
 
 

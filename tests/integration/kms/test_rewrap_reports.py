@@ -127,7 +127,7 @@ async def test_the_report_says_what_the_lease_the_ring_and_the_tables_say(
         "lease_id": lease,
         "state": "failed",
         "reason": "rotate",
-        "from_versions": [1],
+        "from_versions": {"versions": [1]},
         "to_version": 2,
         "to_key_id": str(key_id),
         "to_wrap_method": "customer_kms",
@@ -139,7 +139,9 @@ async def test_the_report_says_what_the_lease_the_ring_and_the_tables_say(
         "failed": 1,
         "failed_ids": [str(damaged)],
         "verified": 9,
-        "kms_calls": 2,
+        "kms_calls_waited_for": 2,
+        "active_version_at_signing": 2,
+        "revoked_versions": [],
         "duration_seconds": pytest.approx(5.0, abs=0.1),
         "census_before": {"versions": [{"version": 1, "data_keys": 10}]},
         "census_after": {"versions": [{"version": 2, "data_keys": 10}]},
@@ -203,6 +205,32 @@ async def test_no_service_replaces_a_report_nor_puts_another_in_its_place(
     other = int((await kms.rotate(tenant)).rewrap_lease_id)
     kms.database.execute("update kms.rewrap_report set lease_id = %s", (other,))
     await refused("internal_error", report(kms, tenant, other))
+
+
+async def test_the_report_tells_of_what_was_revoked_meanwhile_and_what_is_active_now(
+    kms: KmsStand, cloud: Control
+) -> None:
+    """Whoever reads it knows where keys of the total went, and which empty version must not go."""
+    tenant, _ = await connected(kms, cloud)
+    versions = [1, *[int((await kms.rotate(tenant)).new_version) for _ in range(4)]]
+    lease = int((await kms.rotate(tenant)).rewrap_lease_id)
+    end(kms, lease, total=None, census_before=None, census_after=None)
+    kms.database.execute("update rewrap.lease set started_at = null where id = %s", (lease,))
+    revoke = (
+        "update kms.master_key set status = 'revoked', wrapped = null, revoked_at = (select"
+        " created_at from rewrap.lease where id = %s) + %s * interval '1 microsecond'"
+        " where tenant_id = %s and version = %s"
+    )
+    for version, offset in zip(versions, (-1, 0, 1), strict=False):
+        kms.database.execute(revoke, (lease, offset, tenant, version))
+    active = int((await kms.rotate(tenant)).new_version)
+    said = await statement(kms, await report(kms, tenant, lease))
+    assert said["revoked_versions"] == versions[1:3]
+    assert (said["active_version_at_signing"], said["to_version"]) == (active, active - 1)
+    assert said["census_at_signing"] == {"versions": []}
+    assert said["from_versions"] is None
+    (promise,) = (one for one in said["covers"] if "may be revoked" in one)
+    assert "except active_version_at_signing" in promise
 
 
 async def test_there_is_none_of_a_lease_that_runs_and_none_for_other_tenants(

@@ -60,6 +60,8 @@ ENDED = EndedRewrap(
     census_before={2: 20, 1: 10, 3: 5},
     census_after={3: 35},
     census_at_signing={3: 36, 2: 0},
+    active_version=3,
+    revoked_versions=(2, 1),
     signed_at=MADE + timedelta(seconds=5),
 )
 
@@ -98,7 +100,8 @@ def test_every_member_of_the_contract_is_there_in_its_order() -> None:
 
 def test_it_says_where_from_where_to_and_how_fast() -> None:
     said = report_statement(ENDED)
-    assert said["from_versions"] == [1, 2]
+    assert said["from_versions"] == {"versions": [1, 2]}
+    assert (said["active_version_at_signing"], said["revoked_versions"]) == (3, [1, 2])
     assert (said["duration_seconds"], said["rate_per_second"]) == (3.0, 10.0)
     assert said["census_at_signing"] == {"versions": [{"version": 3, "data_keys": 36}]}
     assert said["census_before"] == {
@@ -115,8 +118,10 @@ def test_what_never_started_has_no_duration_and_no_census_of_its_own() -> None:
     missing = {name for name, value in said.items() if value is None}
     assert missing == {
         "total", "started_at", "duration_seconds", "rate_per_second", "census_before", "census_after",
+        "from_versions",
     }  # fmt: skip
-    assert said["from_versions"] == []
+    nothing_old = report_statement(replace(ENDED, census_before={3: 5}))
+    assert nothing_old["from_versions"] == {"versions": []}
 
 
 def test_a_rewrap_over_in_no_time_has_a_rate_that_is_a_number() -> None:

@@ -72,5 +72,7 @@ def test_a_person_sees_censuses_in_a_line_and_not_a_thousand_ids() -> None:
     shown = dict(facts({**STATEMENT, "failed_ids": [f"id-{n}" for n in range(1000)]}))
     assert shown["census before"] == "version 6: 10000, version 7: 90000, version 8: 5"
     assert shown["failed ids"] == [*(f"id-{n}" for n in range(10)), "and 990 more"]
+    assert shown["from versions"] == [6, 7]
     empty = dict(facts(NEVER_STARTED["statement"]))
     assert (empty["census before"], empty["census at signing"]) == (None, "nothing")
+    assert empty["from versions"] is None

@@ -1210,6 +1210,30 @@ class Census(_message.Message):
 Global___Census: _TypeAlias = Census  # noqa: Y015
 
 @_typing.final
+class KeyVersions(_message.Message):
+    """Versions of a tenant's master key."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def versions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """In order."""
+
+    def __init__(
+        self,
+        *,
+        versions: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["versions", b"versions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KeyVersions: _TypeAlias = KeyVersions  # noqa: Y015
+
+@_typing.final
 class RewrapStatement(_message.Message):
     """What a rewrap did, from where to where, and what was found afterwards."""
 
@@ -1233,7 +1257,7 @@ class RewrapStatement(_message.Message):
     FAILED_FIELD_NUMBER: _builtins.int
     FAILED_IDS_FIELD_NUMBER: _builtins.int
     VERIFIED_FIELD_NUMBER: _builtins.int
-    KMS_CALLS_FIELD_NUMBER: _builtins.int
+    KMS_CALLS_WAITED_FOR_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     STARTED_AT_FIELD_NUMBER: _builtins.int
     FINISHED_AT_FIELD_NUMBER: _builtins.int
@@ -1242,6 +1266,8 @@ class RewrapStatement(_message.Message):
     CENSUS_BEFORE_FIELD_NUMBER: _builtins.int
     CENSUS_AFTER_FIELD_NUMBER: _builtins.int
     CENSUS_AT_SIGNING_FIELD_NUMBER: _builtins.int
+    ACTIVE_VERSION_AT_SIGNING_FIELD_NUMBER: _builtins.int
+    REVOKED_VERSIONS_FIELD_NUMBER: _builtins.int
     SIGNED_AT_FIELD_NUMBER: _builtins.int
     COVERS_FIELD_NUMBER: _builtins.int
     DOES_NOT_COVER_FIELD_NUMBER: _builtins.int
@@ -1272,16 +1298,18 @@ class RewrapStatement(_message.Message):
     done: _builtins.int
     """Data keys moved."""
     skipped: _builtins.int
-    """Data keys that something else had moved or removed meanwhile."""
+    """Data keys of the total that were neither moved nor failed: something else had moved or removed them, or
+    their version was revoked.
+    """
     failed: _builtins.int
     """Data keys that could not be moved, or did not open afterwards."""
     verified: _builtins.int
     """Data keys opened, as stored under the new version, each with a sealed field of its value, after
     everything was moved.
     """
-    kms_calls: _builtins.int
-    """Requests to the cloud's KMS that wraps the master keys, the customer's or the operator's own, that the
-    batches of this rewrap waited for.
+    kms_calls_waited_for: _builtins.int
+    """Requests to the KMS that wraps the master keys, the customer's or the operator's own, that batches which
+    moved data keys waited for. Not all that were made meanwhile: a log of that KMS may show more.
     """
     created_at: _builtins.str
     """When it was issued, RFC 3339 in UTC with milliseconds, as all times here."""
@@ -1290,14 +1318,18 @@ class RewrapStatement(_message.Message):
     finished_at: _builtins.str
     """When it ended."""
     duration_seconds: _builtins.float
-    """Seconds from start to end, waiting and pauses included; null when it never started."""
+    """Seconds from start to end; verification, waiting and pauses are in it. Null when it never started."""
     rate_per_second: _builtins.float
-    """Data keys moved per second of that; null when it never started."""
+    """`done` divided by that, so less than the speed at which data keys were moved; null when it never started."""
+    active_version_at_signing: _builtins.int
+    """The version that was active then: new data keys come under it."""
     signed_at: _builtins.str
-    """When kms signed."""
+    """When kms signed: what kms itself says is of that moment."""
     @_builtins.property
-    def from_versions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """The versions that data keys were moved away from: those of the census before, without the target."""
+    def from_versions(self) -> Global___KeyVersions:
+        """The versions that data keys were moved away from: those of the census before, without the target; null
+        when it ended before it started.
+        """
 
     @_builtins.property
     def failed_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -1316,6 +1348,10 @@ class RewrapStatement(_message.Message):
         """The census that kms itself took when it signed."""
 
     @_builtins.property
+    def revoked_versions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The versions that were revoked from the start, or if it never started from the issue, until then."""
+
+    @_builtins.property
     def covers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What the report covers, in sentences."""
 
@@ -1332,7 +1368,7 @@ class RewrapStatement(_message.Message):
         lease_id: _builtins.int = ...,
         state: _builtins.str = ...,
         reason: _builtins.str = ...,
-        from_versions: _abc.Iterable[_builtins.int] | None = ...,
+        from_versions: Global___KeyVersions | None = ...,
         to_version: _builtins.int = ...,
         to_key_id: _builtins.str = ...,
         to_wrap_method: _builtins.str = ...,
@@ -1344,7 +1380,7 @@ class RewrapStatement(_message.Message):
         failed: _builtins.int = ...,
         failed_ids: _abc.Iterable[_builtins.str] | None = ...,
         verified: _builtins.int = ...,
-        kms_calls: _builtins.int = ...,
+        kms_calls_waited_for: _builtins.int = ...,
         created_at: _builtins.str = ...,
         started_at: _builtins.str | None = ...,
         finished_at: _builtins.str = ...,
@@ -1353,13 +1389,15 @@ class RewrapStatement(_message.Message):
         census_before: Global___Census | None = ...,
         census_after: Global___Census | None = ...,
         census_at_signing: Global___Census | None = ...,
+        active_version_at_signing: _builtins.int = ...,
+        revoked_versions: _abc.Iterable[_builtins.int] | None = ...,
         signed_at: _builtins.str = ...,
         covers: _abc.Iterable[_builtins.str] | None = ...,
         does_not_cover: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_duration_seconds", b"_duration_seconds", "_rate_per_second", b"_rate_per_second", "_started_at", b"_started_at", "_to_kms_key_ref", b"_to_kms_key_ref", "_to_provider", b"_to_provider", "_total", b"_total", "census_after", b"census_after", "census_at_signing", b"census_at_signing", "census_before", b"census_before", "duration_seconds", b"duration_seconds", "rate_per_second", b"rate_per_second", "started_at", b"started_at", "to_kms_key_ref", b"to_kms_key_ref", "to_provider", b"to_provider", "total", b"total"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_duration_seconds", b"_duration_seconds", "_rate_per_second", b"_rate_per_second", "_started_at", b"_started_at", "_to_kms_key_ref", b"_to_kms_key_ref", "_to_provider", b"_to_provider", "_total", b"_total", "census_after", b"census_after", "census_at_signing", b"census_at_signing", "census_before", b"census_before", "duration_seconds", b"duration_seconds", "from_versions", b"from_versions", "rate_per_second", b"rate_per_second", "started_at", b"started_at", "to_kms_key_ref", b"to_kms_key_ref", "to_provider", b"to_provider", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_duration_seconds", b"_duration_seconds", "_rate_per_second", b"_rate_per_second", "_started_at", b"_started_at", "_to_kms_key_ref", b"_to_kms_key_ref", "_to_provider", b"_to_provider", "_total", b"_total", "census_after", b"census_after", "census_at_signing", b"census_at_signing", "census_before", b"census_before", "covers", b"covers", "created_at", b"created_at", "does_not_cover", b"does_not_cover", "done", b"done", "duration_seconds", b"duration_seconds", "failed", b"failed", "failed_ids", b"failed_ids", "finished_at", b"finished_at", "format", b"format", "from_versions", b"from_versions", "kms_calls", b"kms_calls", "lease_id", b"lease_id", "rate_per_second", b"rate_per_second", "reason", b"reason", "signed_at", b"signed_at", "skipped", b"skipped", "started_at", b"started_at", "state", b"state", "tenant_id", b"tenant_id", "tenant_slug", b"tenant_slug", "to_key_id", b"to_key_id", "to_kms_key_ref", b"to_kms_key_ref", "to_provider", b"to_provider", "to_version", b"to_version", "to_wrap_method", b"to_wrap_method", "total", b"total", "verified", b"verified"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_duration_seconds", b"_duration_seconds", "_rate_per_second", b"_rate_per_second", "_started_at", b"_started_at", "_to_kms_key_ref", b"_to_kms_key_ref", "_to_provider", b"_to_provider", "_total", b"_total", "active_version_at_signing", b"active_version_at_signing", "census_after", b"census_after", "census_at_signing", b"census_at_signing", "census_before", b"census_before", "covers", b"covers", "created_at", b"created_at", "does_not_cover", b"does_not_cover", "done", b"done", "duration_seconds", b"duration_seconds", "failed", b"failed", "failed_ids", b"failed_ids", "finished_at", b"finished_at", "format", b"format", "from_versions", b"from_versions", "kms_calls_waited_for", b"kms_calls_waited_for", "lease_id", b"lease_id", "rate_per_second", b"rate_per_second", "reason", b"reason", "revoked_versions", b"revoked_versions", "signed_at", b"signed_at", "skipped", b"skipped", "started_at", b"started_at", "state", b"state", "tenant_id", b"tenant_id", "tenant_slug", b"tenant_slug", "to_key_id", b"to_key_id", "to_kms_key_ref", b"to_kms_key_ref", "to_provider", b"to_provider", "to_version", b"to_version", "to_wrap_method", b"to_wrap_method", "total", b"total", "verified", b"verified"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__duration_seconds: _TypeAlias = _typing.Literal["duration_seconds"]  # noqa: Y015
     _WhichOneofArgType__duration_seconds: _TypeAlias = _typing.Literal["_duration_seconds", b"_duration_seconds"]  # noqa: Y015
