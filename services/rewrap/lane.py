@@ -104,13 +104,12 @@ class LaneWork:
 
         while not stopped():
             limit = self._task.means.manners.share(self._limit)
-            if self._lane.kind != VERIFY:
-                limit = await self._task.throttle.admit(limit, stopped)
+            limit = await self._task.throttle.admit(limit, stopped)
             if stopped():
                 break
             done = None
             try:
-                done = await self._batch(limit)
+                done = await self._batch(limit, stopped)
             except CofferError as error:
                 if error.code == InvalidStateError.code:
                     return LaneEnd.LOST
@@ -124,7 +123,7 @@ class LaneWork:
                 return LaneEnd.FINISHED
         return LaneEnd.LOST if self.lost else LaneEnd.HALTED
 
-    async def _batch(self, limit: int) -> BatchDone:
+    async def _batch(self, limit: int, stopped: Callable[[], bool]) -> BatchDone:
         means, lane, claim = self._task.means, self._lane, self._task.claim
         order = Batch(
             claim.ref, self._hold.fence, claim.target_version, lane, limit, self._pass_over
@@ -138,7 +137,7 @@ class LaneWork:
             worked = means.clock() - began
         means.observer.batch_done(done, worked)
         self._go_on(done, limit)
-        await means.manners.give_way(worked, done.slowdown)
+        await means.manners.give_way(worked, done.slowdown, stopped)
         return done
 
     def _go_on(self, done: BatchDone, limit: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from uuid import UUID
 
     from services.rewrap.model import (
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
         LeasePage,
         LeaseRef,
         LiveLeases,
-        Progress,
         Report,
         Seating,
         Verdict,
@@ -47,11 +46,18 @@ class LeaseStore(Protocol):
     """
 
     async def claim(
-        self, ref: LeaseRef, *, wanted: int, batch: int, lost: Sequence[Hold] = ()
+        self,
+        ref: LeaseRef,
+        *,
+        wanted: int,
+        batch: int,
+        lost: Sequence[Hold] = (),
+        sample: int | None = 0,
     ) -> Claim | None:
         """Hold up to `wanted` lanes that are free; make the lease `running`, count and divide it if new.
 
-        `lost`: holds that are given up first. None when the lease may not be worked on (any more), or not
+        `lost`: holds that are given up first. `sample`: so many will be verified, for the time left (None:
+        all). None when the lease may not be worked on (any more), or not
         yet, or is just being counted by another.
         """
         ...
@@ -80,12 +86,16 @@ class LeaseStore(Protocol):
     ) -> bool:
         """Give these lanes up and make the lease `waiting` for so long; false when it was not made so.
 
-        It is not while others hold lanes, if `alone` or if none of `holds` was held any more.
+        It is not if none of `holds` was held any more (given none, it may be), nor while others hold
+        lanes, if `alone` or if no lane was given up.
         """
         ...
 
     async def release(self, ref: LeaseRef, holds: Sequence[Hold]) -> bool:
-        """Give these lanes up; make the lease `enqueued` when nobody holds one then. False: it was not."""
+        """Give these lanes up; make the lease `enqueued` when nobody holds one then. False: it was not.
+
+        It is not either if none of `holds` was held any more.
+        """
         ...
 
     async def trouble(self, ref: LeaseRef, hold: Hold) -> int | None:
@@ -124,8 +134,10 @@ class Manners(Protocol):
         """How many keys the next batch is to have, at most so many."""
         ...
 
-    async def give_way(self, worked_seconds: float, slowdown: float) -> None:
-        """Return when the next batch may begin, after one that took so long."""
+    async def give_way(
+        self, worked_seconds: float, slowdown: float, halted: Callable[[], bool]
+    ) -> None:
+        """Return when the next batch may begin, after one that took so long; soon when `halted`."""
         ...
 
 
@@ -175,8 +187,8 @@ class Observer(Protocol):
         """It let the lease go."""
         ...
 
-    def lease_seen(self, ref: LeaseRef, progress: Progress, lanes_held: int) -> None:
-        """A lease that this process works on, and how far it is."""
+    def lease_seen(self, ref: LeaseRef, report: Report) -> None:
+        """A lease that this process works on, how far it is, and which of its lanes are this process's."""
         ...
 
     def lease_left(self, ref: LeaseRef) -> None:

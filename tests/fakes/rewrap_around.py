@@ -14,9 +14,9 @@ from tests.fakes.rewrap_clock import Clock
 from tests.fakes.rewrap_leases import Leases
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from services.rewrap.model import BatchDone, LeaseRef, Progress, Seating
+    from services.rewrap.model import BatchDone, LeaseRef, Report, Seating
     from services.rewrap.ports import Batches, LeaseStore
 
 
@@ -65,7 +65,7 @@ class Observer:
         self.held = 0
         self.states: dict[str, int] = {}
         self.jobs_recovered = 0
-        self.seen: dict[LeaseRef, Progress] = {}
+        self.seen: dict[LeaseRef, Report] = {}
 
     def batch_done(self, done: BatchDone, seconds: float) -> None:
         self.keys += done.keys
@@ -77,8 +77,8 @@ class Observer:
         self.held -= 1
         self.ends.append(outcome)
 
-    def lease_seen(self, ref: LeaseRef, progress: Progress, lanes_held: int) -> None:
-        self.seen[ref] = progress
+    def lease_seen(self, ref: LeaseRef, report: Report) -> None:
+        self.seen[ref] = report
 
     def lease_left(self, ref: LeaseRef) -> None:
         self.seen.pop(ref, None)
@@ -99,7 +99,9 @@ class Hasty:
     def share(self, keys: int) -> int:
         return keys
 
-    async def give_way(self, worked_seconds: float, slowdown: float) -> None:
+    async def give_way(
+        self, worked_seconds: float, slowdown: float, halted: Callable[[], bool]
+    ) -> None:
         self.slowdowns.append(slowdown)
 
 

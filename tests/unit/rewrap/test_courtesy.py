@@ -8,13 +8,17 @@ import itertools
 import pytest
 
 from services.rewrap.courtesy import (
+    LONGEST_SECONDS,
+    LOOK_SECONDS,
     PROBE_EVERY_SECONDS,
     PROBE_SECONDS,
+    START,
     STEP_SECONDS,
     Courtesy,
     Duty,
     left_of_probe,
 )
+from tests.fakes.rewrap_clock import Clock
 
 LIMIT = 1.25
 FLOOR = 0.05
@@ -23,18 +27,33 @@ LONG = 3600.0
 
 
 class Shown:
-    """What a courtesy told, and clocks that stand still outside the probes."""
+    """What a courtesy told; a clock that goes on while all sleep, and one on the wall that stands still."""
 
     def __init__(self, limit: float = LIMIT, wall: float = PROBE_SECONDS) -> None:
         self.told: list[tuple[float, float]] = []
+        self.clock = Clock()
+        self.halted = False
         self.courtesy = Courtesy(
             limit,
             floor=FLOOR,
             places=PLACES,
             show=lambda duty, held: self.told.append((duty, held)),
-            clock=lambda: 100.0,
+            clock=self.clock,
             wall=lambda: wall,
+            sleep=self.clock.sleep,
         )
+
+    @property
+    def held(self) -> float:
+        """For how many seconds batches were held back."""
+        return sum(held for _, held in self.told)
+
+    def hold(self, batches: int, worked: float = LONG) -> list[asyncio.Task[None]]:
+        """So many that are held back, until `halted`."""
+        return [
+            asyncio.create_task(self.courtesy.give_way(worked, 9.0, lambda: self.halted))
+            for _ in range(batches)
+        ]
 
 
 def duty_after(*slowdowns: float) -> Duty:
@@ -48,7 +67,7 @@ def duty_after(*slowdowns: float) -> Duty:
 def test_alone_it_works_at_full_speed_and_is_never_held_back() -> None:
     duty = duty_after(0.0, 0.0)
     assert duty.level == 1.0
-    assert [duty.begin(1.0, 5.0) for _ in range(9)] == [1.0] * 9
+    assert [duty.left(1.0, duty.line_up(1.0, 5.0)) for _ in range(9)] == [0.0] * 9
 
 
 def test_slow_callers_are_given_way_to_until_the_floor_and_no_further() -> None:
@@ -74,9 +93,27 @@ def test_many_lanes_that_hear_the_same_do_not_give_way_many_times() -> None:
 
 def test_when_the_callers_have_gone_it_is_at_full_speed_at_once() -> None:
     duty = duty_after(*[3.0] * 9)
-    duty.begin(5.0, LONG)
+    waiting = [duty.line_up(5.0, LONG) for _ in range(9)]
+    assert duty.left(5.0, waiting[-1]) > 10.0
     duty.learn(6.0, 0.0)
-    assert duty.begin(6.0, 1.0) == 6.0
+    waiting.append(duty.line_up(6.0, 1.0))
+    assert [duty.left(6.0, place) for place in waiting] == [0.0] * 10
+
+
+def test_who_waits_is_nearer_when_callers_are_more_content() -> None:
+    duty = duty_after(*[3.0] * 9)
+    waiting = [duty.line_up(5.0, 0.15) for _ in range(128)]
+    before = duty.left(5.0, waiting[-1])
+    for steps in range(1, 6):
+        duty.learn(5.0 + steps * STEP_SECONDS * 1.01, 1.0)
+    assert duty.left(8.0, waiting[-1]) < before / 2
+
+
+def test_however_long_a_batch_took_the_next_one_soon_asks_how_callers_are() -> None:
+    duty = duty_after(*[3.0] * 9)
+    for _ in range(2):
+        place = duty.line_up(5.0, LONG)
+    assert duty.left(5.0, place) == pytest.approx(LONGEST_SECONDS)
 
 
 @pytest.mark.parametrize("lanes", [1, 4, 128])
@@ -86,7 +123,7 @@ def test_however_many_lanes_there_are_they_share_one_duty(lanes: int) -> None:
     free = [0.0] * lanes
     batches = 0
     while (now := min(free)) < LONG:
-        free[free.index(now)] = duty.begin(now, worked) + worked
+        free[free.index(now)] = now + duty.left(now, duty.line_up(now, worked)) + worked
         batches += 1
     assert batches * worked <= 1.1 * FLOOR * PLACES * LONG
     assert batches * worked >= 0.9 * min(FLOOR * PLACES, 0.5) * LONG
@@ -110,22 +147,48 @@ def test_all_keep_still_at_the_same_moments_of_the_clock() -> None:
 
 async def test_in_a_moment_of_stillness_only_callers_hold_it_back() -> None:
     among, alone = Shown(wall=0.0), Shown(wall=0.0)
-    await among.courtesy.give_way(0.001, 1.0)
-    await alone.courtesy.give_way(0.001, 0.0)
-    assert among.told == [(1.0, PROBE_SECONDS)]
-    assert alone.told == [(1.0, 0.0)]
+    await among.courtesy.give_way(0.001, 1.0, lambda: False)
+    await alone.courtesy.give_way(0.001, 0.0, lambda: False)
+    assert among.held == pytest.approx(PROBE_SECONDS)
+    assert not alone.held
 
 
 async def test_who_stops_waits_for_no_caller() -> None:
     shown = Shown()
-    await shown.courtesy.give_way(LONG, 9.0)
-    held = asyncio.create_task(shown.courtesy.give_way(LONG, 9.0))
-    await asyncio.sleep(0)
-    assert shown.told[-1][1] >= LONG
+    held = shown.hold(9)
+    await shown.clock.sleep(3.0)
+    assert not held[-1].done()
     shown.courtesy.stop()
-    await held
-    await shown.courtesy.give_way(LONG, 9.0)
-    assert len(shown.told) == 2
+    began = shown.clock.now
+    await asyncio.gather(*held)
+    assert shown.clock.now <= began + LOOK_SECONDS
+    told = len(shown.told)
+    await shown.courtesy.give_way(LONG, 9.0, lambda: False)
+    assert len(shown.told) == told
+
+
+async def test_a_lease_that_is_paused_waits_for_no_caller() -> None:
+    shown = Shown()
+    held = shown.hold(32, worked=0.6)
+    await shown.clock.sleep(3.0)
+    assert sum(not task.done() for task in held) > 16
+    shown.halted = True
+    began = shown.clock.now
+    await asyncio.gather(*held)
+    assert shown.clock.now <= began + LOOK_SECONDS
+
+
+async def test_who_is_held_back_goes_on_when_another_finds_the_callers_gone() -> None:
+    shown = Shown()
+    held = shown.hold(9)
+    await shown.clock.sleep(3.0)
+    assert not held[-1].done()
+    began = shown.clock.now
+    await shown.courtesy.give_way(0.001, 0.0, lambda: False)
+    await asyncio.gather(*held)
+    assert shown.clock.now <= began + LOOK_SECONDS
+    assert shown.told[0][0] == START
+    assert shown.told[-1][0] == 1.0
 
 
 def test_callers_wait_behind_small_batches_only() -> None:
@@ -137,5 +200,5 @@ def test_callers_wait_behind_small_batches_only() -> None:
 async def test_turned_off_it_never_gives_way() -> None:
     shown = Shown(limit=0.0, wall=0.0)
     for _ in range(5):
-        await shown.courtesy.give_way(LONG, 99.0)
+        await shown.courtesy.give_way(LONG, 99.0, lambda: False)
     assert not shown.told
