@@ -49,6 +49,12 @@ class Lease:
         )
         return self
 
+    def hold(self, until: str) -> None:
+        """The lane's hold ends then, by the database's clock."""
+        self.stand.database.execute(
+            f"update rewrap.lane set held_until = {until} where lease_id = %s", (self.id,)
+        )
+
     async def batch(self, limit: int = 1000, **fields: Any) -> Any:
         request = secrets_pb2.RewrapBatchRequest(
             tenant_id=str(self.tenant_id),
@@ -130,6 +136,21 @@ async def test_a_worker_that_was_overtaken_changes_nothing(
     assert (caught.value.code, caught.value.reason) == ("invalid_state", "fence")
     assert _census(stand) == {1: 25}
     assert lease.row() == (0, 0, 0)
+
+
+async def test_a_worker_that_was_silent_too_long_changes_nothing(stand: Stand) -> None:
+    """Nobody has taken its lane yet: fence and cursor are right, and only the hold has run out."""
+    _, lease = await _rotated(stand)
+    lease.hold("clock_timestamp() - interval '1 microsecond'")
+    with pytest.raises(CofferError) as caught:
+        await lease.batch()
+    assert (caught.value.code, caught.value.reason) == ("invalid_state", "fence")
+    lease.hold("null")  # as a lane that was let go
+    assert await outcomes([lease.batch()]) == ["invalid_state"]
+    assert _census(stand) == {1: 25}
+    assert lease.row() == (0, 0, 0)
+    lease.hold("clock_timestamp() + interval '1 minute'")
+    assert (await lease.batch()).done == 25
 
 
 async def test_a_newer_rotation_stops_the_older_lease(stand: Stand) -> None:

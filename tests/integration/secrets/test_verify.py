@@ -54,6 +54,12 @@ class Lane:
         )
         return self
 
+    def hold(self, until: str) -> None:
+        """The lane's hold ends then, by the database's clock."""
+        self.stand.database.execute(
+            f"update rewrap.lane set held_until = {until} where lease_id = %s", (self.id,)
+        )
+
     async def batch(self, limit: int = 1000, **fields: Any) -> Any:
         request = secrets_pb2.VerifyBatchRequest(
             tenant_id=str(self.tenant_id),
@@ -210,6 +216,10 @@ async def test_a_worker_that_was_overtaken_changes_nothing_and_a_batch_counts_on
         with pytest.raises(CofferError) as caught:
             await lane.batch(**wrong)
         assert (caught.value.code, caught.value.reason) == ("invalid_state", "fence")
+    for until in ("clock_timestamp() - interval '1 microsecond'", "null"):
+        lane.hold(until)
+        assert await outcomes([lane.batch()]) == ["invalid_state"]
+    lane.hold("clock_timestamp() + interval '1 minute'")
     assert await outcomes([lane.batch(0), lane.batch(1001)]) == ["validation_error"] * 2
     assert lane.row() == (0, 0, [], 1000, False)
     found = await outcomes([lane.batch(10) for _ in range(4)])
