@@ -187,7 +187,8 @@ class Leases:
     ) -> bool:
         if self.row.state != "running":
             return False
-        if (not self._drop(holds) or alone) and self._others():
+        dropped = self._drop(holds)
+        if (holds and not dropped) or ((alone or not dropped) and self._others()):
             return False
         self._free_all()
         self.row.go("waiting")
@@ -199,15 +200,14 @@ class Leases:
     async def release(self, ref: LeaseRef, holds: Sequence[Hold]) -> bool:
         if self.row.state != "running":
             return False
-        self._drop(holds)
-        if self._others():
+        if (not self._drop(holds) and holds) or self._others():
             return False
         self.row.go("enqueued")
         return True
 
     async def trouble(self, ref: LeaseRef, hold: Hold) -> int | None:
         lane = self.row.lanes.get(hold.lane)
-        if lane is None or lane.fence != hold.fence or lane.finished:
+        if lane is None or not self._ours(hold) or lane.finished:
             return None
         lane.troubles += 1
         return lane.troubles
@@ -327,9 +327,8 @@ class Leases:
     def _drop(self, holds: Sequence[Hold]) -> int:
         dropped = 0
         for hold in holds:
-            lane = self.row.lanes.get(hold.lane)
-            if lane and lane.fence == hold.fence and not lane.finished and lane.held_until:
-                lane.held_until = None
+            if self._ours(hold):
+                self.row.lanes[hold.lane].held_until = None
                 dropped += 1
         return dropped
 

@@ -111,8 +111,8 @@ class PostgresLeaseStore:
             if await one(connection, _LOCK, (ref.tenant_id, ref.lease_id)) is None:
                 return False
             lanes = self._lanes(connection, ref)
-            await lanes.drop(holds)
-            if await self._others(lanes):
+            dropped = await lanes.drop(holds)
+            if (holds and not dropped) or await self._others(lanes):
                 return False
             await connection.execute(_RELEASE, (ref.tenant_id, ref.lease_id), prepare=True)
             await announce(connection, ref)
@@ -120,6 +120,8 @@ class PostgresLeaseStore:
 
     async def trouble(self, ref: LeaseRef, hold: Hold) -> int | None:
         """As the port says."""
+            if holds and not dropped:
+                return False  # who slept past its holds has no say, even while nobody holds a lane
         async with briefly(self._database, ref) as connection:
             return await self._lanes(connection, ref).trouble(hold)
 

@@ -43,11 +43,12 @@ where n.tenant_id = %(tenant)s and n.lease_id = %(lease)s and n.lane = h.lane an
   and n.held_until > clock_timestamp()
 returning n.lane, n.fence
 """
+# A lane that ended while it was held counts: who ended it in time is nobody who slept.
 _DROP: Final = """
 update rewrap.lane n set held_until = null
 from unnest(%(lanes)s::smallint[], %(fences)s::bigint[]) as h (lane, fence)
 where n.tenant_id = %(tenant)s and n.lease_id = %(lease)s and n.lane = h.lane and n.fence = h.fence
-  and not n.finished and n.held_until is not null
+  and n.held_until > clock_timestamp()
 """
 _FREE_ALL: Final = """
 update rewrap.lane set held_until = null
@@ -56,6 +57,7 @@ where tenant_id = %s and lease_id = %s and held_until is not null and not finish
 _TROUBLE: Final = """
 update rewrap.lane set troubles = troubles + 1
 where tenant_id = %s and lease_id = %s and lane = %s and fence = %s and not finished
+  and held_until > clock_timestamp()
 returning troubles
 """
 _REMOVE: Final = "delete from rewrap.lane where tenant_id = %s and lease_id = %s"
@@ -94,7 +96,7 @@ class Lanes:
         return frozenset(Hold(*row) for row in await cursor.fetchall())
 
     async def drop(self, holds: Sequence[Hold]) -> int:
-        """Hold these no longer; returns how many were held."""
+        """Hold these no longer; returns how many were held yet."""
         if not holds:
             return 0
         cursor = await self._connection.execute(_DROP, self._with(holds), prepare=True)

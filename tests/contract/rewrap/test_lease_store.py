@@ -40,6 +40,42 @@ async def test_a_lane_whose_worker_is_silent_is_claimed_by_another_who_alone_hol
     assert await subject.state() == "running"
 
 
+async def test_a_woken_workers_last_word_is_not_heard_while_nobody_holds_a_lane(
+    subject: Subject,
+) -> None:
+    """Others count what is left, say: then no lane is held, and the lease is theirs all the same."""
+    old = holds(await claim(subject))
+    await subject.let_time_pass()
+    await claim(subject)
+    for moving in (KEYS - 1, 1):
+        await subject.end_lanes(moving=moving)
+        for alone in (True, False):
+            assert not await wait(subject, old, alone=alone)
+        assert not await subject.store.release(subject.ref, old)
+        assert await settle(subject) is (Verdict.COMPLETED if moving == 1 else Verdict.AGAIN)
+        if moving != 1:
+            assert not await wait(subject, old)
+            assert not await subject.store.release(subject.ref, old)
+
+
+async def test_a_worker_that_was_silent_for_too_long_cannot_count_or_stop_anything(
+    subject: Subject,
+) -> None:
+    old = holds(await claim(subject))
+    await subject.let_time_pass()
+    assert not await wait(subject, old)
+    assert not await subject.store.release(subject.ref, old)
+    assert await subject.store.trouble(subject.ref, old[0]) is None
+    assert await subject.state() == "running"
+
+
+async def test_who_ended_its_lanes_in_time_may_still_make_the_lease_wait(subject: Subject) -> None:
+    held = holds(await claim(subject))
+    await subject.end_lanes(moving=KEYS)
+    assert await wait(subject, held)
+    assert await subject.state() == "waiting"
+
+
 async def test_a_worker_that_reports_keeps_its_lanes(subject: Subject) -> None:
     held = holds(await claim(subject))
     for _ in range(3):
