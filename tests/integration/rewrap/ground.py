@@ -17,8 +17,8 @@ FENCE = 5
 """Of the lanes that are under way."""
 _LEASE = """
 insert into rewrap.lease (tenant_id, reason, target_version, state, total, done, fence, attempts,
-    rate_per_second, verified, kms_calls, progressed_at, started_at, next_attempt_at, finished_at)
-select %s, 'rotate', 2, %s, 100, 40, 5, 3, 20, 6, 2, now, now,
+    rate_per_second, kms_calls, progressed_at, started_at, next_attempt_at, finished_at)
+select %s, 'rotate', 2, %s, 100, 40, 5, 3, 20, 2, now, now,
     case when %s = 'waiting' then now + interval '30 seconds' end, case when %s then now end
 from clock_timestamp() now returning id
 """
