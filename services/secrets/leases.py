@@ -55,13 +55,12 @@ class StaleKeys:
 
     def id(self, place: int) -> UUID:
         """The id of the key at a place from 0."""
-        start = place * DATA_KEY_RECORD_BYTES
-        return UUID(bytes=self.packed[start : start + _ID_BYTES])
+        return _id(self.packed, place)
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """Data keys and their new wraps, in one order: records of 84 bytes (id, wrapped) and of 68.
+    """Data keys and their new wraps, both by id: records of 84 bytes (id, wrapped) and of 68.
 
     A new one is stored only where the old one still is.
     """
@@ -71,6 +70,10 @@ class Moved:
 
     def __len__(self) -> int:
         return len(self.new) // WRAPPED_DATA_KEY_BYTES
+
+    def id(self, place: int) -> UUID:
+        """The id of the key at a place from 0; -1 is the last."""
+        return _id(self.old, place % len(self))
 
     def without(self, places: Sequence[int]) -> Moved:
         """All but those at `places`, which ascend."""
@@ -91,6 +94,11 @@ class RewrapOutcome:
     failed: int
     cursor: UUID
     lane_finished: bool
+
+
+def _id(packed: bytes, place: int) -> UUID:
+    start = place * DATA_KEY_RECORD_BYTES
+    return UUID(bytes=packed[start : start + _ID_BYTES])
 
 
 def _without(packed: bytes, size: int, places: Sequence[int]) -> bytes:
