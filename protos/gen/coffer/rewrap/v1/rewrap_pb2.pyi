@@ -281,15 +281,19 @@ class RewrapLease(_message.Message):
     done: _builtins.int
     """Data keys moved so far."""
     skipped: _builtins.int
-    """Data keys that something else had moved or removed meanwhile."""
+    """Data keys that something else had moved or removed meanwhile. Once all were gone through: those of `total`
+    that were neither moved nor failed, also since their version was revoked.
+    """
     failed: _builtins.int
-    """Data keys that could not be moved: damaged. They are recorded by id."""
+    """Data keys that could not be moved, or did not open afterwards, which may be in `done` too: damaged. They are
+    recorded by id.
+    """
     rate_per_second: _builtins.float
     """Data keys moved per second lately; absent while not running."""
     eta_seconds: _builtins.int
     """Seconds until all are moved, at that rate; absent while unknown, and while moved keys are verified."""
     throttle_per_second: _builtins.int
-    """Upper bound of data keys per second; absent: none."""
+    """Upper bound of data keys per second; absent: none. The lease that supersedes this one takes it over."""
     last_error: _builtins.str
     """What last went wrong, in a sentence without secrets."""
     @_builtins.property
