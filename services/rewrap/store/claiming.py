@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Final
 
 from services.common import audit
 from services.common.identity import Call
-from services.rewrap.model import MAX_LANES, MAX_WAIT_SECONDS, RUNNABLE, Claim, split_lanes
+from services.rewrap.model import (
+    MAX_LANES,
+    MAX_WAIT_SECONDS,
+    RUNNABLE,
+    Claim,
+    size_of_sample,
+    split_lanes,
+)
 from services.rewrap.store import census
 from services.rewrap.store.lanes import Lanes
 from services.rewrap.store.rows import announce, one
@@ -31,12 +38,13 @@ select state, total is null, fence, target_version, attempts, throttle_per_secon
 from rewrap.lease where tenant_id = %s and id = %s and state = any(%s) and {DUE} for update
 """  # noqa: S608 - constants
 _START: Final = """
-update rewrap.lease set total = %s, census_before = %s::jsonb, started_at = clock_timestamp()
+update rewrap.lease set total = %s, census_before = %s::jsonb, to_verify = %s,
+    started_at = clock_timestamp()
 where tenant_id = %s and id = %s
 """
 _RUN: Final = """
 update rewrap.lease set state = 'running', next_attempt_at = null, rate_per_second = null,
-    rate_began_at = null, rate_began_done = null, rate_marked_at = null, rate_marked_done = done,
+    rate_began_at = null, rate_began_done = null, rate_marked_at = null, rate_marked_done = done + verified,
     throttle_free_at = null
 where tenant_id = %s and id = %s
 """
@@ -50,9 +58,11 @@ async def claim(
     wanted: int,
     batch: int,
     lost: Sequence[Hold],
+    sample: int | None,
     hold_seconds: float,
+    placed: bool,
 ) -> Claim | None:
-    """As `LeaseStore.claim`, in one transaction."""
+    """As `LeaseStore.claim`, in one transaction. `placed`: it may count; else it raises NoPlaceError."""
     key = (ref.tenant_id, ref.lease_id)
     known = await one(connection, _KNOWN, (*key, list(RUNNABLE)))
     if known is None:
@@ -60,7 +70,7 @@ async def claim(
     counted = None
     if known[0]:
         # Counted before the row is held: nobody who issues a newer lease waits for a count.
-        counted = await census.take(connection, ref)
+        counted = await census.take(connection, ref, placed=placed)
         if counted is None:
             return None
     row = await one(connection, _LOCK, (*key, list(RUNNABLE)))
@@ -72,7 +82,8 @@ async def claim(
     total = 0
     if started is not None:
         total = started.stale(target)
-        await connection.execute(_START, (total, started.json(), *key), prepare=True)
+        values = (total, started.json(), size_of_sample(started.keys, sample), *key)
+        await connection.execute(_START, values, prepare=True)
         await lanes.replace(split_lanes(total, batch, MAX_LANES) if total else [])
     if state != "running":
         await connection.execute(_RUN, key, prepare=True)

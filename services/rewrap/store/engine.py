@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from services.rewrap.model import Admission, Progress, Report
 from services.rewrap.store import claiming, settling
+from services.rewrap.store.census import Counting
 from services.rewrap.store.lanes import Lanes
 from services.rewrap.store.pacing import ADMIT, REPORT
 from services.rewrap.store.rows import announce, briefly, one
@@ -48,20 +49,33 @@ class PostgresLeaseStore:
         self._database = database
         self._hold_seconds = hold_seconds
         self._chance = chance
+        self._counting = Counting()
 
     async def claim(
-        self, ref: LeaseRef, *, wanted: int, batch: int, lost: Sequence[Hold] = ()
+        self,
+        ref: LeaseRef,
+        *,
+        wanted: int,
+        batch: int,
+        lost: Sequence[Hold] = (),
+        sample: int | None = 0,
     ) -> Claim | None:
         """As the port says."""
-        async with briefly(self._database, ref) as connection:
-            return await claiming.claim(
-                connection,
-                ref,
-                wanted=wanted,
-                batch=batch,
-                lost=lost,
-                hold_seconds=self._hold_seconds,
-            )
+
+        async def step(placed: bool) -> Claim | None:
+            async with briefly(self._database, ref) as connection:
+                return await claiming.claim(
+                    connection,
+                    ref,
+                    wanted=wanted,
+                    batch=batch,
+                    lost=lost,
+                    sample=sample,
+                    hold_seconds=self._hold_seconds,
+                    placed=placed,
+                )
+
+        return await self._counting.run(step)
 
     async def report(self, ref: LeaseRef, holds: Sequence[Hold]) -> Report | None:
         """As the port says."""
@@ -76,10 +90,19 @@ class PostgresLeaseStore:
 
     async def settle(self, ref: LeaseRef, *, batch: int, sample: int | None) -> Verdict | None:
         """As the port says."""
-        async with briefly(self._database, ref) as connection:
-            return await settling.settle(
-                connection, ref, batch=batch, sample=sample, chance=self._chance
-            )
+
+        async def step(placed: bool) -> Verdict | None:
+            async with briefly(self._database, ref) as connection:
+                return await settling.settle(
+                    connection,
+                    ref,
+                    batch=batch,
+                    sample=sample,
+                    chance=self._chance,
+                    placed=placed,
+                )
+
+        return await self._counting.run(step)
 
     async def wait(
         self,
@@ -97,6 +120,8 @@ class PostgresLeaseStore:
                 return False
             lanes = self._lanes(connection, ref)
             dropped = await lanes.drop(holds)
+            if holds and not dropped:
+                return False  # who slept past its holds has no say, even while nobody holds a lane
             if (alone or not dropped) and await self._others(lanes):
                 return False
             await lanes.free_all()
@@ -120,8 +145,6 @@ class PostgresLeaseStore:
 
     async def trouble(self, ref: LeaseRef, hold: Hold) -> int | None:
         """As the port says."""
-            if holds and not dropped:
-                return False  # who slept past its holds has no say, even while nobody holds a lane
         async with briefly(self._database, ref) as connection:
             return await self._lanes(connection, ref).trouble(hold)
 

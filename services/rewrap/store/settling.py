@@ -9,13 +9,16 @@ from services.common import audit
 from services.common.identity import Call
 from services.rewrap.model import (
     MAX_LANES,
+    VERIFY,
     Verdict,
     judge,
+    sample_of,
     split_lanes,
     verify_lanes,
 )
 from services.rewrap.store import census
 from services.rewrap.store.lanes import Lanes
+from services.rewrap.store.pacing import BEGIN_TO_VERIFY
 from services.rewrap.store.rows import announce, one
 
 if TYPE_CHECKING:
@@ -59,15 +62,16 @@ async def settle(
     batch: int,
     sample: int | None,
     chance: Callable[[], float],
+    placed: bool,
 ) -> Verdict | None:
-    """As `LeaseStore.settle`, in one transaction. The event of the end is in it."""
+    """As `LeaseStore.settle`, in one transaction. The event of the end is in it. `placed`: as in `claim`."""
     key = (ref.tenant_id, ref.lease_id)
     known = await one(connection, _THROUGH, key)
     if known is None or known[1]:
         return None if known is None else Verdict.AGAIN
     # Counted before the row is held. While the lease runs its target is the active version, so what is
     # stale only shrinks: none now is none when the lease ends.
-    found = await census.take(connection, ref)
+    found = await census.take(connection, ref, placed=placed)
     if found is None:
         return Verdict.LATER
     row = await one(connection, _LOCK, key)
@@ -90,6 +94,9 @@ async def settle(
             lanes = verify_lanes(found.under(ended.target), sample, batch, chance)
     if lanes:
         await Lanes(connection, ref, 0).replace(lanes)
+        if lanes[0].kind == VERIFY:
+            keys = sample_of(lanes, found.under(ended.target))
+            await connection.execute(BEGIN_TO_VERIFY, (keys, *key), prepare=True)
         await announce(connection, ref)
         return Verdict.AGAIN
     if verdict is Verdict.AGAIN:
