@@ -13,15 +13,15 @@ from services.common.telemetry import LATENCY_BUCKETS
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
-    from services.rewrap.model import BatchDone, LeaseRef, Progress
+    from services.rewrap.model import BatchDone, LeaseRef, Report
 
 
 _LEASE: Final = {
     "keys_done": "Data keys of a lease moved so far, by all its workers.",
     "keys_failed": "Data keys of a lease that could not be moved or opened.",
     "keys_total": "Data keys that a lease had to move when it began.",
-    "rate": "Data keys per second that a lease moves, by all its workers.",
-    "seconds_left": "Seconds until all data keys of a lease are moved, at its rate; NaN while unknown.",
+    "rate": "Data keys per second that a lease moves, then verifies, by all its workers.",
+    "seconds_left": "Seconds that a lease needs yet at its rate, verification included; NaN while unknown.",
     "lanes_held": "Lanes of a lease that this process works on.",
 }
 
@@ -95,15 +95,16 @@ class RewrapMetrics:
         self._held.dec()
         self._runs.labels(outcome).inc()
 
-    def lease_seen(self, ref: LeaseRef, progress: Progress, lanes_held: int) -> None:
+    def lease_seen(self, ref: LeaseRef, report: Report) -> None:
         """As the port says."""
+        progress, left = report.progress, report.seconds_left
         values = {
             "keys_done": progress.done,
             "keys_failed": progress.failed,
             "keys_total": progress.total or 0,
             "rate": progress.rate_per_second or 0.0,
-            "seconds_left": math.nan if progress.seconds_left is None else progress.seconds_left,
-            "lanes_held": lanes_held,
+            "seconds_left": math.nan if left is None else left,
+            "lanes_held": len(report.ours),
         }
         for name, value in values.items():
             self._lease[name].labels(str(ref.lease_id)).set(value)

@@ -41,6 +41,8 @@ MAX_VERIFY_LIMIT: Final = 1000
 """Data keys that one batch of a verification may open."""
 MAX_PASSES: Final = 3
 """How often a lease's lanes are gone through before what is still left counts as a failure."""
+VERIFY_COST: Final = 4
+"""A data key that is verified takes about as long as so many that are moved; measured with small values."""
 _UUID_SPACE: Final = 1 << 128
 _FIRST_DELAY_SECONDS: Final = 1.0
 _LONGEST_DELAY_SECONDS: Final = 30.0
@@ -59,7 +61,11 @@ class LeaseRef:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A lease as a person sees it. `rate_per_second` is None while nothing is known about it."""
+    """A lease as a person sees it.
+
+    `rate_per_second`: of data keys that are moved, or verified while it verifies; None while unknown.
+    `to_verify`: how many are verified in all; an estimate until that begins.
+    """
 
     id: int
     state: str
@@ -75,17 +81,22 @@ class Lease:
     started_at: datetime | None
     finished_at: datetime | None
     last_error: str | None
+    verified: int = 0
+    to_verify: int = 0
+    verifying: bool = False
+
+    @property
+    def moved_per_second(self) -> float | None:
+        """None while unknown, and while nothing is moved any more."""
+        return None if self.verifying else self.rate_per_second
 
     @property
     def eta_seconds(self) -> int | None:
-        """Seconds until all keys are moved, at the present rate; None while that is unknown or zero.
-
-        None also when all are moved and the lease still runs: how long verification takes is not known.
-        """
-        if self.state != "running" or self.total is None or not self.rate_per_second:
+        """Seconds until it ends, verification included; None while the rate is unknown or zero."""
+        if self.state != "running":
             return None
-        left = self.total - self.done - self.skipped - self.failed
-        return math.ceil(left / self.rate_per_second) if left > 0 else None
+        left = seconds_left(self, throttled=self.throttle_per_second is not None)
+        return None if left is None else math.ceil(left)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,21 +162,16 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a lease is, over all its workers."""
+    """How far a lease is, over all its workers; as `Lease`."""
 
     done: int
     skipped: int
     failed: int
     total: int | None
     rate_per_second: float | None
-
-    @property
-    def seconds_left(self) -> float | None:
-        """As `Lease.eta_seconds`, not rounded."""
-        if self.total is None or not self.rate_per_second:
-            return None
-        left = self.total - self.done - self.skipped - self.failed
-        return left / self.rate_per_second if left > 0 else None
+    verified: int = 0
+    to_verify: int = 0
+    verifying: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +182,11 @@ class Report:
     ours: frozenset[Hold]
     free: int
     progress: Progress
+
+    @property
+    def seconds_left(self) -> float | None:
+        """As `Lease.eta_seconds`, not rounded."""
+        return seconds_left(self.progress, throttled=self.throttled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +274,21 @@ class LiveLeases:
     by_state: dict[str, int]
 
 
+def seconds_left(at: Lease | Progress, *, throttled: bool) -> float | None:
+    """Until the lease ends, at its rate; None while that is unknown or zero.
+
+    How long verification takes is estimated until it is measured; under a throttle moving and verifying are
+    equally slow. What comes after the last key (a count, an event) is not in it.
+    """
+    if at.total is None or not at.rate_per_second:
+        return None
+    to_verify = max(0, at.to_verify - at.verified)
+    if at.verifying:
+        return to_verify / at.rate_per_second
+    to_move = max(0, at.total - at.done - at.skipped - at.failed)
+    return (to_move + to_verify * (1 if throttled else VERIFY_COST)) / at.rate_per_second
+
+
 def seats(lanes_left: int | None, lanes_at_once: int) -> int:
     """How many workers of `lanes_at_once` lanes each a lease has use for."""
     return max(1, min(MAX_SEATS, math.ceil((lanes_left or 0) / lanes_at_once)))
@@ -295,6 +321,16 @@ def verify_lanes(
             return [_from_within(lane, quota, (1 - room) * chance()) for lane in lanes]
     lanes = split_lanes(keys, batch, MAX_LANES)
     return [replace(lane, kind=VERIFY) for lane in lanes]
+
+
+def size_of_sample(keys: int, sample: int | None) -> int:
+    """How many of so many data keys will be verified, about."""
+    return keys if sample is None else min(keys, sample)
+
+
+def sample_of(lanes: Sequence[Lane], keys: int) -> int:
+    """How many of so many data keys these lanes verify."""
+    return sum(lane.quota for lane in lanes if lane.quota is not None) or keys
 
 
 def _from_within(lane: Lane, quota: int, part: float) -> Lane:

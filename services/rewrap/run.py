@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from services.common.errors import CofferError, InternalError
+from services.common.errors import CofferError, InternalError, TenantSealedError
 from services.rewrap.lane import LaneEnd, LaneWork, Luck, Means, Task, WearyError
-from services.rewrap.model import Verdict
+from services.rewrap.model import Verdict, retry_delay
 from services.rewrap.pace import Throttle
 
 if TYPE_CHECKING:
@@ -99,6 +99,8 @@ class Run:
         self._given_up: list[Hold] = []
         self._unfinished = claim.unfinished
         self._batches_at_loss = 0
+        self._batches_at_ailment = 0
+        self._ailment: CofferError = InternalError()
         self._began = self._busy_at = around.means.clock()
         self._changed = asyncio.Event()
         self._end: Ended | None = None
@@ -147,6 +149,8 @@ class Run:
                     await self._settle()
                 if self._end is None:
                     await self._claim_more(group)
+                if self._works and not self._healthy:
+                    self._fail(self._ailment)
             except CofferError as error:
                 self._fail(error)
         while self._works:
@@ -163,10 +167,7 @@ class Run:
 
     async def _go_along(self, work: LaneWork) -> None:
         try:
-            end = await work.go(self._halted)
-        except CofferError as error:
-            end = LaneEnd.HALTED
-            self._fail(error)
+            end = await self._persevere(work)
         except WearyError:
             end = LaneEnd.HALTED
             self.weary = True
@@ -175,6 +176,33 @@ class Run:
             self._given_up.append(work.hold)
         del self._works[work.hold]
         self._changed.set()
+
+    async def _persevere(self, work: LaneWork) -> LaneEnd:
+        """As `LaneWork.go`; what is in its way makes this lane pause, and no other."""
+        pauses = 0
+        while True:
+            try:
+                return await work.go(self._halted)
+            except CofferError as error:
+                pauses = pauses + 1 if work.ailing else 1
+                work.ailing = True
+                self._meet(error)
+            clock = self._around.means.clock
+            over = clock() + retry_delay(pauses, 0.5)
+            while clock() < over and not work.lost and not self._halted():
+                await self._around.sleep(min(REPORT_SECONDS, over - clock()))
+
+    def _meet(self, error: CofferError) -> None:
+        self._ailment = error
+        if error.code == TenantSealedError.code:
+            self._fail(error)  # it holds for every lane
+        _log.warning("lane_interrupted", lease=self._ref.lease_id, code=error.code)
+        self._changed.set()
+
+    @property
+    def _healthy(self) -> int:
+        """How many lanes at work do not pause."""
+        return sum(not work.ailing for work in self._works.values())
 
     def _halted(self) -> bool:
         return self._end is not None
@@ -199,8 +227,11 @@ class Run:
 
     async def _claim_more(self, group: asyncio.TaskGroup) -> None:
         wanted = self._effort.lanes - len(self._works)
+        if self._luck.batches > self._batches_at_ailment:
+            wanted = self._effort.lanes - self._healthy  # those that pause make room
         if wanted <= 0:
             return
+        self._batches_at_ailment = self._luck.batches
         given_up = list(self._given_up)
         if given_up:
             if self._luck.batches == self._batches_at_loss:
@@ -241,8 +272,8 @@ class Run:
         self._throttle.set(throttled=report.throttled)
         for hold, work in works.items():
             work.lost = hold not in report.ours
-        self._around.observer.lease_seen(self._ref, report.progress, len(report.ours))
-        if report.free and self._works and len(self._works) < self._effort.lanes:
+        self._around.observer.lease_seen(self._ref, report)
+        if report.free and self._works and self._healthy < self._effort.lanes:
             self._changed.set()
 
     async def _make_way(self) -> None:

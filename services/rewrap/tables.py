@@ -53,6 +53,8 @@ def _lease(tables: sa.MetaData) -> None:
         sa.Column("rate_marked_at", moment),
         sa.Column("rate_marked_done", sa.BigInteger),
         sa.Column("lanes_left", sa.Integer),
+        sa.Column("to_verify", sa.BigInteger, nullable=False, server_default="0"),
+        sa.Column("verifying_since", moment),
     )
 
 

@@ -81,7 +81,10 @@ class Worker:
             self._at_work.discard(ref)
 
     def _claim(self, ref: LeaseRef) -> Awaitable[Claim | None]:
-        return self._around.store.claim(ref, wanted=self._effort.lanes, batch=self._effort.batch)
+        effort = self._effort
+        return self._around.store.claim(
+            ref, wanted=effort.lanes, batch=effort.batch, sample=effort.sample
+        )
 
     async def _work(self, claim: Claim) -> Ended:
         observer = self._around.observer

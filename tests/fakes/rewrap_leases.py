@@ -111,7 +111,13 @@ class Leases:
         return sum(version != self.row.target_version for version in self.keys.values())
 
     async def claim(
-        self, ref: LeaseRef, *, wanted: int, batch: int, lost: Sequence[Hold] = ()
+        self,
+        ref: LeaseRef,
+        *,
+        wanted: int,
+        batch: int,
+        lost: Sequence[Hold] = (),
+        sample: int | None = 0,
     ) -> Claim | None:
         row, now = self.row, self._clock()
         at = row.next_attempt_at
@@ -222,7 +228,7 @@ class Leases:
         if at is None or at > now + 2 * max(0.25, 1 / rate):
             starts = now
         else:
-            starts = max(at - unused / rate, now - 0.25)
+            starts = max(at - unused / rate, now - 1)
         if starts > now:
             row.throttle_free_at = starts
             return Admission(0, starts - now)

@@ -21,7 +21,7 @@ def shown(lease: Lease) -> rewrap_pb2.RewrapLease:
         done=lease.done,
         skipped=lease.skipped,
         failed=lease.failed,
-        rate_per_second=lease.rate_per_second,
+        rate_per_second=lease.moved_per_second,
         eta_seconds=lease.eta_seconds,
         throttle_per_second=lease.throttle_per_second,
         last_error=lease.last_error,

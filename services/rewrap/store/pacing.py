@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from typing import Final
 
+from services.rewrap.model import VERIFY_COST
+
 # The rate is taken between moments of progress, so that it does not jump by whole batches: for 5 s from the
 # first progress on the mean since then, afterwards weighted exponentially over 5 s. It begins anew where
-# nobody reported for 10 s, or the clock went back.
+# nobody reported for 10 s, or the clock went back. It is that of moving, then of
+# verifying: until this is measured, what `BEGIN_TO_VERIFY` left is an estimate.
 REPORT: Final = """
 with held as materialized (
-    select tenant_id, id, done, progressed_at, rate_per_second as rate, rate_began_at as began_at,
-        rate_began_done as began_done, rate_marked_at as marked_at,
-        coalesce(rate_marked_done, done) as marked_done
+    select tenant_id, id, done + verified as done, progressed_at, rate_per_second as rate,
+        rate_began_at as began_at, rate_began_done as began_done, rate_marked_at as marked_at,
+        coalesce(rate_marked_done, done + verified) as marked_done
     from rewrap.lease where tenant_id = %s and id = %s and state = 'running' for update
 ), seen as (
     select h.*, case when progressed_at between clock_timestamp() - interval '2 seconds'
@@ -38,16 +41,25 @@ update rewrap.lease l set
     rate_marked_at = case j.step when 'none' then j.marked_at else j.at end,
     rate_marked_done = case j.step when 'none' then j.marked_done else j.done end,
     rate_per_second = case j.step
+        when 'begin' then case when j.began_at is null then j.rate end
         when 'mean' then (j.done - j.began_done) / j.age
         when 'smooth' then j.rate
             + (1 - exp(-j.since / 5)) * ((j.done - j.marked_done) / j.since - j.rate)
         when 'none' then j.rate end
 from judged j where l.tenant_id = j.tenant_id and l.id = j.id
-returning l.throttle_per_second is not null, l.done, l.skipped, l.failed, l.total, l.rate_per_second
+returning l.throttle_per_second is not null, l.done, l.skipped, l.failed, l.total, l.rate_per_second,
+    l.verified, l.to_verify, l.verifying_since is not null
 """
+BEGIN_TO_VERIFY: Final = f"""
+update rewrap.lease set to_verify = %s, verifying_since = clock_timestamp(),
+    rate_per_second = case when throttle_per_second is null then rate_per_second / {VERIFY_COST}
+        else rate_per_second end,
+    rate_began_at = null, rate_began_done = null, rate_marked_at = null, rate_marked_done = done + verified
+where tenant_id = %s and id = %s
+"""  # noqa: S608 - a constant
 # What is free is given at once, a quarter of a second's worth at most (but one key always); nobody reserves
-# what is to come, so a changed throttle holds from the next batch on. A worker that came late catches up a
-# quarter of a second at most. A moment further ahead than one batch ever reaches was set under another
+# what is to come, so a changed throttle holds from the next batch on. Workers that came late catch up a
+# second at most: a busy machine keeps the throttle too, and an idle one saves nothing up. A moment further ahead than one batch ever reaches was set under another
 # throttle, or before the clock went back.
 ADMIT: Final = """
 with held as materialized (
@@ -63,7 +75,7 @@ with held as materialized (
     select s.*, case
         when free_at is null or free_at > now + make_interval(secs => 2 * greatest(0.25, 1 / rate))
             then now
-        else greatest(free_at - back, now - interval '0.25 seconds') end as starts
+        else greatest(free_at - back, now - interval '1 second') end as starts
     from seen s
 )
 update rewrap.lease l set throttle_free_at = case when t.starts > t.now then t.starts

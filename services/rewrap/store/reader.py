@@ -18,7 +18,8 @@ COLUMNS: Final = """
     id, state, reason, target_version, total, done, skipped, failed,
     case when state = 'running' and progressed_at > clock_timestamp() - interval '10 seconds'
          then rate_per_second end,
-    throttle_per_second, created_at, started_at, finished_at, last_error
+    throttle_per_second, created_at, started_at, finished_at, last_error,
+    verified, to_verify, verifying_since is not null
 """
 """The members of `Lease`, in its order."""
 ONE: Final = f"select {COLUMNS} from rewrap.lease where tenant_id = %s and id = %s"  # noqa: S608

@@ -7,15 +7,25 @@ import uuid
 from prometheus_client import CollectorRegistry, generate_latest
 
 from services.rewrap.metrics import RewrapMetrics
-from services.rewrap.model import BatchDone, LeaseRef, Progress
+from services.rewrap.model import BatchDone, Hold, LeaseRef, Progress, Report
 
 REF = LeaseRef(uuid.uuid4(), 42)
+
+
+def report(progress: Progress) -> Report:
+    """Of a process that holds four lanes."""
+    return Report(
+        throttled=False,
+        ours=frozenset(Hold(lane, 1) for lane in range(4)),
+        free=0,
+        progress=progress,
+    )
 
 
 def test_a_lease_is_shown_while_it_is_worked_on_and_no_longer() -> None:
     registry = CollectorRegistry()
     metrics = RewrapMetrics(registry)
-    metrics.lease_seen(REF, Progress(400, 0, 1, 1001, 200.0), 4)
+    metrics.lease_seen(REF, report(Progress(400, 0, 1, 1001, 200.0)))
     value = registry.get_sample_value
     for name, expected in (
         ("keys_done", 400),

@@ -77,8 +77,12 @@ def test_many_leases_do_not_come_back_at_the_same_moment() -> None:
         ({}, 3),
         ({"done": 41}, 3),
         ({"done": 99}, 1),
-        ({"done": 100}, None),  # it verifies: nobody knows how long
-        ({"done": 90, "skipped": 20}, None),
+        ({"done": 100}, 0),
+        ({"done": 90, "skipped": 20}, 0),
+        ({"to_verify": 10}, 5),  # each takes four times as long
+        ({"to_verify": 10, "throttle_per_second": 20}, 4),
+        ({"done": 100, "verifying": True, "to_verify": 50, "verified": 10}, 2),
+        ({"done": 100, "verifying": True, "to_verify": 50, "verified": 64}, 0),
         ({"rate_per_second": None}, None),
         ({"rate_per_second": 0.0}, None),
         ({"total": None}, None),

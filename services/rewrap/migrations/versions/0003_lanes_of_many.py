@@ -20,7 +20,9 @@ def upgrade() -> None:
             add column rate_began_done bigint,
             add column rate_marked_at timestamptz,
             add column rate_marked_done bigint,
-            add column lanes_left integer
+            add column lanes_left integer,
+            add column to_verify bigint not null default 0,
+            add column verifying_since timestamptz
         """,
         """
         alter table rewrap.lane
@@ -94,6 +96,8 @@ _STEERED = (
     "rate_marked_at",
     "rate_marked_done",
     "lanes_left",
+    "to_verify",
+    "verifying_since",
 )
 # As in 0002. A bound that an administrator set holds for the lease that takes over, too: it is about how much
 # the house can bear, not about which version.
