@@ -14,10 +14,10 @@ def pace(lease: dict[str, Any]) -> str:
     """Rate and time left, or what is in the way."""
     if lease["state"] == "waiting" and lease["last_error"]:
         return str(lease["last_error"])
-    if lease["rate_per_second"] is None:
-        return ""
-    left = "" if lease["eta_seconds"] is None else f", {_duration(lease['eta_seconds'])} left"
-    return f"{lease['rate_per_second']:,.0f} keys/s{left}"
+    rate, left = lease["rate_per_second"], lease["eta_seconds"]
+    if left is None:
+        return "" if rate is None else f"{rate:,.0f} keys/s"
+    return f"{'verifying' if rate is None else f'{rate:,.0f} keys/s'}, {_duration(left)} left"
 
 
 def _duration(seconds: int) -> str:

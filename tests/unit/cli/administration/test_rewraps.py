@@ -86,7 +86,8 @@ def test_the_newest_is_watched_when_none_is_named() -> None:
         ({}, "20 keys/s, 0:03 left"),
         ({"rate_per_second": 9800.0, "eta_seconds": 3725}, "9,800 keys/s, 1:02:05 left"),
         ({"eta_seconds": None}, "20 keys/s"),
-        ({"rate_per_second": None}, ""),
+        ({"rate_per_second": None}, "verifying, 0:03 left"),
+        ({"rate_per_second": None, "eta_seconds": None}, ""),
         ({"state": "waiting", "last_error": "Sealed."}, "Sealed."),
     ],
 )

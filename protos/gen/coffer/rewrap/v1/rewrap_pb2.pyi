@@ -289,11 +289,11 @@ class RewrapLease(_message.Message):
     recorded by id.
     """
     rate_per_second: _builtins.float
-    """Data keys moved per second lately; absent while not running."""
+    """Data keys moved per second lately; absent while not running, and while moved keys are verified."""
     eta_seconds: _builtins.int
-    """Seconds until all are moved, at that rate; absent while unknown, and while moved keys are verified."""
+    """Seconds until it ends, verification included, at the present rate; absent while unknown."""
     throttle_per_second: _builtins.int
-    """Upper bound of data keys per second; absent: none. The lease that supersedes this one takes it over."""
+    """Upper bound of data keys moved, then verified, per second; absent: none."""
     last_error: _builtins.str
     """What last went wrong, in a sentence without secrets."""
     @_builtins.property
