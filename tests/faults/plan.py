@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from tests.fixtures.eventually import eventually
@@ -71,6 +72,10 @@ class FaultFolder:
             return int(self._marker(point).read_text())
         except (FileNotFoundError, ValueError):
             return None
+
+    def fired_at(self, point: str) -> datetime:
+        """When it befell a process, just before it did. Raises FileNotFoundError while it did not."""
+        return datetime.fromtimestamp(self._marker(point).stat().st_mtime, UTC)
 
     def await_fired(self, point: str, *, seconds: float) -> int:
         """Wait for it; the pid of the process that came by."""

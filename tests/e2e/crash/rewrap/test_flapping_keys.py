@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.crash.rewrap.holdings import PATIENCE_SECONDS, new_holdings
-from tests.e2e.crash.throttle import throttled
+from tests.e2e.crash.throttle import throttled, unthrottle
 from tests.fixtures.eventually import eventually
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def test_a_key_that_flaps_every_second_delays_a_rewrap_and_spoils_nothing(
     row = holdings.lease_row(lease_id)
     assert row is not None
     assert row["done"] < KEYS, "the key flapped too late to matter"
-    unthrottle(faulty, lease_id)
+    unthrottle(faulty.running, lease_id)
     holdings.assert_completed(lease_id)
 
 
@@ -59,11 +59,5 @@ def test_a_denied_key_makes_a_rewrap_wait_until_it_is_allowed_again(faulty: Faul
 
     eventually(waits, "the lease waits for the key", seconds=PATIENCE_SECONDS)
     cloud.allow(key)
-    unthrottle(faulty, lease_id)
+    unthrottle(faulty.running, lease_id)
     holdings.assert_completed(lease_id)
-
-
-def unthrottle(faulty: FaultyStack, lease_id: int) -> None:
-    faulty.running.execute(
-        "update rewrap.lease set throttle_per_second = null where id = %(id)s", id=lease_id
-    )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.crash.rewrap.holdings import Holdings, new_holdings
-from tests.e2e.crash.throttle import throttled
+from tests.e2e.crash.throttle import throttled, unthrottle
 from tests.faults.network import Line
 from tests.faults.wiring import WiredStack, wired_stack
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-KEYS = 2_000
-PER_SECOND = 400
-BROKEN_SECONDS = 3.0
+KEYS = 1_500
+PER_SECOND = 300
+BROKEN_SECONDS = 2.0
 """Long enough that every hold of a lease or lane runs out meanwhile."""
 ON_THE_WAY = (
     "rewrap-secrets",
@@ -56,6 +56,7 @@ def test_a_rewrap_goes_on_when_a_broken_line_is_whole_again(
         row = holdings.lease_row(lease_id)
         assert row is not None
         assert row["done"] < KEYS, "the line was broken too late to matter"
+    unthrottle(wired.faulty.running, lease_id)
     holdings.assert_completed(lease_id)
 
 
@@ -66,4 +67,5 @@ def test_every_line_breaks_at_once_and_what_was_sent_arrives_late(wired: WiredSt
     threading.Event().wait(BROKEN_SECONDS)
     for name in ON_THE_WAY:
         wired.lines[name].set(Line.WHOLE)
+    unthrottle(wired.faulty.running, lease_id)
     holdings.assert_completed(lease_id)

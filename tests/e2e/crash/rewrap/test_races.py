@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-KEYS = 1_500
+KEYS = 1_000
 ROUNDS = 4
 
 
