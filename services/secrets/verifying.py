@@ -39,8 +39,8 @@ _VERSION_BYTES: Final = 4
 class VerifyOrder:
     """One batch of a lease: data keys under the target version after `after` up to `until`, at most `limit`.
 
-    `last`: the lane ends with this batch, whatever is left of it. `pass_over`: the first of them is not
-    opened but recorded as failed, and nothing else is done.
+    `last`: the lane ends with this batch if `limit` are found, whatever is left of it. `pass_over`: the first
+    of them is not opened but recorded as failed, and nothing else is done.
     """
 
     tenant_id: UUID
@@ -68,7 +68,11 @@ class SealedField:
 
 @dataclass(frozen=True, slots=True)
 class SampledKey:
-    """A stored data key, and a field of its value. `field` is None for a key without a value."""
+    """A stored data key, and a field of its value. `field` is None for a key without a value.
+
+    No key is without one that is right: both are written, and both are deleted, in one transaction, and read
+    in one statement.
+    """
 
     key: WrappedKey
     field: SealedField | None
@@ -79,13 +83,15 @@ class Sample:
     """Data keys of the target version, by id, as they were found in a part of a lane.
 
     `cursor` is the end of that part. `finished`: that is the lane's. `cut`: it ends where it does because the
-    fields found are as many bytes as are read at once.
+    fields found are as many bytes as are read at once. `unreadable`: the key after `keys` that ends the part,
+    of whatever version, since its row or that of its value cannot be read.
     """
 
     keys: tuple[SampledKey, ...]
     cursor: UUID
     finished: bool
     cut: bool
+    unreadable: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +115,9 @@ class VerifyBatch:
     async def run(self, order: VerifyOrder) -> VerifyOutcome:
         """What was found, saved with the lease.
 
-        Data keys that were erased meanwhile, and those whose value went meanwhile, are neither verified nor
-        failed. Raises TenantSealedError (try later), and InvalidStateError with reason `fence` (this worker
-        is not the lease's any more); then nothing was saved.
+        Data keys that were erased meanwhile are neither verified nor failed. Raises TenantSealedError (try
+        later), and InvalidStateError with reason `fence` (this worker is not the lease's any more); then nothing
+        was saved.
         """
         if not 1 <= order.limit <= MAX_LIMIT:
             raise ValidationError.of("limit", f"Must be 1 to {MAX_LIMIT}.")
@@ -123,15 +129,18 @@ class VerifyBatch:
                 found.failed.extend(one.key.id for one in part.keys)
             else:
                 await self._open(order, part.keys, found)
+            if part.unreadable is not None:
+                self._observer.cannot_open(order.tenant_id, part.unreadable, "data key")
+                found.failed.append(part.unreadable)
             found.cursor, found.finished, cut = part.cursor, part.finished, part.cut
-            left -= len(part.keys)
+            left -= len(part.keys) + (part.unreadable is not None)
         try:
             return await self._store.record(
                 order,
                 verified=found.verified,
                 failed=found.failed,
                 cursor=found.cursor,
-                finished=found.finished or order.last,
+                finished=found.finished or (order.last and not left),
             )
         except LeaseRefusedError:
             raise InvalidStateError(
@@ -180,7 +189,8 @@ def _wrong(
         return "data key"
     at = one.field
     if at is None:
-        return None
+        key.wipe()
+        return "value"
     facts = FieldFacts(
         order.tenant_id, at.secret_id, at.environment_id, at.value_version, one.key.id
     )

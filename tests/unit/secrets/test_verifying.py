@@ -48,6 +48,7 @@ class World:
     asked: list[int] = field(default_factory=list)
     recorded: list[Any] = field(default_factory=list)
     refuses: bool = False
+    window: int = 1000
 
     def add(self, answer: KeyFault | KeySealed | None = None, *, version: int = 3) -> UUID:
         """A stored data key with its value; `answer` instead of the key from kms."""
@@ -61,10 +62,12 @@ class World:
 
     async def sample(self, order: VerifyOrder, after: UUID, limit: int) -> Sample:
         left = [one for one in self.keys if one.key.id > after]
-        found = tuple(left[: min(limit, PART)])
+        found = tuple(left[: min(limit, PART, self.window)])
         self.asked.append(len(found))
         if len(found) == len(left):
             return Sample(found, order.until, finished=True, cut=False)
+        if len(found) >= self.window:
+            return Sample(found, found[-1].key.id, finished=False, cut=False)
         return Sample(found, found[-1].key.id, finished=False, cut=len(found) < limit)
 
     async def unwrap(
@@ -115,6 +118,23 @@ async def test_a_batch_goes_on_over_parts_until_its_limit_or_the_lanes_end() -> 
     await world.batch.run(order(100))
     assert world.recorded[-1] == (11, [], LAST, True)
     assert (len(world.given), world.open_still) == (23, 0)
+
+
+async def test_the_last_batch_goes_no_further_than_it_looked_when_it_found_less() -> None:
+    """Among keys of other versions only so many are looked at: the lane goes on from there."""
+    world = World(window=3)
+    ids = [world.add() for _ in range(8)]
+    await world.batch.run(order(6, last=True))
+    assert world.recorded == [(3, [], ids[2], False)]
+
+
+async def test_a_key_without_a_value_is_not_verified() -> None:
+    world = World()
+    orphan = world.add()
+    world.keys[0] = SampledKey(world.keys[0].key, None)
+    await world.batch.run(ORDER)
+    assert world.recorded == [(0, [orphan], LAST, True)]
+    assert world.open_still == 0
 
 
 async def test_what_kms_cannot_open_is_told_apart() -> None:

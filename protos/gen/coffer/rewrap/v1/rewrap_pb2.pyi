@@ -293,7 +293,9 @@ class RewrapLease(_message.Message):
     eta_seconds: _builtins.int
     """Seconds until it ends, verification included, at the present rate; absent while unknown."""
     throttle_per_second: _builtins.int
-    """Upper bound of data keys moved, then verified, per second; absent: none."""
+    """Upper bound of data keys moved, then verified, per second; absent: none. The lease that supersedes this one
+    takes it over.
+    """
     last_error: _builtins.str
     """What last went wrong, in a sentence without secrets."""
     @_builtins.property

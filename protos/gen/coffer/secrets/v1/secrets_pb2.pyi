@@ -1698,7 +1698,9 @@ class VerifyBatchRequest(_message.Message):
     limit: _builtins.int
     """How many data keys at most, 1 to 1,000."""
     last: _builtins.bool
-    """Whether the lane ends with this batch, whatever is left: its part of the sample is complete then."""
+    """Whether the lane ends with this batch if it finds `limit` data keys, whatever is left: its part of the sample
+    is complete then.
+    """
     pass_over: _builtins.bool
     """Do not open the first data key after `after`: record it as failed, and go on after it. For one that
     could not be dealt with again and again.
