@@ -43,12 +43,13 @@ class StaleKeys:
 
     `packed` are records of 84 bytes (id, wrapped), as they came and as they go to kms: nothing is made of
     each key alone. `cursor` is the end of that part: nothing else is stale up to there. `finished`: that is
-    the lane's.
+    the lane's. `unreadable`: the key that ends the part, of whatever version, since its row cannot be read.
     """
 
     packed: bytes = field(repr=False)
     cursor: UUID
     finished: bool
+    unreadable: UUID | None = None
 
     def __len__(self) -> int:
         return len(self.packed) // DATA_KEY_RECORD_BYTES

@@ -66,10 +66,11 @@ class RewrapBatch:
         Raises TenantSealedError when a sealed key is the first and nothing could be moved.
         """
         done = _Done(found.cursor, finished=found.finished)
-        if not found:
-            return done
-        if order.pass_over:
+        if found and order.pass_over:
             done.failed.append(found.id(0))
+            return done
+        if not found:
+            self._end_of_part(order, found, done)
             return done
         answer = await self._kms.rewrap(order.tenant_id, found.packed)
         if answer.key_version != order.target_version:
@@ -92,7 +93,14 @@ class RewrapBatch:
                 key_id = found.id(place)
                 self._observer.cannot_open(order.tenant_id, key_id, "data key")
                 done.failed.append(key_id)
+        else:
+            self._end_of_part(order, found, done)
         return done
+
+    def _end_of_part(self, order: RewrapOrder, found: StaleKeys, done: _Done) -> None:
+        if found.unreadable is not None:
+            self._observer.cannot_open(order.tenant_id, found.unreadable, "data key")
+            done.failed.append(found.unreadable)
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ import psycopg
 
 from services.common.database import LEASE_REFUSED
 from services.secrets.leases import LeaseRefusedError, RewrapOutcome, StaleKeys
+from services.secrets.store.damage import DamageError, before_damage, damage_told, next_id
 from services.secrets.store.key_ring import hold_active
 
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ select packed, case when found < %(limit)b::bigint then (
     order by id offset %(window)b::bigint - 1 limit 1
 ) end from stale
 """
+_KEY: Final = """
+select key_version, wrapped from secrets.data_key where tenant_id = %(tenant)b and id = %(id)b
+"""
 # The version read may have been erased since: what hung on it is lost then, and must not come back under
 # the active one. The ring is held, so the versions seen here stay as they are until the commit.
 # The records are those of one part of the primary key, in its order: so that part is walked, as the search
@@ -77,8 +81,14 @@ class PostgresStaleKeys:
         self._looked_at = looked_at
 
     async def stale(self, order: RewrapOrder) -> StaleKeys:
-        """As `ports.WorkList.stale`."""
+        """As `ports.WorkList.stale`. Raises DamageError where what cannot be read cannot be named either."""
         window = max(self._looked_at, order.limit)
+        try:
+            return await self._stale(order, window)
+        except DamageError as error:
+            return await self._before_damage(order, window, error)
+
+    async def _stale(self, order: RewrapOrder, window: int) -> StaleKeys:
         parameters = {
             "tenant": order.tenant_id,
             "after": order.after or _BEFORE_ANY,
@@ -88,7 +98,8 @@ class PostgresStaleKeys:
         }
         async with self._database.tenant(order.tenant_id) as connection:
             cursor = connection.cursor(binary=True)
-            await cursor.execute(_STALE, parameters, prepare=True)
+            with damage_told():
+                await cursor.execute(_STALE, parameters, prepare=True)
             row = await cursor.fetchone()
         assert row is not None  # an aggregate has one row
         packed, end_of_window = row[0] or b"", row[1]
@@ -96,6 +107,36 @@ class PostgresStaleKeys:
         if len(found) < order.limit:
             return found
         return StaleKeys(packed, found.id(order.limit - 1), finished=False)
+
+    async def _before_damage(
+        self, order: RewrapOrder, window: int, error: DamageError
+    ) -> StaleKeys:
+        """What comes before the first row that cannot be read, and the id of that one."""
+        start = order.after or _BEFORE_ANY
+        found = await before_damage(lambda rows: self._stale(order, rows), window)
+        if found is not None and (found.finished or len(found) == order.limit):
+            return found
+        packed, cursor = (found.packed, found.cursor) if found else (b"", start)
+        key_id = await next_id(self._database, order.tenant_id, cursor, order.until)
+        if key_id is None:
+            return StaleKeys(packed, order.until, finished=True)
+        if not await self._is_readable(order.tenant_id, key_id):
+            return StaleKeys(packed, key_id, finished=False, unreadable=key_id)
+        # What could not be read is no key: between the cursor and this one there is none.
+        before = UUID(int=key_id.int - 1)
+        if before <= start:
+            raise error
+        return StaleKeys(packed, before, finished=False)
+
+    async def _is_readable(self, tenant_id: UUID, key_id: UUID) -> bool:
+        parameters = {"tenant": tenant_id, "id": key_id}
+        try:
+            async with self._database.tenant(tenant_id) as connection:
+                with damage_told():
+                    await connection.execute(_KEY, parameters)
+        except DamageError:
+            return False
+        return True
 
     async def swap(
         self,

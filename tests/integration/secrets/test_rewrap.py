@@ -15,6 +15,7 @@ from services.common.errors import CofferError
 from services.common.identity import Call
 from services.secrets.leases import Moved, RewrapOrder, StaleKeys
 from services.secrets.store import PostgresPurges, PostgresStaleKeys
+from tests.integration.secrets.damaged_page import damage
 from tests.integration.secrets.stand import answered, outcomes
 
 if TYPE_CHECKING:
@@ -182,6 +183,26 @@ async def test_a_damaged_key_is_recorded_and_passed_over(stand: Stand) -> None:
     recorded = stand.database.rows("select unnest(failed_ids) from rewrap.lease")
     assert {row[0] for row in recorded} == {row[0] for row in rows}
     assert _census(stand) == {1: 2, 2: 23}
+
+
+@pytest.mark.parametrize("vacuumed", [True, False])
+async def test_a_page_that_cannot_be_read_keeps_no_other_key_from_moving(
+    stand: Stand, vacuumed: bool
+) -> None:
+    """Its keys are named by the primary key alone where that is possible, else by their values."""
+    _, lease = await _rotated(stand, count=80)
+    lost = stand.database.rows(
+        "select id from secrets.data_key where ctid >= '(1,0)' and ctid < '(2,0)'"
+    )
+    assert 0 < len(lost) < 80
+    if vacuumed:
+        stand.database.execute("vacuum secrets.data_key")
+    damage(stand.database, "secrets.data_key", page=1)
+    replies = await lease.run(limit=50)
+    assert len(replies) <= len(lost) + 3
+    assert lease.row() == (80 - len(lost), 0, len(lost))
+    recorded = stand.database.rows("select unnest(failed_ids) from rewrap.lease")
+    assert sorted(recorded) == sorted(lost)
 
 
 async def test_new_values_during_a_rewrap_are_neither_lost_nor_moved_twice(stand: Stand) -> None:
