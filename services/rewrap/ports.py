@@ -102,6 +102,13 @@ class LeaseStore(Protocol):
         """Count a batch that failed at this lane's cursor; how many there were. None: it is not held."""
         ...
 
+    async def give_up(self, ref: LeaseRef, hold: Hold) -> bool:
+        """End a lane at whose cursor batches failed: what is left of it stays, and settling says so.
+
+        False: it is not held, or nothing failed there.
+        """
+        ...
+
     async def admit(self, ref: LeaseRef, keys: int, unused: int) -> Admission | None:
         """May up to `keys` be moved now, `unused` of those admitted before not having been? None: any."""
         ...

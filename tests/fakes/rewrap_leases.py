@@ -34,6 +34,7 @@ from services.rewrap.model import (
     split_lanes,
     verify_lanes,
 )
+from services.rewrap.store.lanes import WORN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -87,8 +88,9 @@ class LeaseRow:
 class Leases:
     """The ports `LeaseStore`, `LeaseWatch`, `Batches` and `Reports` on the same memory.
 
-    `keys` maps each data key to its version; `damaged` ones do not open, `poisoned` ones are a defect;
-    `obstacles` are raised by the next batches, one each. A batch takes `batch_seconds` of the clock.
+    `keys` maps each data key to its version; `damaged` ones do not open, `poisoned` ones are a defect,
+    `unreadable` ones cannot even be passed over; `obstacles` are raised by the next batches, one each.
+    A batch takes `batch_seconds` of the clock.
     """
 
     def __init__(self, clock: Clock, keys: int = 0) -> None:
@@ -97,6 +99,7 @@ class Leases:
         self.keys: dict[UUID, int] = {uuid.uuid4(): 1 for _ in range(keys)}
         self.damaged: set[UUID] = set()
         self.poisoned: set[UUID] = set()
+        self.unreadable: set[UUID] = set()
         self.obstacles: list[CofferError] = []
         self.batches: list[Batch] = []
         self.batch_seconds = 0.0
@@ -132,7 +135,8 @@ class Leases:
             row.next_attempt_at = row.throttle_free_at = None
             self._free_all()
         self._drop(lost)
-        free = [n for n, lane in sorted(row.lanes.items()) if self._free(lane)][:wanted]
+        order = sorted(row.lanes.items(), key=lambda of: (of[1].troubles > WORN, of[0]))
+        free = [n for n, lane in order if self._free(lane)][:wanted]
         row.fence += bool(free)
         for number in free:
             row.lanes[number].fence = row.fence
@@ -178,7 +182,8 @@ class Leases:
         if lanes:
             self._replace(lanes)
             return Verdict.AGAIN
-        row.go("failed" if verdict is Verdict.AGAIN else verdict.value)
+        given_up = any(lane.kind == VERIFY and lane.troubles for lane in row.lanes.values())
+        row.go("failed" if verdict is Verdict.AGAIN or given_up else verdict.value)
         return Verdict(row.state)
 
     async def wait(
@@ -218,6 +223,13 @@ class Leases:
         lane.troubles += 1
         return lane.troubles
 
+    async def give_up(self, ref: LeaseRef, hold: Hold) -> bool:
+        lane = self.row.lanes.get(hold.lane)
+        if lane is None or self.row.state != "running" or not self._ours(hold) or lane.finished:
+            return False
+        lane.finished = lane.troubles > 0
+        return lane.finished
+
     async def admit(self, ref: LeaseRef, keys: int, unused: int) -> Admission | None:
         row, now = self.row, self._clock()
         rate = row.throttle
@@ -228,7 +240,8 @@ class Leases:
         if at is None or at > now + 2 * max(0.25, 1 / rate):
             starts = now
         else:
-            starts = max(at - unused / rate, now - 1)
+            earliest = now - 1
+            starts = max(at - unused / rate, earliest)
         if starts > now:
             row.throttle_free_at = starts
             return Admission(0, starts - now)
@@ -278,6 +291,8 @@ class Leases:
 
     def _move(self, batch: Batch, lane: LaneRow) -> BatchDone:
         within = self._within(batch, stale=True)[: 1 if batch.pass_over else batch.limit]
+        if self.unreadable.intersection(within):
+            raise InternalError
         if not batch.pass_over and self.poisoned.intersection(within):
             raise InternalError
         failed = within if batch.pass_over else [key for key in within if key in self.damaged]
@@ -293,6 +308,8 @@ class Leases:
     def _open(self, batch: Batch, lane: LaneRow) -> BatchDone:
         limit = 1 if batch.pass_over else batch.limit
         within = self._within(batch, stale=False)[:limit]
+        if self.unreadable.intersection(within):
+            raise InternalError
         if not batch.pass_over and self.poisoned.intersection(within):
             raise InternalError
         failed = within if batch.pass_over else [key for key in within if key in self.damaged]

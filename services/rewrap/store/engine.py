@@ -148,6 +148,11 @@ class PostgresLeaseStore:
         async with briefly(self._database, ref) as connection:
             return await self._lanes(connection, ref).trouble(hold)
 
+    async def give_up(self, ref: LeaseRef, hold: Hold) -> bool:
+        """As the port says."""
+        async with briefly(self._database, ref) as connection:
+            return await self._lanes(connection, ref).give_up(hold)
+
     async def admit(self, ref: LeaseRef, keys: int, unused: int) -> Admission | None:
         """As the port says."""
         named = {

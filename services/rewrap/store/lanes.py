@@ -21,11 +21,13 @@ _FREE: Final = """
 (held_until is null or held_until <= clock_timestamp()
     or held_until > clock_timestamp() + make_interval(secs => %(hold)s) * 2)
 """
+# Lanes that failed so often at one cursor that even a single key did come last: they keep no other waiting.
+WORN: Final = 12
 _CLAIM: Final = f"""
 with free as (
     select lane from rewrap.lane
     where tenant_id = %(tenant)s and lease_id = %(lease)s and not finished and {_FREE}
-    order by lane limit %(wanted)s for update skip locked
+    order by troubles > {WORN}, lane limit %(wanted)s for update skip locked
 )
 update rewrap.lane n set fence = %(fence)s,
     held_until = clock_timestamp() + make_interval(secs => %(hold)s)
@@ -60,6 +62,7 @@ where tenant_id = %s and lease_id = %s and lane = %s and fence = %s and not fini
   and held_until > clock_timestamp()
 returning troubles
 """
+_GIVE_UP: Final = "select rewrap.give_up_lane(%s, %s, %s, %s::smallint)"
 _REMOVE: Final = "delete from rewrap.lane where tenant_id = %s and lease_id = %s"
 _INSERT: Final = """
 insert into rewrap.lane (tenant_id, lease_id, lane, cursor, until, kind, quota)
@@ -110,6 +113,11 @@ class Lanes:
         """Count a failure at the lane's cursor; how many there were. None when it is not held so."""
         row = await one(self._connection, _TROUBLE, (*self._key, hold.lane, hold.fence))
         return None if row is None else int(row[0])
+
+    async def give_up(self, hold: Hold) -> bool:
+        """End the lane as it is. False when it is not held so, or nothing failed at its cursor."""
+        row = await one(self._connection, _GIVE_UP, (*self._key, hold.fence, hold.lane))
+        return row is not None and bool(row[0])
 
     async def replace(self, lanes: Sequence[Lane]) -> None:
         """These, and no others."""

@@ -32,6 +32,7 @@ _UNMOVABLE: Final = (
     "Some data keys could not be moved or opened: {failed} are damaged, {left} are left under other"
     " versions in all."
 )
+_UNREADABLE: Final = "Some data keys could not be read to be verified; the log of secrets says why."
 _THROUGH: Final = """
 select l.target_version, exists (
         select from rewrap.lane n where n.tenant_id = l.tenant_id and n.lease_id = l.id
@@ -42,8 +43,10 @@ _LOCK: Final = """
 select reason, total, done, skipped, failed, verified, kms_calls, passes from rewrap.lease
 where tenant_id = %s and id = %s and state = 'running' for update
 """
+# Only a lane that was given up ends with troubles. Of one that moves the census says what it left.
 _LANES: Final = """
-select coalesce(bool_or(not finished), false), coalesce(bool_or(kind = 'verify'), false)
+select coalesce(bool_or(not finished), false), coalesce(bool_or(kind = 'verify'), false),
+    coalesce(bool_or(kind = 'verify' and troubles > 0), false)
 from rewrap.lane where tenant_id = %s and lease_id = %s
 """
 # Counts are not ours to write.
@@ -78,7 +81,7 @@ async def settle(
     if row is None:
         return None
     ended = _Through(known[0], found, *row)
-    unfinished, verified = await one(connection, _LANES, key) or (False, False)
+    unfinished, verified, given_up = await one(connection, _LANES, key) or (False, False, False)
     verdict = ended.judge(counts_too=not verified)
     lanes: Sequence[Lane] = ()
     if unfinished:
@@ -99,7 +102,7 @@ async def settle(
             await connection.execute(BEGIN_TO_VERIFY, (keys, *key), prepare=True)
         await announce(connection, ref)
         return Verdict.AGAIN
-    if verdict is Verdict.AGAIN:
+    if verdict is Verdict.AGAIN or given_up:
         verdict = Verdict.FAILED
     await _finish(connection, ref, verdict, ended)
     return verdict
@@ -131,7 +134,8 @@ class _Through:
 async def _finish(connection: Connection, ref: LeaseRef, verdict: Verdict, ended: _Through) -> None:
     error = None
     if verdict is Verdict.FAILED:
-        error = _UNMOVABLE.format(failed=ended.failed, left=ended.stale)
+        told = _UNMOVABLE if ended.stale or ended.failed else _UNREADABLE
+        error = told.format(failed=ended.failed, left=ended.stale)
     values = (verdict.value, error, ended.found.json(), ref.tenant_id, ref.lease_id)
     await connection.execute(_FINISH, values, prepare=True)
     details = {

@@ -256,6 +256,56 @@ async def test_failures_at_a_cursor_are_counted_for_whoever_comes_next(subject: 
     assert [claimed.troubles for claimed in again.lanes] == [3, 0, 0]
 
 
+async def test_a_lane_is_given_up_by_who_holds_it_and_only_after_failures(subject: Subject) -> None:
+    old = holds(await claim(subject))
+    assert await subject.store.trouble(subject.ref, old[0]) == 1
+    await subject.let_time_pass()
+    assert not await subject.store.give_up(subject.ref, old[0])
+    held = holds(await claim(subject))
+    assert not await subject.store.give_up(subject.ref, old[0])
+    assert not await subject.store.give_up(subject.ref, held[1])
+    assert await subject.store.give_up(subject.ref, held[0])
+    assert not await subject.store.give_up(subject.ref, held[0])
+    await subject.let_time_pass()
+    assert (await claim(subject)).unfinished == 2
+    await subject.end_lanes(moving=KEYS)
+    assert await settle(subject) is Verdict.COMPLETED  # somebody else moved what it left
+
+
+async def test_what_a_lane_that_was_given_up_left_makes_the_lease_fail(subject: Subject) -> None:
+    await claim(subject)
+    await subject.end_lanes(moving=KEYS - 1)
+    for verdict in (Verdict.AGAIN, Verdict.AGAIN, Verdict.FAILED):
+        assert await settle(subject) is verdict
+        if verdict is Verdict.AGAIN:
+            held = holds(await claim(subject))
+            await subject.store.trouble(subject.ref, held[0])
+            assert await subject.store.give_up(subject.ref, held[0])
+    assert await subject.state() == "failed"
+
+
+async def test_a_sample_that_was_not_verified_is_not_passed_off_as_verified(
+    subject: Subject,
+) -> None:
+    await claim(subject)
+    await subject.end_lanes(moving=KEYS)
+    assert await settle(subject, None) is Verdict.AGAIN
+    held = holds(await claim(subject))
+    await subject.store.trouble(subject.ref, held[0])
+    assert await subject.store.give_up(subject.ref, held[0])
+    await subject.end_lanes(moving=0)
+    assert await settle(subject, None) is Verdict.FAILED
+
+
+async def test_a_lane_at_which_all_fails_comes_after_the_others(subject: Subject) -> None:
+    held = holds(await claim(subject))
+    for _ in range(13):
+        await subject.store.trouble(subject.ref, held[0])
+    await subject.let_time_pass()
+    assert [claimed.lane.number for claimed in (await claim(subject, 2)).lanes] == [1, 2]
+    assert [claimed.troubles for claimed in (await claim(subject, 2)).lanes] == [13]
+
+
 async def test_the_store_lets_no_more_through_than_the_throttle_and_catches_up_a_little(
     subject: Subject,
 ) -> None:
@@ -274,7 +324,7 @@ async def test_the_store_lets_no_more_through_than_the_throttle_and_catches_up_a
     let_through = 0
     while (more := await store.admit(ref, 1000, 0)) is not None and more.keys:
         let_through += more.keys
-    assert 500 <= let_through <= 750
+    assert 1250 <= let_through <= 1500
     await subject.let_time_pass(-3600)
     assert (await store.admit(ref, 1000, 0)) == Admission(250, 0)
     await subject.throttle(None)

@@ -55,6 +55,11 @@ def upgrade() -> None:
         callers=("coffer_rewrap",),
     )
     define(
+        "rewrap.give_up_lane(p_tenant uuid, p_lease bigint, p_fence bigint, p_lane smallint)",
+        _GIVE_UP_LANE,
+        callers=("coffer_rewrap",),
+    )
+    define(
         "rewrap.lease_report(p_tenant uuid, p_lease bigint)", _LEASE_REPORT, callers=("coffer_kms",)
     )
 
@@ -224,6 +229,26 @@ begin
         raise exception 'lease % is not at the end of a pass', p_lease using errcode = 'CF002';
     end if;
     return v_skipped;
+end
+$$
+"""
+# For a lane in which not even one data key can be passed over. It claims nothing to be moved: what is left is
+# in the census that ends the lease. Its troubles stay, and tell it from a lane that came to its end.
+_GIVE_UP_LANE = """
+returns boolean language plpgsql as $$
+begin
+    perform tenancy.require(p_tenant);
+    update rewrap.lease l set lanes_left = l.lanes_left - 1
+    where l.tenant_id = p_tenant and l.id = p_lease and l.state = 'running'
+      and exists (select from rewrap.lane n where n.tenant_id = p_tenant and n.lease_id = p_lease
+                  and n.lane = p_lane and n.fence = p_fence and n.held_until > clock_timestamp()
+                  and n.troubles > 0 and not n.finished);
+    if not found then
+        return false;
+    end if;
+    update rewrap.lane n set finished = true
+    where n.tenant_id = p_tenant and n.lease_id = p_lease and n.lane = p_lane;
+    return true;
 end
 $$
 """
