@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
 import psycopg
 
 from services.common.database import LEASE_REFUSED
 from services.secrets.leases import LeaseRefusedError
 from services.secrets.model import WrappedKey
+from services.secrets.store.damage import DamageError, before_damage, damage_told, next_id
 from services.secrets.store.data_keys import LOOKED_AT
 from services.secrets.verifying import Sample, SampledKey, SealedField, VerifyOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
-    from uuid import UUID
 
     from services.common.database import Database
     from services.secrets.verifying import VerifyOrder
@@ -85,20 +86,48 @@ class PostgresSamples:
         self._part_bytes = part_bytes
 
     async def sample(self, order: VerifyOrder, after: UUID, limit: int) -> Sample:
-        """As `ports.SampleStore.sample`."""
+        """As `ports.SampleStore.sample`. Raises DamageError where what cannot be read cannot be named."""
+        window = max(self._looked_at, limit)
+        try:
+            return await self._sample(order, after, limit, window)
+        except DamageError as error:
+            return await self._before_damage(order, after, limit, window, error)
+
+    async def _before_damage(
+        self, order: VerifyOrder, after: UUID, limit: int, window: int, error: DamageError
+    ) -> Sample:
+        """As `PostgresStaleKeys`: what comes before the first key that cannot be read, and that one."""
+        found = await before_damage(lambda rows: self._sample(order, after, limit, rows), window)
+        if found is not None and (found.finished or found.cut or len(found.keys) == limit):
+            return found
+        keys, cursor = (found.keys, found.cursor) if found else ((), after)
+        key_id = await next_id(self._database, order.tenant_id, cursor, order.until)
+        if key_id is None:
+            return Sample(keys, order.until, finished=True, cut=False)
+        before = UUID(int=key_id.int - 1)
+        try:
+            await self._sample(order, before, 1, 1)
+        except DamageError:
+            return Sample(keys, key_id, finished=False, cut=False, unreadable=key_id)
+        if before <= after:
+            raise error
+        return Sample(keys, before, finished=False, cut=False)
+
+    async def _sample(self, order: VerifyOrder, after: UUID, limit: int, window: int) -> Sample:
         parameters = {
             "tenant": order.tenant_id,
             "after": after,
             "until": order.until,
             "version": order.target_version,
             "limit": limit,
-            "window": max(self._looked_at, limit),
+            "window": window,
             "bytes": self._part_bytes,
             "pass_over": order.pass_over,
         }
         async with self._database.tenant(order.tenant_id) as connection:
             cursor = connection.cursor(binary=True)
-            await cursor.execute(_SAMPLE, parameters, prepare=True)
+            with damage_told():
+                await cursor.execute(_SAMPLE, parameters, prepare=True)
             (wanted, end_of_window, *_), *rows = await cursor.fetchall()
         keys = tuple(_sampled(row[1:], order.target_version) for row in rows)
         cut = len(keys) < wanted

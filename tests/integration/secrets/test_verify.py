@@ -211,6 +211,25 @@ async def test_a_wrap_under_a_version_that_still_opens_is_not_taken_for_the_targ
     assert lane.row()[:3] == (0, 1, [odd])
 
 
+@pytest.mark.parametrize(("table", "alias"), [("data_key", "k"), ("value_version", "v")])
+async def test_a_page_that_cannot_be_read_keeps_no_other_key_from_being_verified(
+    stand: Stand, client: Client, table: str, alias: str
+) -> None:
+    await outcomes([client.create(f"T{n}") for n in range(60)])
+    lost = stand.database.rows(
+        "select k.id from secrets.data_key k join secrets.value_version v on v.data_key_id = k.id"
+        f" where {alias}.ctid >= '(1,0)' and {alias}.ctid < '(2,0)' order by k.id"
+    )
+    assert 0 < len(lost) < 85
+    stand.database.execute("vacuum secrets.data_key, secrets.value_version")
+    damage(stand.database, f"secrets.{table}", page=1)
+    lane = Lane(stand, client.tenant_id).issue()
+    await lane.run(limit=50)
+    verified, failed, failed_ids, *_ = lane.row()
+    assert (verified, failed) == (85 - len(lost), len(lost))
+    assert failed_ids == [row[0] for row in lost]
+
+
 async def test_a_worker_that_was_overtaken_changes_nothing_and_a_batch_counts_once(
     stand: Stand, client: Client
 ) -> None:
