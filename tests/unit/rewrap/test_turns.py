@@ -17,18 +17,20 @@ class Work:
 
     def __init__(self, places: int) -> None:
         self.clock = Clock()
-        self.turns: Turns[str] = Turns(places)
+        self.turns: Turns[str] = Turns(places, self.clock)
         self.done: Counter[str] = Counter()
         self.most = self._now = 0
 
-    async def lane(self, key: str, until: float) -> None:
+    async def lane(self, key: str, until: float, seconds: float = 0.1, rest: float = 0) -> None:
         while self.clock() < until:
             async with self.turns.take(key):
                 self._now += 1
                 self.most = max(self.most, self._now)
-                await self.clock.sleep(0.1)
+                await self.clock.sleep(seconds)
                 self._now -= 1
                 self.done[key] += self.clock() <= until
+            if rest:
+                await self.clock.sleep(rest)
 
 
 async def test_no_more_are_at_it_than_there_are_places() -> None:
@@ -44,6 +46,27 @@ async def test_a_lease_with_many_lanes_does_not_starve_those_with_a_single_one()
     assert len(work.done) == 10
     # Who has a single lane is not waiting while it is at it; one that has many always is.
     assert max(work.done.values()) <= 1.4 * min(work.done.values())
+
+
+@pytest.mark.parametrize("slow", [1, 2, 3])
+@pytest.mark.parametrize("lanes", [1, 4])
+async def test_slow_batches_of_some_leases_do_not_hold_up_the_quick_ones_of_another(
+    slow: int, lanes: int
+) -> None:
+    work = Work(4)
+    quick = [work.lane("quick", 1060, 0.05, rest=0.05) for _ in range(lanes)]
+    others = [work.lane(f"slow {n % slow}", 1060, 20) for n in range(4 * slow)]
+    await asyncio.gather(*quick, *others)
+    assert work.done["quick"] >= 550
+    # What is slow is not stopped by that either.
+    assert min(work.done[f"slow {n}"] for n in range(slow)) >= 2
+
+
+async def test_a_lease_that_is_alone_again_gets_all_places() -> None:
+    work = Work(4)
+    other = work.lane("other", 1005)
+    await asyncio.gather(other, *(work.lane("one", 1020) for _ in range(4)))
+    assert work.done["one"] >= 3 * 50 + 4 * 130
 
 
 async def test_a_lone_lease_gets_all_places() -> None:
