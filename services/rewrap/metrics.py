@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
+import time
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -11,6 +11,8 @@ from prometheus_client import Counter, Gauge, Histogram
 from services.common.telemetry import LATENCY_BUCKETS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from prometheus_client import CollectorRegistry
 
     from services.rewrap.model import BatchDone, LeaseRef, Report
@@ -25,11 +27,23 @@ _LEASE: Final = {
     "lanes_held": "Lanes of a lease that this process works on.",
 }
 
+_LEFT: Final = {"rate": 0.0, "seconds_left": math.nan, "lanes_held": 0.0}
+"""Of a lease that this process does not work on any more; its counts stay."""
+KEPT_SECONDS: Final = 300.0
+"""Long enough for a scrape to see how it ended, and for somebody to look."""
+KEPT_LEASES: Final = 100
+"""A rotation of all tenants leaves no more series behind."""
+
 
 class RewrapMetrics:
     """The port `Observer`, in a process's registry."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(
+        self, registry: CollectorRegistry, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._clock = clock
+        self._seen: set[str] = set()
+        self._left: dict[str, float] = {}
         self._keys = Counter(
             "coffer_rewrap_keys_total",
             "Data keys dealt with by this process: moved, skipped, failed or verified.",
@@ -106,17 +120,37 @@ class RewrapMetrics:
             "seconds_left": math.nan if left is None else left,
             "lanes_held": len(report.ours),
         }
+        lease = str(ref.lease_id)
+        self._seen.add(lease)
+        self._left.pop(lease, None)
         for name, value in values.items():
-            self._lease[name].labels(str(ref.lease_id)).set(value)
+            self._lease[name].labels(lease).set(value)
 
     def lease_left(self, ref: LeaseRef) -> None:
-        """As the port says: its figures are no longer shown."""
-        for gauge in self._lease.values():
-            with contextlib.suppress(KeyError):
-                gauge.remove(str(ref.lease_id))
+        """As the port says: what it last was is shown for `KEPT_SECONDS`, of the last `KEPT_LEASES`."""
+        lease = str(ref.lease_id)
+        if lease not in self._seen:
+            return
+        for name, value in _LEFT.items():
+            self._lease[name].labels(lease).set(value)
+        self._left.pop(lease, None)
+        self._left[lease] = self._clock()
+        self._forget()
+
+    def _forget(self) -> None:
+        before = self._clock() - KEPT_SECONDS
+        while self._left:
+            lease, left_at = next(iter(self._left.items()))
+            if left_at > before and len(self._left) <= KEPT_LEASES:
+                return
+            del self._left[lease]
+            self._seen.discard(lease)
+            for gauge in self._lease.values():
+                gauge.remove(lease)
 
     def live_leases(self, by_state: dict[str, int]) -> None:
         """As the port says."""
+        self._forget()
         for state, count in by_state.items():
             self._live.labels(state).set(count)
 

@@ -199,7 +199,7 @@ class Observer(Protocol):
         ...
 
     def lease_left(self, ref: LeaseRef) -> None:
-        """This process does not work on it any more."""
+        """This process does not work on it any more; called after each run."""
         ...
 
     def live_leases(self, by_state: dict[str, int]) -> None:

@@ -116,8 +116,8 @@ class VerifyBatch:
         """What was found, saved with the lease.
 
         Data keys that were erased meanwhile are neither verified nor failed. Raises TenantSealedError (try
-        later), and InvalidStateError with reason `fence` (this worker is not the lease's any more); then nothing
-        was saved.
+        later), and InvalidStateError with reason `fence` (this worker is not the lease's any more); then
+        nothing was saved.
         """
         if not 1 <= order.limit <= MAX_LIMIT:
             raise ValidationError.of("limit", f"Must be 1 to {MAX_LIMIT}.")

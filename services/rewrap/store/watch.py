@@ -22,7 +22,7 @@ class PostgresLeaseWatch:
             cursor = await connection.execute(
                 "select tenant_id, id, state,"
                 " extract(epoch from next_attempt_at - clock_timestamp())::float8, lanes_left"
-                " from rewrap.lease where state in ('enqueued', 'running', 'waiting') order by id",
+                " from rewrap.lease where state in ('enqueued', 'running', 'waiting', 'paused') order by id",
                 prepare=True,
             )
             rows = await cursor.fetchall()
@@ -30,12 +30,12 @@ class PostgresLeaseWatch:
         due = [
             Due(LeaseRef(row[0], row[1]), row[4])
             for row in rows
-            if row[3] is None or not 0 < row[3] <= MAX_WAIT_SECONDS + 1
+            if row[2] in RUNNABLE and (row[3] is None or not 0 < row[3] <= MAX_WAIT_SECONDS + 1)
         ]
         later = [
             row[3] for row in rows if row[3] is not None and 0 < row[3] <= MAX_WAIT_SECONDS + 1
         ]
-        by_state = dict.fromkeys(RUNNABLE, 0)
+        by_state = dict.fromkeys((*RUNNABLE, "paused"), 0)
         for row in rows:
             by_state[row[2]] += 1
         return LiveLeases(due, min(later, default=None), by_state)

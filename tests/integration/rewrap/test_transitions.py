@@ -10,7 +10,7 @@ import pytest
 
 from services.common.database import LEASE_REFUSED, Database
 from services.rewrap.model import STATES, Hold
-from services.rewrap.store import PostgresLeaseStore
+from services.rewrap.store import PostgresLeaseStore, PostgresLeaseWatch
 from tests.integration.rewrap.ground import FENCE, LIVE
 
 if TYPE_CHECKING:
@@ -131,3 +131,18 @@ async def test_each_state_hears_what_it_may_and_nothing_else(
             # What supersedes it is there beside it.
             assert set(before) <= set(ground.rows()), state
             assert call.name == "supersede" or before == ground.rows()
+
+
+async def test_a_paused_lease_is_seen_by_the_dispatcher_and_gets_no_worker(
+    database: TestDatabase, ground: Ground
+) -> None:
+    pool = Database(database.dsn("coffer_rewrap_dispatch"), name="test")
+    await pool.open()
+    try:
+        for state in STATES:
+            ref = ground.ref(state)
+            live = await PostgresLeaseWatch(pool).live()
+            assert live.by_state == {one: int(one == state) for one in LIVE}
+            assert [due.ref for due in live.due] == [ref] * (state in {"enqueued", "running"})
+    finally:
+        await pool.close()

@@ -32,6 +32,9 @@ def upgrade() -> None:
             add column held_until timestamptz,
             add column troubles integer not null default 0
         """,
+        "drop index rewrap.lease_live",
+        "create index lease_live on rewrap.lease (state)"
+        " where state in ('enqueued', 'running', 'waiting', 'paused')",
     )
     _restrict()
     idempotency_table("rewrap", "coffer_rewrap", "coffer_rewrap")
