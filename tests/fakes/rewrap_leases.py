@@ -237,7 +237,7 @@ class Leases:
             return None
         share = max(1, min(keys, rate // 4))
         at = row.throttle_free_at
-        if at is None or at > now + 2 * max(0.25, 1 / rate):
+        if at is None or not now - 3 <= at <= now + 2 * max(0.25, 1 / rate):
             starts = now
         else:
             earliest = now - 1

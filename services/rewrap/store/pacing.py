@@ -59,8 +59,9 @@ where tenant_id = %s and id = %s
 """  # noqa: S608 - a constant
 # What is free is given at once, a quarter of a second's worth at most (but one key always); nobody reserves
 # what is to come, so a changed throttle holds from the next batch on. Workers that came late catch up a
-# second at most: a busy machine keeps the throttle too, and an idle one saves nothing up. A moment further ahead than one batch ever reaches was set under another
-# throttle, or before the clock went back.
+# second at most, so a busy machine is not slower than its throttle; where nobody came for 3 s, nothing was
+# saved up. A moment further ahead than one batch ever reaches was set under another throttle, or before the
+# clock went back.
 ADMIT: Final = """
 with held as materialized (
     select tenant_id, id, throttle_per_second::float8 as rate, throttle_free_at as free_at
@@ -74,7 +75,7 @@ with held as materialized (
 ), timed as (
     select s.*, case
         when free_at is null or free_at > now + make_interval(secs => 2 * greatest(0.25, 1 / rate))
-            then now
+            or free_at < now - interval '3 seconds' then now
         else greatest(free_at - back, now - interval '1 second') end as starts
     from seen s
 )

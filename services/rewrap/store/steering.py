@@ -48,9 +48,13 @@ update rewrap.lane set held_until = null
 where tenant_id = %s and lease_id = %s and held_until is not null and not finished
 """
 _BESIDES: Final = "select verified, kms_calls from rewrap.lease where tenant_id = %s and id = %s"
-# Whoever works on it asks the row before each batch.
+# Where there was a throttle, whoever works on it asks the row before each batch; where there was none, it
+# learns of it with its next report, and goes on unbounded until then. What was not used under another
+# throttle is not caught up under this one.
 _THROTTLE: Final = """
-update rewrap.lease set throttle_per_second = %s where tenant_id = %s and id = %s
+update rewrap.lease set throttle_per_second = %s,
+    throttle_free_at = greatest(throttle_free_at, clock_timestamp())
+where tenant_id = %s and id = %s
 """
 
 
