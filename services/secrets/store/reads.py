@@ -59,6 +59,7 @@ cross join lateral (
 ) x
 where s.tenant_id = %(tenant)s and s.id = %(secret)s
 """  # noqa: S608 - a constant
+# `num_nulls`: see `updates`.
 _STANDING: Final = """
 select s.name, s.secret_type, e.id, e.name, e.is_default, coalesce(v.value_version, 0),
     v.value_version is not null and v.deleted_at is null
@@ -68,7 +69,7 @@ left join secrets.environment e on e.tenant_id = s.tenant_id
         else e.name = %(environment)s::text end and e.closed_at is null
 left join secrets.secret_environment v on v.tenant_id = s.tenant_id and v.secret_id = s.id
     and v.environment_id = e.id
-where s.tenant_id = %(tenant)s and s.id = %(secret)s and s.deleted_at is null
+where s.tenant_id = %(tenant)s and s.id = %(secret)s and num_nulls(s.deleted_at) = 1
 """
 _ENVIRONMENT: Final = """
 select id, name, is_default from secrets.environment

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from services.secrets.model import NewValue
 
 # The counter of an environment outlives its value: a removed one goes on where it stood. The environment is
-# held before the counter: whoever deletes it then deletes what is left of counters there.
+# held before the counter: whoever deletes it then deletes what is left of counters there. `num_nulls`:
+# `deleted_at is null` admits the index of live names, and with it a walk through all that the tenant has.
 _PUT: Final = """
 with place as (
     select e.id from secrets.environment e
@@ -32,7 +33,7 @@ with place as (
             then coalesce(%(metadata)t::jsonb, s.metadata) else s.metadata end,
         certificate_expires_at = case when s.base_environment_id = %(environment)b
             then %(certificate_expires_at)t::timestamptz else s.certificate_expires_at end
-    where s.tenant_id = %(tenant)b and s.id = %(secret)b and s.deleted_at is null
+    where s.tenant_id = %(tenant)b and s.id = %(secret)b and num_nulls(s.deleted_at) = 1
     returning s.name, s.updated_at
 ), counter as (
     insert into secrets.secret_environment as c (tenant_id, secret_id, environment_id,

@@ -56,11 +56,12 @@ cross join lateral (select x.id, x.wrapped, x.key_version from secrets.data_key 
     where x.tenant_id = %(tenant)b and x.id = v.data_key_id limit 1) k
 where s.deleted_at is null
 """
+# `num_nulls`: see `updates`.
 _LOCK: Final = """
 select s.name, e.id, e.id = s.base_environment_id
 from secrets.secret s
 left join secrets.environment e on e.tenant_id = s.tenant_id and e.name = %(name)b
-where s.tenant_id = %(tenant)b and s.id = %(secret)b and s.deleted_at is null
+where s.tenant_id = %(tenant)b and s.id = %(secret)b and num_nulls(s.deleted_at) = 1
 for update of s
 """
 _THERE: Final = """

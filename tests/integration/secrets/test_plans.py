@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
+from services.common.idempotency import store as idempotency
 from services.secrets.store import (
     accesses,
     changes,
@@ -22,6 +23,7 @@ from services.secrets.store import (
     purges,
     reads,
     updates,
+    verifying,
     versions,
 )
 from tests.fixtures.database import fresh_database
@@ -57,6 +59,8 @@ STATEMENTS = {
     "one secret and its environments": reads._DETAIL,
     "stale keys": data_keys._STALE,
     "swap": data_keys._SWAP,
+    "verify": verifying._SAMPLE,
+    "kept replies": idempotency._COMPLETE.format(schema="secrets"),
 }
 KINDS = {
     **dict.fromkeys(
@@ -72,6 +76,8 @@ begin
     insert into secrets.environment (tenant_id, id, name, display_name, is_default)
     values (t, e, 'production', 'Production', true);
     insert into secrets.usage values (t, 2000);
+    insert into secrets.idempotency (tenant_id, key, fingerprint, owner, claimed_until)
+    select t, 'k' || n, '', t, now() from generate_series(1, 2000) n;
     insert into secrets.data_key select t, md5('k' || n)::uuid, 1, decode(repeat('00', 68), 'hex')
     from generate_series(1, 2000) n;
     insert into secrets.secret (tenant_id, id, name, secret_type, base_environment_id, created_at,
@@ -92,6 +98,9 @@ do $$ begin
     insert into secrets.environment (tenant_id, id, name, display_name, is_default)
     select md5('t' || n)::uuid, gen_random_uuid(), 'production', 'Production', true
     from generate_series(1, 1000) n;
+    insert into secrets.idempotency (tenant_id, key, fingerprint, owner, claimed_until)
+    select md5('t' || mod(n, 1000))::uuid, 'k' || n, '', gen_random_uuid(), now()
+    from generate_series(1, 3000) n;
     insert into secrets.data_key
     select md5('t' || mod(n, 1000))::uuid, md5('ck' || n)::uuid, 1, decode(repeat('00', 68), 'hex')
     from generate_series(1, 3000) n;
@@ -153,8 +162,18 @@ def test_no_hot_statement_reads_a_table_from_end_to_end(
         "one secret and its environments",
         "hold a secret",
         "name taken",
+        "new value",
+        "standing",
+        "secret and environment",
+        "delete",
+        "its keys",
+        "its values",
+        "their keys",
+        "erase them",
         "stale keys",
         "swap",
+        "verify",
+        "kept replies",
     ],
 )
 def test_each_look_up_of_a_value_names_the_whole_of_a_key(
