@@ -108,6 +108,14 @@ async def test_a_whole_lease_takes_the_time_that_its_throttle_says(workers: int)
     assert await _whole(here, workers) == pytest.approx(10, rel=0.05)
 
 
+async def test_what_is_verified_is_bound_by_the_throttle_too() -> None:
+    here = scene(1000, batch=100, sample=None)
+    here.leases.batch_seconds = BATCH_SECONDS
+    here.leases.row.throttle = 500
+    assert await _whole(here, 1) == pytest.approx(4, rel=0.1)
+    assert here.leases.row.verified == 1000
+
+
 async def test_batches_stay_small_under_a_throttle_and_never_empty() -> None:
     here = scene(60, batch=10)
     here.leases.row.throttle = 2
