@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import grpc
@@ -206,19 +207,29 @@ class Holdings:
         return {key["version"]: key["data_keys"] for key in answer.json()["keys"]}
 
     def open(self, names: Sequence[str]) -> dict[str, str]:
-        """The values of many, a hundred in a call."""
-        stub = secrets_pb2_grpc.SecretsServiceStub(self.stack.channel("consumer/dev"))
+        """The values of many, a hundred in a call; who is starting again is waited for."""
         found: dict[str, str] = {}
         for at in range(0, len(names), VALUES_PER_CALL):
             part = names[at : at + VALUES_PER_CALL]
-            request = secrets_pb2.BatchAccessSecretsRequest(tenant_id=self.user.id)
-            for name in part:
-                request.items.add(name=name)
-            reply = stub.BatchAccessSecrets(request, timeout=CALL_SECONDS, wait_for_ready=True)
+            reply = eventually(
+                partial(self._answered, part), "values are served", seconds=PATIENCE_SECONDS
+            )
             for name, result in zip(part, reply.results, strict=True):
                 assert result.HasField("secret"), (name, result.error)
                 found[name] = result.secret.value
         return found
+
+    def _answered(self, names: Sequence[str]) -> secrets_pb2.BatchAccessSecretsResponse | None:
+        """None while a service is unavailable, which is told of each value."""
+        stub = secrets_pb2_grpc.SecretsServiceStub(self.stack.channel("consumer/dev"))
+        request = secrets_pb2.BatchAccessSecretsRequest(tenant_id=self.user.id)
+        for name in names:
+            request.items.add(name=name)
+        reply: secrets_pb2.BatchAccessSecretsResponse = stub.BatchAccessSecrets(
+            request, timeout=CALL_SECONDS, wait_for_ready=True
+        )
+        unavailable = grpc.StatusCode.UNAVAILABLE.value[0]
+        return None if any(one.error.code == unavailable for one in reply.results) else reply
 
     # How it is made
 
