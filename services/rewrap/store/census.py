@@ -11,6 +11,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
+import psycopg
+
 from services.rewrap.store.rows import one
 
 if TYPE_CHECKING:
@@ -36,9 +38,10 @@ select pg_try_advisory_xact_lock(hashtextextended('rewrap census ' || %s::text |
 
 @dataclass(frozen=True, slots=True)
 class Census:
-    """Data keys by version; those of revoked versions are no part of it."""
+    """Data keys by version; those of revoked versions are no part of it. `counted`: whether it is known."""
 
     by_version: tuple[tuple[int, int], ...]
+    counted: bool = True
 
     def under(self, version: int) -> int:
         """Data keys of this version."""
@@ -63,6 +66,10 @@ class NoPlaceError(Exception):
     """There is something to count, and no place was taken for that. Only `Counting` sees it."""
 
 
+class UncountableError(Exception):
+    """The database cannot read all that is to be counted: a page or an index is damaged."""
+
+
 class Counting:
     """Places for censuses; whoever waits for one has no connection. Belongs to one event loop."""
 
@@ -82,7 +89,10 @@ class Counting:
 
 
 async def take(connection: Connection, ref: LeaseRef, *, placed: bool) -> Census | None:
-    """Count now. None when another worker counts for this lease. Raises DeadlineError; NoPlaceError."""
+    """Count now. None when another worker counts for this lease.
+
+    Raises DeadlineError; NoPlaceError; UncountableError, after which the transaction goes on.
+    """
     if not placed:
         raise NoPlaceError
     alone = await one(connection, _ALONE, (ref.tenant_id, ref.lease_id))
@@ -91,5 +101,9 @@ async def take(connection: Connection, ref: LeaseRef, *, placed: bool) -> Census
     await connection.execute(
         "select set_config('statement_timeout', %s, true)", (_TIMEOUT,), prepare=True
     )
-    cursor = await connection.execute(_CENSUS, (ref.tenant_id,), prepare=True)
-    return Census(tuple((row[0], row[1]) for row in await cursor.fetchall()))
+    try:
+        async with connection.transaction():
+            cursor = await connection.execute(_CENSUS, (ref.tenant_id,), prepare=True)
+            return Census(tuple((row[0], row[1]) for row in await cursor.fetchall()))
+    except (psycopg.errors.DataCorrupted, psycopg.errors.IndexCorrupted) as error:
+        raise UncountableError from error

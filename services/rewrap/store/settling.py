@@ -33,6 +33,10 @@ _UNMOVABLE: Final = (
     " versions in all."
 )
 _UNREADABLE: Final = "Some data keys could not be read to be verified; the log of secrets says why."
+_UNCOUNTABLE: Final = (
+    "The data keys left under other versions could not be counted: the database cannot read some of them."
+    " Have its pages checked, then start a rewrap."
+)
 _THROUGH: Final = """
 select l.target_version, exists (
         select from rewrap.lane n where n.tenant_id = l.tenant_id and n.lease_id = l.id
@@ -74,38 +78,48 @@ async def settle(
         return None if known is None else Verdict.AGAIN
     # Counted before the row is held. While the lease runs its target is the active version, so what is
     # stale only shrinks: none now is none when the lease ends.
-    found = await census.take(connection, ref, placed=placed)
-    if found is None:
-        return Verdict.LATER
-    row = await one(connection, _LOCK, key)
-    if row is None:
-        return None
+    found = await _count(connection, ref, placed=placed)
+    row = await one(connection, _LOCK, key) if found else None
+    if found is None or row is None:
+        return Verdict.LATER if found is None else None
     ended = _Through(known[0], found, *row)
     unfinished, verified, given_up = await one(connection, _LANES, key) or (False, False, False)
-    verdict = ended.judge(counts_too=not verified)
-    lanes: Sequence[Lane] = ()
     if unfinished:
         return Verdict.AGAIN
-    if not verified:
-        again = verdict is Verdict.AGAIN
-        passed = await one(connection, _END_OF_LANES, (*key, again))
+    verdict = ended.judge(counts_too=not verified)
+    if found.counted and not verified:
+        passed = await one(connection, _END_OF_LANES, (*key, verdict is Verdict.AGAIN))
         assert passed is not None
-        if again:
+        ended = replace(ended, skipped=passed[0])
+        if verdict is Verdict.AGAIN:
             lanes = split_lanes(ended.stale, batch, MAX_LANES)
         else:
-            ended = replace(ended, skipped=passed[0])
             lanes = verify_lanes(found.under(ended.target), sample, batch, chance)
-    if lanes:
-        await Lanes(connection, ref, 0).replace(lanes)
-        if lanes[0].kind == VERIFY:
-            keys = sample_of(lanes, found.under(ended.target))
-            await connection.execute(BEGIN_TO_VERIFY, (keys, *key), prepare=True)
-        await announce(connection, ref)
-        return Verdict.AGAIN
-    if verdict is Verdict.AGAIN or given_up:
+        if lanes:
+            await _go_on(connection, ref, lanes, found.under(ended.target))
+            return Verdict.AGAIN
+    if verdict is Verdict.AGAIN or given_up or not found.counted:
         verdict = Verdict.FAILED
     await _finish(connection, ref, verdict, ended)
     return verdict
+
+
+async def _count(connection: Connection, ref: LeaseRef, *, placed: bool) -> Census | None:
+    """As `census.take`; what cannot be counted can neither be called complete nor waited for."""
+    try:
+        return await census.take(connection, ref, placed=placed)
+    except census.UncountableError:
+        return census.Census((), counted=False)
+
+
+async def _go_on(
+    connection: Connection, ref: LeaseRef, lanes: Sequence[Lane], under_target: int
+) -> None:
+    await Lanes(connection, ref, 0).replace(lanes)
+    if lanes[0].kind == VERIFY:
+        values = (sample_of(lanes, under_target), ref.tenant_id, ref.lease_id)
+        await connection.execute(BEGIN_TO_VERIFY, values, prepare=True)
+    await announce(connection, ref)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +147,13 @@ class _Through:
 
 async def _finish(connection: Connection, ref: LeaseRef, verdict: Verdict, ended: _Through) -> None:
     error = None
-    if verdict is Verdict.FAILED:
+    if verdict is Verdict.FAILED and not ended.found.counted:
+        error = _UNCOUNTABLE
+    elif verdict is Verdict.FAILED:
         told = _UNMOVABLE if ended.stale or ended.failed else _UNREADABLE
         error = told.format(failed=ended.failed, left=ended.stale)
-    values = (verdict.value, error, ended.found.json(), ref.tenant_id, ref.lease_id)
+    found = ended.found.json() if ended.found.counted else None
+    values = (verdict.value, error, found, ref.tenant_id, ref.lease_id)
     await connection.execute(_FINISH, values, prepare=True)
     details = {
         "reason": ended.reason,

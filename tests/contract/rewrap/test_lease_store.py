@@ -297,6 +297,24 @@ async def test_a_sample_that_was_not_verified_is_not_passed_off_as_verified(
     assert await settle(subject, None) is Verdict.FAILED
 
 
+async def test_a_lease_whose_keys_cannot_be_counted_any_more_ends_as_failed(
+    subject: Subject,
+) -> None:
+    if not isinstance(subject, InPostgres):
+        return
+    await claim(subject)
+    await subject.end_lanes(moving=KEYS - 1)
+    subject.database.execute(
+        "create or replace function secrets.census(p_tenant uuid)"
+        " returns table (key_version bigint, data_keys bigint) language plpgsql security definer as"
+        " $$ begin raise exception 'invalid page' using errcode = 'XX001'; end $$"
+    )
+    assert await settle(subject) is Verdict.FAILED
+    row = subject.database.rows("select state, census_after, last_error from rewrap.lease")[0]
+    assert row[:2] == ("failed", None)
+    assert "could not be counted" in str(row[2])
+
+
 async def test_a_lane_at_which_all_fails_comes_after_the_others(subject: Subject) -> None:
     held = holds(await claim(subject))
     for _ in range(13):
