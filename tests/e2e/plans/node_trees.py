@@ -17,6 +17,8 @@ NAME: Final = ""
 _TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|[{}()]|(?:\\.|[^\s{}()"\\])+', re.DOTALL)
 _WALKS: Final = ("INDEXSCAN", "INDEXONLYSCAN", "BITMAPINDEXSCAN")
 _ALL_ROWS: Final = ("SEQSCAN", "SAMPLESCAN")
+_NESTED: Final = "NESTLOOP"
+"""The only join that walks: the services' roles have no other."""
 _SORTS: Final = ("SORT", "INCREMENTALSORT")
 _INDEX_VAR: Final = "-3"
 """Such a column is one of the index, not of the table."""
@@ -30,12 +32,17 @@ Node = dict[str, Any]
 class Look:
     """One place in a plan that reads a table. `index` is None for all its rows.
 
-    `columns` are those of the index, from 1, that must equal a UUID.
+    `columns` are those of the index, from 1, that must equal a UUID; `bound` all that are asked for.
+    `repeated`: it may be gone through more than once, by a join, in what it found or anew.
+    `sifted`: of what it found, rows are kept that equal a UUID.
     """
 
     table: int
     index: int | None
     columns: frozenset[int]
+    bound: frozenset[int]
+    repeated: bool
+    sifted: bool
 
 
 def parse(text: str) -> Node:
@@ -48,14 +55,19 @@ def parse(text: str) -> Node:
 def looks(plan: Node) -> Iterator[Look]:
     """Every look at a table in a PLANNEDSTMT."""
     tables = plan["rtable"]
+    inner = {id(node) for node in nodes(plan) if node[NAME] == _NESTED
+             for node in nodes(_field(node, "righttree"))}  # fmt: skip
     for node in nodes(plan):
         if node[NAME] in (*_WALKS, *_ALL_ROWS):
             relation = tables[int(_field(node, "scanrelid")) - 1]
-            table = int(relation["relid"])
+            table, repeated = int(relation["relid"]), id(node) in inner
+            sifted = any(_equal_uuids(_field(node, "qual")))
             if node[NAME] in _WALKS:
-                yield Look(table, int(node["indexid"]), _equal_uuids(node["indexqual"]))
+                asked = node["indexqual"]
+                columns, bound = _columns(_equal_uuids(asked)), _columns(nodes(asked))
+                yield Look(table, int(node["indexid"]), columns, bound, repeated, sifted)
             else:
-                yield Look(table, None, frozenset())
+                yield Look(table, None, frozenset(), frozenset(), repeated, sifted)
 
 
 def sorted_rows(plan: Node) -> Iterator[float]:
@@ -77,10 +89,15 @@ def nodes(value: object) -> Iterator[Node]:
             yield from nodes(member)
 
 
-def _equal_uuids(conditions: object) -> frozenset[int]:
-    asked = (node for node in nodes(conditions) if node.get("opno") == _UUID_EQUALS)
-    columns = (one for node in asked for one in nodes(node["args"]) if one[NAME] == "VAR")
-    return frozenset(int(one["varattno"]) for one in columns if one["varno"] == _INDEX_VAR)
+def _equal_uuids(conditions: object) -> Iterator[Node]:
+    for node in nodes(conditions):
+        if node.get("opno") == _UUID_EQUALS:
+            yield from nodes(node["args"])
+
+
+def _columns(found: Iterator[Node]) -> frozenset[int]:
+    columns = (one for one in found if one[NAME] == "VAR" and one["varno"] == _INDEX_VAR)
+    return frozenset(int(one["varattno"]) for one in columns)
 
 
 def _field(node: Node, name: str) -> Any:

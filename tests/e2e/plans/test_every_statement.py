@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
+from services.common.migrations.runner import PLANS
 from tests.e2e.plans.crowd import settle_among
 from tests.e2e.plans.day import a_day
 from tests.e2e.plans.listening import LISTENING, Heard, heard, listen
@@ -40,6 +41,14 @@ NOT_FIRST = {
     "secrets.secret_overdue": "what the purge found there, once more, held to one tenant",
 }
 """Those in which the tenant is not the first column. It must be in the condition."""
+FEW = (
+    "kms.binding",
+    "kms.master_key",
+    "secrets.collection",
+    "secrets.environment",
+    "tenancy.api_key",
+)
+"""Of these a tenant has few enough to go through them for something else."""
 LARGEST_SORT = 1_000
 HOT_TABLES = (
     "audit.event",
@@ -101,6 +110,7 @@ class Index:
 
     name: str
     tenant: int | None
+    columns: int
 
     def serves(self, look: Look) -> bool:
         """Whether a look by it is one that begins with the tenant, or may be another."""
@@ -108,19 +118,24 @@ class Index:
             return self.tenant == 1 or self.name in NOT_FIRST
         return self.name in ACROSS_TENANTS
 
+    def searches(self, look: Look) -> bool:
+        """Whether a look by it goes through all rows of a tenant, again and again or for one of them."""
+        is_whole = look.bound == {self.tenant} and self.columns > 1
+        return is_whole and (look.repeated or look.sifted)
+
 
 @pytest.fixture(scope="module")
 def indexes(stack: RunningStack) -> dict[int, Index]:
     """Every index, and where the tenant is in it."""
     rows = stack.rows(
-        "select i.indexrelid::bigint, format('%I.%I', n.nspname, c.relname), min(k.n)"
+        "select i.indexrelid::bigint, format('%I.%I', n.nspname, c.relname), min(k.n), i.indnkeyatts"
         " from pg_index i join pg_class c on c.oid = i.indexrelid"
         " join pg_namespace n on n.oid = c.relnamespace"
         " left join (pg_attribute a cross join generate_series(1, 8) k (n))"
         "   on a.attrelid = i.indrelid and a.attname = 'tenant_id' and i.indkey[k.n - 1] = a.attnum"
-        " group by 1, 2"
+        " group by 1, 2, 4"
     )
-    return {oid: Index(name, tenant) for oid, name, tenant in rows}
+    return {oid: Index(name, tenant, columns) for oid, name, tenant, columns in rows}
 
 
 def faults(one: Heard, tables: dict[int, str], indexes: dict[int, Index]) -> Iterator[str]:
@@ -132,6 +147,8 @@ def faults(one: Heard, tables: dict[int, str], indexes: dict[int, Index]) -> Ite
             yield f"{tables[look.table]} from end to end in {one}"
         elif not indexes[look.index].serves(look):
             yield f"{tables[look.table]} by {indexes[look.index].name} in {one}"
+        elif tables[look.table] not in FEW and indexes[look.index].searches(look):
+            yield f"all of a tenant's {tables[look.table]} for something else in {one}"
 
 
 def test_every_look_at_a_tenants_rows_begins_with_the_tenant(
@@ -158,9 +175,14 @@ def test_nothing_is_sorted_that_is_more_than_a_page(plans: list[Heard]) -> None:
         "select from secrets.secret where name = 'of whom'",
         "update secrets.data_key set wrapped = '' where id = gen_random_uuid()",
         "select from rewrap.lane where lease_id = 1 order by lane",
+        (
+            "update secrets.data_key d set wrapped = m.fresh"
+            " from (select gen_random_uuid() as id, ''::bytea as fresh from generate_series(1, 9)"
+            " offset 0) m where d.tenant_id = '00000000-0000-4000-8000-000000000000' and d.id = m.id"
+        ),
     ],
 )
-def test_who_forgets_the_tenant_is_noticed(
+def test_who_forgets_the_tenant_or_goes_through_all_of_one_is_noticed(
     stack: RunningStack,
     plans: list[Heard],
     tables: dict[int, str],
@@ -171,6 +193,8 @@ def test_who_forgets_the_tenant_is_noticed(
     with psycopg.connect(stack.stack.admin_dsn) as connection:
         for name, value in LISTENING.items():
             connection.execute(f"set local {name} = '{value}'".encode())
+        for setting in PLANS:
+            connection.execute(f"set local {setting}".encode())
         connection.execute(statement.encode())
         connection.rollback()
     (one,) = [one for one in heard(stack, ["postgres"]) if one.statement == statement]
