@@ -42,6 +42,14 @@ TELLING_SECONDS: Final = 12.0
 TENANTS: Final = 10
 SHARED: Final = 200_000
 """Keys of all tenants that are rewrapped at once, at most."""
+SMALL_TENANTS: Final = 4_000
+SMALL_KEYS: Final = 12
+"""Of each of these: rows that are never opened, so that tenants are small on average."""
+_SMALL_TENANTS: Final = """
+insert into secrets.data_key (tenant_id, id, key_version, wrapped)
+select t.id, gen_random_uuid(), 1, decode(repeat('00', 68), 'hex')
+from (select gen_random_uuid() as id from generate_series(1, %s)) t cross join generate_series(1, %s)
+"""
 _LOOK: Final = """
 select state, done + skipped + failed >= total, started_at, finished_at, clock_timestamp(), done, kms_calls
 from rewrap.lease where tenant_id = %s and id = %s
@@ -85,13 +93,14 @@ class Rewraps:
         self._section = Section("rewraps", [])
 
     def measure(self) -> Section:
-        """Every size, big values, two workers, ten tenants at once."""
+        """Every size, big values, two workers, ten tenants at once, one among thousands."""
         before = self._ground.cloud_calls()
         for count in sizes(self._plan.keys):
             self._size(count)
         self._payloads(min(self._plan.keys, MANY_VALUES))
         self._workers(min(self._plan.keys, SHARED))
         self._tenants(min(self._plan.keys, SHARED) // TENANTS)
+        self._among_small(min(self._plan.keys, SHARED))
         self._section.cloud_calls = made_since(before, self._ground.cloud_calls())
         return self._section
 
@@ -221,6 +230,23 @@ class Rewraps:
             ),
             f"{TENANTS} tenants at once: Jain's index of their rates": f"{fairness(times):.3f}",
         }
+
+    def _among_small(self, count: int) -> None:
+        """Beside itself alone. Last of all: the plans that the services keep are made for the small ones."""
+        stocked = self.stocked("bench-among-small", count)
+        series = Series(
+            f"{count:,} keys beside {SMALL_TENANTS:,} small tenants, first batch to last"
+        )
+        self._section.series.append(series)
+        runs = min(self._plan.runs, FEW_RUNS)
+        alone = [self.rotate(stocked)[0] for _ in range(runs)]
+        with psycopg.connect(self._ground.stack.admin_dsn, autocommit=True) as connection:
+            connection.execute(_SMALL_TENANTS, (SMALL_TENANTS, SMALL_KEYS))
+            connection.execute("vacuum analyze secrets.data_key")
+            for run, one in enumerate(alone, 1):
+                self._tell(f"rewraps: beside {SMALL_TENANTS:,} small tenants, run {run} of {runs}")
+                ended, _ = self.rotate(stocked)
+                series.add(Sample(count / ended.work), alone=count / one.work)
 
     def _wal(self) -> int:
         with psycopg.connect(self._ground.stack.admin_dsn, autocommit=True) as connection:
