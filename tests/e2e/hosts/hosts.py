@@ -80,6 +80,18 @@ class Host:
         assert self.process.poll() is None, self.log[-4000:]
         return self.ready_file.exists()
 
+    def suspend(self) -> None:
+        """SIGSTOP to the whole group, until `resume`."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Undo `suspend`."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, what: signal.Signals) -> None:
+        assert self.process is not None
+        os.killpg(self.process.pid, what)
+
     def kill(self) -> None:
         """SIGKILL to the whole group: the host is gone."""
         self._end(signal.SIGKILL)

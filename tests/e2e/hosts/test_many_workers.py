@@ -100,15 +100,20 @@ def test_a_process_that_is_no_worker_serves_and_dispatches_and_moves_nothing(
 def test_the_certificate_of_another_service_moves_nothing_and_keeps_nobody_from_it(
     house: House, tmp_path: Path, identity: str
 ) -> None:
-    lease_id = house.rotate()
     with (
         worker(house.stack, tmp_path / "impostor", identity=identity) as impostor,
         worker(house.stack, tmp_path / "right") as right,
     ):
-        impostor.start()
-        eventually(lambda: "forbidden" in impostor.log, "it is refused")
-        assert impostor.moved() == house.done(lease_id) == 0
+        # Ready beforehand: with each refusal the lease waits longer for its next try.
         right.start()
+        right.suspend()
+        try:
+            lease_id = house.rotate()
+            impostor.start()
+            eventually(lambda: "forbidden" in impostor.log, "it is refused")
+            assert impostor.moved() == house.done(lease_id) == 0
+        finally:
+            right.resume()
         hold_to_what_was_promised(house, lease_id)
         assert (impostor.moved(), right.moved()) == (0, KEYS)
 
