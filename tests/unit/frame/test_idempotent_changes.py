@@ -28,6 +28,7 @@ BY_NO_REQUEST = {
     "kms.store.seal": "found out while a key is used",
     "kms.store.finish_draining": "in the background",
     "kms.platform_keys.rewrap_platform_key": "asked for by the operator, page by page",
+    "kms.rewrap_reports._make": "made by the first look, or asked for by rewrap",
     "rewrap.claiming": "by workers",
     "rewrap.settling": "by workers",
     "secrets.accesses.record": "reads",
