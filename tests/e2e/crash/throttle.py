@@ -13,14 +13,26 @@ if TYPE_CHECKING:
     from tests.fixtures.stack import RunningStack
 
 
+_THROTTLE = """
+create function rewrap.throttled() returns trigger language plpgsql as $$
+begin
+    new.throttle_per_second := {per_second};
+    return new;
+end $$;
+create trigger throttled before insert on rewrap.lease for each row
+    execute function rewrap.throttled();
+"""
+_NO_THROTTLE = "drop function rewrap.throttled() cascade"
+
+
 @contextlib.contextmanager
 def throttled(stack: RunningStack, per_second: int) -> Iterator[None]:
     """Every lease issued meanwhile is held to so many keys a second, before a worker can take it."""
-    _set(stack, f"set default {per_second}")
+    _run(stack, _THROTTLE.format(per_second=per_second))
     try:
         yield
     finally:
-        _set(stack, "drop default")
+        _run(stack, _NO_THROTTLE)
 
 
 def unthrottle(stack: RunningStack, lease_id: int) -> None:
@@ -30,6 +42,6 @@ def unthrottle(stack: RunningStack, lease_id: int) -> None:
     )
 
 
-def _set(stack: RunningStack, what: str) -> None:
+def _run(stack: RunningStack, statements: str) -> None:
     with psycopg.connect(stack.stack.admin_dsn) as connection:
-        connection.execute(f"alter table rewrap.lease alter throttle_per_second {what}".encode())
+        connection.execute(statements.encode())
