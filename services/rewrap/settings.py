@@ -59,7 +59,7 @@ class Settings:
             worker=reader.flag("COFFER_REWRAP_WORKER", default=True),
             concurrency=reader.integer("COFFER_REWRAP_CONCURRENCY", 32, minimum=1, maximum=256),
             in_flight=reader.integer("COFFER_REWRAP_IN_FLIGHT", 4, minimum=1, maximum=64),
-            slowdown_limit=_percent(reader, "COFFER_REWRAP_SLOWDOWN_PERCENT", 125, (0, 1000)),
+            slowdown_limit=_percent(reader, "COFFER_REWRAP_SLOWDOWN_PERCENT", 110, (0, 1000)),
             slowest=_percent(reader, "COFFER_REWRAP_SLOWEST_PERCENT", 5, (1, 100)),
             effort=Effort(
                 lanes=reader.integer("COFFER_REWRAP_LANES", 4, minimum=1, maximum=MAX_LANES),
