@@ -38,7 +38,10 @@ select pg_try_advisory_xact_lock(hashtextextended('rewrap census ' || %s::text |
 
 @dataclass(frozen=True, slots=True)
 class Census:
-    """Data keys by version; those of revoked versions are no part of it. `counted`: whether it is known."""
+    """Data keys by version; those of revoked versions are no part of it.
+
+    Not `counted`: the database cannot read all that is to be counted, a page or an index is damaged.
+    """
 
     by_version: tuple[tuple[int, int], ...]
     counted: bool = True
@@ -56,18 +59,16 @@ class Census:
         """All of them."""
         return sum(keys for _, keys in self.by_version)
 
-    def json(self) -> str:
+    def json(self) -> str | None:
         """As a lease keeps it."""
+        if not self.counted:
+            return None
         rows = [{"version": version, "data_keys": keys} for version, keys in self.by_version]
         return json.dumps(rows)
 
 
 class NoPlaceError(Exception):
     """There is something to count, and no place was taken for that. Only `Counting` sees it."""
-
-
-class UncountableError(Exception):
-    """The database cannot read all that is to be counted: a page or an index is damaged."""
 
 
 class Counting:
@@ -91,7 +92,7 @@ class Counting:
 async def take(connection: Connection, ref: LeaseRef, *, placed: bool) -> Census | None:
     """Count now. None when another worker counts for this lease.
 
-    Raises DeadlineError; NoPlaceError; UncountableError, after which the transaction goes on.
+    Raises DeadlineError, NoPlaceError.
     """
     if not placed:
         raise NoPlaceError
@@ -105,5 +106,5 @@ async def take(connection: Connection, ref: LeaseRef, *, placed: bool) -> Census
         async with connection.transaction():
             cursor = await connection.execute(_CENSUS, (ref.tenant_id,), prepare=True)
             return Census(tuple((row[0], row[1]) for row in await cursor.fetchall()))
-    except (psycopg.errors.DataCorrupted, psycopg.errors.IndexCorrupted) as error:
-        raise UncountableError from error
+    except (psycopg.errors.DataCorrupted, psycopg.errors.IndexCorrupted):
+        return Census((), counted=False)

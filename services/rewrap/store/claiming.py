@@ -30,11 +30,11 @@ DUE: Final = f"""
     or next_attempt_at > clock_timestamp() + interval '{MAX_WAIT_SECONDS + 1} seconds')
 """
 _KNOWN: Final = f"""
-select total is null from rewrap.lease
+select started_at is null from rewrap.lease
 where tenant_id = %s and id = %s and state = any(%s) and {DUE}
 """  # noqa: S608 - constants
 _LOCK: Final = f"""
-select state, total is null, fence, target_version, attempts, throttle_per_second is not null, reason
+select state, started_at is null, fence, target_version, attempts, throttle_per_second is not null, reason
 from rewrap.lease where tenant_id = %s and id = %s and state = any(%s) and {DUE} for update
 """  # noqa: S608 - constants
 _START: Final = """
@@ -79,12 +79,16 @@ async def claim(
     state, first, fence, target, attempts, throttled, reason = row
     lanes = Lanes(connection, ref, hold_seconds)
     started = counted if first else None
-    total = 0
-    if started is not None:
+    total: int | None = None
+    if started is not None and started.counted:
         total = started.stale(target)
         values = (total, started.json(), size_of_sample(started.keys, sample), *key)
         await connection.execute(_START, values, prepare=True)
         await lanes.replace(split_lanes(total, batch, MAX_LANES) if total else [])
+    elif started is not None:
+        # What can be read is moved all the same; at the end the lease says what could not.
+        await connection.execute(_START, (None, None, 0, *key), prepare=True)
+        await lanes.replace(split_lanes(MAX_LANES * batch, batch, MAX_LANES))
     if state != "running":
         await connection.execute(_RUN, key, prepare=True)
         await lanes.free_all()

@@ -78,7 +78,7 @@ async def settle(
         return None if known is None else Verdict.AGAIN
     # Counted before the row is held. While the lease runs its target is the active version, so what is
     # stale only shrinks: none now is none when the lease ends.
-    found = await _count(connection, ref, placed=placed)
+    found = await census.take(connection, ref, placed=placed)
     row = await one(connection, _LOCK, key) if found else None
     if found is None or row is None:
         return Verdict.LATER if found is None else None
@@ -98,18 +98,11 @@ async def settle(
         if lanes:
             await _go_on(connection, ref, lanes, found.under(ended.target))
             return Verdict.AGAIN
+    # What cannot be counted can neither be called complete nor waited for.
     if verdict is Verdict.AGAIN or given_up or not found.counted:
         verdict = Verdict.FAILED
     await _finish(connection, ref, verdict, ended)
     return verdict
-
-
-async def _count(connection: Connection, ref: LeaseRef, *, placed: bool) -> Census | None:
-    """As `census.take`; what cannot be counted can neither be called complete nor waited for."""
-    try:
-        return await census.take(connection, ref, placed=placed)
-    except census.UncountableError:
-        return census.Census((), counted=False)
 
 
 async def _go_on(
@@ -129,7 +122,7 @@ class _Through:
     target: int
     found: Census
     reason: str
-    total: int
+    total: int | None
     done: int
     skipped: int
     failed: int
@@ -152,8 +145,7 @@ async def _finish(connection: Connection, ref: LeaseRef, verdict: Verdict, ended
     elif verdict is Verdict.FAILED:
         told = _UNMOVABLE if ended.stale or ended.failed else _UNREADABLE
         error = told.format(failed=ended.failed, left=ended.stale)
-    found = ended.found.json() if ended.found.counted else None
-    values = (verdict.value, error, found, ref.tenant_id, ref.lease_id)
+    values = (verdict.value, error, ended.found.json(), ref.tenant_id, ref.lease_id)
     await connection.execute(_FINISH, values, prepare=True)
     details = {
         "reason": ended.reason,

@@ -10,6 +10,13 @@ from tests.fakes.rewrap_subjects import KEYS, InPostgres, claim, holds, settle, 
 if TYPE_CHECKING:
     from tests.fakes.rewrap_subjects import Subject
 
+UNREADABLE = """
+create or replace function secrets.census(p_tenant uuid)
+returns table (key_version bigint, data_keys bigint) language plpgsql security definer as
+$$ begin raise exception 'invalid page' using errcode = 'XX001'; end $$
+"""
+"""As where a page of the data keys is damaged."""
+
 
 async def test_a_lane_is_held_by_one_worker_and_each_claim_has_a_higher_fence(
     subject: Subject,
@@ -304,15 +311,22 @@ async def test_a_lease_whose_keys_cannot_be_counted_any_more_ends_as_failed(
         return
     await claim(subject)
     await subject.end_lanes(moving=KEYS - 1)
-    subject.database.execute(
-        "create or replace function secrets.census(p_tenant uuid)"
-        " returns table (key_version bigint, data_keys bigint) language plpgsql security definer as"
-        " $$ begin raise exception 'invalid page' using errcode = 'XX001'; end $$"
-    )
+    subject.database.execute(UNREADABLE)
     assert await settle(subject) is Verdict.FAILED
     row = subject.database.rows("select state, census_after, last_error from rewrap.lease")[0]
     assert row[:2] == ("failed", None)
     assert "could not be counted" in str(row[2])
+
+
+async def test_keys_are_moved_though_they_could_not_be_counted_before(subject: Subject) -> None:
+    if not isinstance(subject, InPostgres):
+        return
+    subject.database.execute(UNREADABLE)
+    first = await claim(subject)
+    assert first.lanes
+    facts = "select state, total, census_before, started_at is not null from rewrap.lease"
+    assert subject.database.rows(facts)[0] == ("running", None, None, True)
+    assert (await claim(subject)).unfinished == first.unfinished, "it began a second time"
 
 
 async def test_a_lane_at_which_all_fails_comes_after_the_others(subject: Subject) -> None:

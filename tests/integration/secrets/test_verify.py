@@ -209,6 +209,12 @@ async def test_a_wrap_under_a_version_that_still_opens_is_not_taken_for_the_targ
     lane = Lane(stand, client.tenant_id, target).issue()
     await lane.run()
     assert lane.row()[:3] == (0, 1, [odd])
+    again = Lane(stand, client.tenant_id, target).issue()
+    stand.database.execute(
+        "update rewrap.lease set failed = 1, failed_ids = array[%s] where id = %s", (odd, again.id)
+    )
+    await again.run()
+    assert again.row()[:3] == (0, 1, [odd]), "it was recorded when it could not be moved"
 
 
 @pytest.mark.parametrize(("table", "alias"), [("data_key", "k"), ("value_version", "v")])

@@ -192,14 +192,17 @@ begin
 end
 $$
 """
+# A key that failed to be moved fails here again, and is counted once, as far as the ids are kept.
 _RECORD_VERIFIED = f"""
 returns void language plpgsql as $$
 begin
     perform tenancy.require(p_tenant);
     update rewrap.lease l
     set verified = l.verified + p_verified,
-        failed = l.failed + cardinality(p_failed),
-        failed_ids = (l.failed_ids || p_failed)[1:1000],
+        failed = l.failed
+            + (select count(*) from unnest(p_failed) f (id) where f.id <> all (l.failed_ids)),
+        failed_ids = (l.failed_ids || array(
+            select f.id from unnest(p_failed) f (id) where f.id <> all (l.failed_ids)))[1:1000],
         lanes_left = l.lanes_left - p_finished::integer,
         progressed_at = clock_timestamp(), attempts = 0, last_error = null
     where l.tenant_id = p_tenant and l.id = p_lease and l.state = 'running';
@@ -222,7 +225,7 @@ begin
     set passes = l.passes + 1,
         failed = case when p_again then 0 else l.failed end,
         failed_ids = case when p_again then '{}' else l.failed_ids end,
-        skipped = case when p_again then l.skipped
+        skipped = case when p_again or l.total is null then l.skipped
             else greatest(0, l.total - l.done - l.failed) end
     where l.tenant_id = p_tenant and l.id = p_lease and l.state = 'running' and l.verified = 0
       and not exists (select from rewrap.lane n where n.tenant_id = p_tenant

@@ -277,7 +277,7 @@ class RewrapLease(_message.Message):
     target_version: _builtins.int
     """The master-key version that everything moves to."""
     total: _builtins.int
-    """Data keys to move, counted at the start; absent before."""
+    """Data keys to move, counted at the start; absent before, and where the database cannot read them all."""
     done: _builtins.int
     """Data keys moved so far."""
     skipped: _builtins.int
